@@ -1,0 +1,148 @@
+"""`python -m repository`: list, publish, roll back, prune and verify the versions of a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from repository.manifest import RepositoryError
+from repository.settings import RepositorySettings
+from repository.store import ModelStore
+
+app = typer.Typer(
+    help="Manage the versions of a model that Triton serves.",
+    epilog="A publish or roll-back is seen by a running Triton within a second or two; nothing has to be restarted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Repository = Annotated[
+    Path | None,
+    typer.Option("--repository", help="Folder that Triton reads [env MODEL_REPOSITORY, default ./model_repository]."),
+]
+Model = Annotated[str | None, typer.Option("--model", help="Name of the model [env MODEL_NAME, default classifier].")]
+
+
+def _store(repository: Path | None, model: str | None) -> ModelStore:
+    given = {"model_repository": repository, "model_name": model}
+    try:
+        settings = RepositorySettings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise RepositoryError(f"model name: {error.errors()[0]['msg']}") from None
+    return ModelStore.from_settings(settings)
+
+
+@app.command("list")
+def list_versions(repository: Repository = None, model: Model = None) -> None:
+    """Show every version on disk, oldest first."""
+    store = _store(repository, model)
+    table = Table(title=f"{store.model_name} in {store.folder.parent}")
+    for column in ("version", "created", "precision", "labels", "agreement", "macro-F1", "size", "from"):
+        table.add_column(column, justify="right" if column in ("version", "size") else "left")
+    for version in store.versions():
+        if (manifest := version.manifest) is None:
+            table.add_row(str(version.number), f"[red]{version.problem}")
+            continue
+        size = sum(digest.size_bytes for digest in manifest.files.values())
+        table.add_row(
+            str(version.number),
+            f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}",
+            manifest.precision.value,
+            str(len(manifest.labels)),
+            f"{manifest.parity.label_agreement:.2%}",
+            f"{manifest.evaluation.macro_f1:.3f}" if manifest.evaluation else "-",
+            f"{size / 1e6:.1f} MB",
+            f"copy of {manifest.republished_from}" if manifest.republished_from else manifest.source,
+        )
+    out.print(table if table.row_count else f"{store.folder} holds no version yet: export and publish one.")
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Version folder written by `python -m export`.", exists=True)],
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Copy an exported version folder into the repository as the next version."""
+    # Imported here: only publishing needs protobuf.
+    from repository.config import CONFIG_FILE, ModelConfig, write_config
+
+    store = _store(repository, model)
+    if not (store.folder / CONFIG_FILE).exists():
+        write_config(store.folder, ModelConfig(store.model_name))
+    out.print(f"Published version {store.publish(folder)} of {store.model_name}.")
+
+
+@app.command()
+def rollback(
+    to: Annotated[int | None, typer.Option(help="Version to go back to [default: the one before].")] = None,
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Publish an older version's content as a new number."""
+    store = _store(repository, model)
+    older, number = store.rollback(to)
+    out.print(f"Published version {number} of {store.model_name}: the content of version {older}.")
+
+
+@app.command()
+def retract(
+    version: Annotated[int, typer.Argument(help="Version number.")],
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Delete one version: a broken one keeps Triton from loading the one beside it."""
+    _store(repository, model).retract(version)
+    out.print(f"Deleted version {version}.")
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=2, help="How many of the newest versions stay.")] = 3,
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Delete all but the newest versions."""
+    deleted = _store(repository, model).prune(keep)
+    out.print(f"Deleted versions {', '.join(map(str, deleted))}." if deleted else "Nothing to delete.")
+
+
+@app.command()
+def verify(
+    version: Annotated[int | None, typer.Argument(help="Version number [default: all].")] = None,
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Check that every file is the one its manifest describes; exit status 1 where one is not."""
+    store = _store(repository, model)
+    failed = False
+    for number in [version] if version is not None else store.numbers():
+        try:
+            store.verify(number)
+            out.print(f"version {number}: good")
+        except RepositoryError as error:
+            failed = True
+            errors.print(f"version {number}: {error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; mistakes become one line on stderr and exit status 2."""
+    try:
+        app(prog_name="python -m repository")
+    except RepositoryError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise SystemExit(2) from None
+    except OSError as error:
+        errors.print(f"[red]Error:[/red] {error.filename}: {error.strerror}")
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

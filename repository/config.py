@@ -1,0 +1,103 @@
+"""`config.pbtxt` of a model: written and read through Triton's own protobuf messages, never as a string."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from repository.manifest import INPUTS, OUTPUT, RepositoryError
+
+CONFIG_FILE = "config.pbtxt"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What may differ between models; everything else follows from the shape all exported graphs share.
+
+    Attributes:
+        name: name of the model in Triton.
+        max_batch_size: most sentences in one execution.
+        loaded_versions: how many of the newest versions stay loaded; 2 lets requests to the previous one finish.
+        instance_count: copies of the model that compute at the same time.
+        max_queue_size: requests that may wait in Triton; the next one is refused (Triton's own default is no bound).
+        queue_timeout_ms: a request that waited this long is refused instead of computed.
+    """
+
+    name: str
+    max_batch_size: int = 64
+    loaded_versions: int = 2
+    instance_count: int = 1
+    max_queue_size: int = 1024
+    queue_timeout_ms: int = 10_000
+
+    def __post_init__(self) -> None:
+        for field in ("max_batch_size", "loaded_versions", "instance_count", "max_queue_size", "queue_timeout_ms"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1")
+
+    def to_pbtxt(self) -> str:
+        """The text that Triton reads."""
+        return str(text_format.MessageToString(self._message()))
+
+    def _message(self) -> model_config_pb2.ModelConfig:
+        message = model_config_pb2.ModelConfig(
+            name=self.name, backend="onnxruntime", max_batch_size=self.max_batch_size
+        )
+        for name in INPUTS:
+            message.input.add(name=name, data_type=model_config_pb2.TYPE_INT64, dims=[-1])
+        # -1: a version with another number of labels needs no new config.
+        message.output.add(name=OUTPUT, data_type=model_config_pb2.TYPE_FP32, dims=[-1])
+        message.version_policy.latest.num_versions = self.loaded_versions
+        # No kind: Triton takes the GPU where there is one and the CPU elsewhere, so both read the same file.
+        message.instance_group.add(count=self.instance_count)
+        policy = message.dynamic_batching.default_queue_policy
+        policy.max_queue_size = self.max_queue_size
+        policy.default_timeout_microseconds = self.queue_timeout_ms * 1000
+        policy.allow_timeout_override = True
+        for batch_size, length in ((1, 16), (min(8, self.max_batch_size), 32)):
+            warmup = message.model_warmup.add(name=f"batch_{batch_size}", batch_size=batch_size)
+            for name in INPUTS:
+                # Zeros are token ids that every vocabulary has; random ids would fall outside most of them.
+                warmup.inputs[name].data_type = model_config_pb2.TYPE_INT64
+                warmup.inputs[name].dims.append(length)
+                warmup.inputs[name].zero_data = True
+        return message
+
+
+def parse_config(text: str) -> ModelConfig:
+    """Read a `config.pbtxt` back.
+
+    Raises:
+        RepositoryError: it is no model config, or its inputs and outputs are not those of an exported classifier.
+    """
+    message = model_config_pb2.ModelConfig()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise RepositoryError(f"{CONFIG_FILE} cannot be parsed: {error}") from None
+    tensors = [(t.name, t.data_type, list(t.dims)) for t in (*message.input, *message.output)]
+    expected = [(name, model_config_pb2.TYPE_INT64, [-1]) for name in INPUTS]
+    expected.append((OUTPUT, model_config_pb2.TYPE_FP32, [-1]))
+    if tensors != expected or message.backend != "onnxruntime":
+        raise RepositoryError(f"{CONFIG_FILE} must have inputs {INPUTS} and output {OUTPUT!r}, each with dims [ -1 ]")
+    policy = message.dynamic_batching.default_queue_policy
+    try:
+        return ModelConfig(
+            name=message.name,
+            max_batch_size=message.max_batch_size,
+            loaded_versions=message.version_policy.latest.num_versions,
+            instance_count=sum(group.count for group in message.instance_group),
+            max_queue_size=policy.max_queue_size,
+            queue_timeout_ms=policy.default_timeout_microseconds // 1000,
+        )
+    except ValueError as error:
+        raise RepositoryError(f"{CONFIG_FILE}: {error}") from None
+
+
+def write_config(model_folder: Path, config: ModelConfig) -> None:
+    """Write `config.pbtxt`, whole or not at all. Triton reloads every version of a model whose config changes."""
+    model_folder.mkdir(parents=True, exist_ok=True)
+    temporary = model_folder / f".{CONFIG_FILE}.new"
+    temporary.write_text(config.to_pbtxt(), encoding="utf-8")
+    temporary.replace(model_folder / CONFIG_FILE)

@@ -1,0 +1,71 @@
+"""How sentences become a graph's inputs and logits become scores: the same code at export and in the gateway.
+
+The scores are those of `transformers.pipeline("text-classification")`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from repository.manifest import INPUTS, TOKENIZER_FILE, ProblemType, RepositoryError
+
+# Triton joins only requests of one shape, so lengths are rounded up to a few.
+LENGTH_MULTIPLE = 8
+
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+
+def load_tokenizer(folder: Path, max_length: int) -> Any:
+    """The version's tokenizer, set once: cut at `max_length` tokens, never padded.
+
+    Settings are fixed here because a `tokenizers.Tokenizer` that is changed while other threads use it encodes wrongly.
+
+    Raises:
+        RepositoryError: `tokenizer.json` is missing or not a tokenizer.
+    """
+    path = folder / TOKENIZER_FILE
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise RepositoryError(f"{path} is not a tokenizer: {error}") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def pad_batch(ids: Sequence[Sequence[int]], pad_token_id: int, length: int | None = None) -> dict[str, Int64Array]:
+    """The graph's inputs for token ids of different lengths.
+
+    Args:
+        ids: token ids of each sentence.
+        pad_token_id: id that fills the shorter rows; the attention mask is 0 there.
+        length: length of the rows; the longest sentence's, rounded up to a multiple of 8, if not given.
+
+    Returns:
+        `input_ids` and `attention_mask`, each INT64 `[batch, length]`.
+    """
+    if length is None:
+        longest = max(map(len, ids))
+        length = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    input_ids = np.full((len(ids), length), pad_token_id, dtype=np.int64)
+    attention_mask = np.zeros((len(ids), length), dtype=np.int64)
+    for row, sentence in enumerate(ids):
+        input_ids[row, : len(sentence)] = sentence
+        attention_mask[row, : len(sentence)] = 1
+    return dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
+
+
+def scores(logits: Float32Array, problem_type: ProblemType) -> Float32Array:
+    """Scores of logits `[batch, labels]`: softmax, sigmoid or, for a regression, the logits themselves."""
+    if problem_type is ProblemType.REGRESSION:
+        return logits
+    if problem_type is ProblemType.MULTI_LABEL:
+        # tanh form of the sigmoid: no overflow at either end.
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float32)

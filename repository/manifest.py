@@ -1,0 +1,150 @@
+"""The manifest: what a published version says about itself, and the check that its files are the ones it means."""
+
+import hashlib
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+
+# Every exported graph looks the same from outside.
+INPUTS = ("input_ids", "attention_mask")
+OUTPUT = "logits"
+
+
+class RepositoryError(Exception):
+    """A model repository, a version folder or a manifest that is not as it has to be; the message says what to do."""
+
+
+class ProblemType(StrEnum):
+    """How logits become scores; the names are those of `PretrainedConfig.problem_type`."""
+
+    SINGLE_LABEL = "single_label_classification"
+    MULTI_LABEL = "multi_label_classification"
+    REGRESSION = "regression"
+
+
+class Precision(StrEnum):
+    """Number format of the graph's weights and of its large products; logits are FP32 in all of them."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class StrictModel(BaseModel):
+    """Base of every part of the manifest: unknown fields are errors, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class FileDigest(StrictModel):
+    """Identity of one file of the version folder."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+
+class Parity(StrictModel):
+    """How far the graph's answers are from PyTorch's, measured at export on real sentences."""
+
+    sentences: int = Field(ge=1)
+    max_logit_difference: float = Field(ge=0)
+    max_probability_difference: float = Field(ge=0)
+    label_agreement: float = Field(ge=0, le=1, description="Share of sentences with PyTorch's label.")
+    decided_label_agreement: float = Field(
+        ge=0, le=1, description="The same among the sentences on which PyTorch is not near a tie."
+    )
+    padded_label_flips: int = Field(ge=0, description="Sentences whose label changes when padded or batched.")
+    max_padded_probability_difference: float = Field(ge=0, description="Probability drift when padded or batched.")
+
+
+class Evaluation(StrictModel):
+    """Figures on the test split of the data, for the graph and for the PyTorch checkpoint it came from."""
+
+    sentences: int = Field(ge=1)
+    accuracy: float = Field(ge=0, le=1)
+    macro_f1: float = Field(ge=0, le=1)
+    checkpoint_accuracy: float = Field(ge=0, le=1)
+    checkpoint_macro_f1: float = Field(ge=0, le=1)
+
+
+class Manifest(StrictModel):
+    """`manifest.json` of a version folder."""
+
+    schema_version: Literal[1] = 1
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    source: str = Field(description="Name of the checkpoint that was exported.")
+    labels: list[str] = Field(min_length=1, description="Label names, in the order of the logits.")
+    problem_type: ProblemType
+    max_length: int = Field(ge=1, description="Longest sequence the model takes, in tokens, special tokens included.")
+    pad_token_id: int = Field(ge=0)
+    precision: Precision
+    precision_reason: str = Field(description="Why this precision was chosen, in one sentence.")
+    opset: int = Field(ge=1)
+    ir_version: int = Field(ge=1)
+    parity: Parity
+    evaluation: Evaluation | None = None
+    library_versions: dict[str, str]
+    republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")
+    files: dict[str, FileDigest] = Field(description="Every other file of the version folder.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Manifest":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        for required in (MODEL_FILE, TOKENIZER_FILE):
+            if required not in self.files:
+                raise ValueError(f"files must list {required}")
+        for name in self.files:
+            if Path(name).name != name or name in (".", "..", MANIFEST_FILE):
+                raise ValueError(f"files must be plain names inside the version folder, not {name!r}")
+        return self
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read `folder/manifest.json`.
+
+        Raises:
+            RepositoryError: it is missing, not JSON, or not a manifest of this schema version.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise RepositoryError(f"{path} is missing: {folder} is no exported version folder") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "file"
+            raise RepositoryError(f"{path} is not a valid manifest ({where}: {first['msg']})") from None
+        except OSError as error:
+            raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
+
+    def write(self, folder: Path) -> None:
+        """Write `folder/manifest.json`."""
+        (folder / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def verify_files(self, folder: Path) -> None:
+        """Compare every listed file with its digest.
+
+        Raises:
+            RepositoryError: a file is missing, is not a regular file, or has other content than the manifest says.
+        """
+        for name, expected in self.files.items():
+            path = folder / name
+            if path.is_symlink() or not path.is_file():
+                raise RepositoryError(f"{path} is missing or not a regular file")
+            if path.stat().st_size != expected.size_bytes or digest_file(path) != expected:
+                raise RepositoryError(f"{path} is not the file that {MANIFEST_FILE} describes: export it again")
+
+
+def digest_file(path: Path) -> FileDigest:
+    """SHA-256 and size of a file, read in pieces."""
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileDigest(sha256=sha256, size_bytes=path.stat().st_size)

@@ -1,0 +1,201 @@
+"""The versions of one model on disk: list, publish, roll back, prune and verify them.
+
+A version is written into a hidden folder beside its final place and renamed into it, so that Triton, which polls
+the folder, finds it whole or not at all. Triton ignores folders whose names are no numbers.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from repository.manifest import MANIFEST_FILE, Manifest, RepositoryError, digest_file
+from repository.probe import probe_graph
+from repository.settings import RepositorySettings
+
+STAGING_PREFIX = ".staging-"
+LOCK_FILE = ".versions.lock"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version folder; `manifest` is None where `problem` says why it cannot be read."""
+
+    number: int
+    folder: Path
+    manifest: Manifest | None
+    problem: str | None = None
+
+
+class ModelStore:
+    """The folder of one model in the repository."""
+
+    def __init__(self, repository: Path, model_name: str) -> None:
+        self.model_name = model_name
+        self.folder = repository / model_name
+
+    @classmethod
+    def from_settings(cls, settings: RepositorySettings) -> "ModelStore":
+        """The store that the environment names."""
+        return cls(settings.model_repository, settings.model_name)
+
+    def numbers(self) -> list[int]:
+        """Version numbers on disk, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in self.folder.iterdir() if _is_version_name(entry.name))
+
+    def versions(self) -> list[Version]:
+        """Every version on disk with its manifest, oldest first."""
+        return [self.version(number) for number in self.numbers()]
+
+    def version(self, number: int) -> Version:
+        """One version with its manifest, or with the reason why that can't be read."""
+        folder = self.folder / str(number)
+        try:
+            return Version(number, folder, Manifest.read(folder))
+        except RepositoryError as error:
+            return Version(number, folder, None, str(error))
+
+    def verify(self, number: int) -> None:
+        """Raise RepositoryError unless every file of the version is the one its manifest describes."""
+        folder = self.folder / str(number)
+        if not folder.is_dir():
+            raise RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
+        Manifest.read(folder).verify_files(folder)
+
+    def publish(self, source: Path, republished_from: int | None = None) -> int:
+        """Copy an exported version folder in as the next version; returns its number.
+
+        Only the files that the manifest lists are copied, each checked against its digest on the way, and the graph
+        is tried once where ONNX Runtime is installed.
+
+        Raises:
+            RepositoryError: the source is no version folder, its files do not match its manifest, or it does not run.
+        """
+        manifest = Manifest.read(source)
+        if republished_from is not None:
+            manifest = manifest.model_copy(update={"republished_from": republished_from})
+        with self._locked() as last_number:
+            staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
+            try:
+                _copy_version(source, staging, manifest)
+                probe_graph(staging, manifest)
+                number = max([last_number, *self.numbers()]) + 1
+                staging.rename(self.folder / str(number))
+            except BaseException:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+            _sync(self.folder)
+            self._remember(number)
+        return number
+
+    def rollback(self, target: int | None = None) -> tuple[int, int]:
+        """Publish an older version's content as a new number; returns (older number, new number).
+
+        Without a target, the newest readable version whose files differ from the current one's is taken.
+
+        Raises:
+            RepositoryError: there is no such version, or its files do not match its manifest.
+        """
+        if target is None:
+            target = self._previous()
+        self.verify(target)
+        return target, self.publish(self.folder / str(target), republished_from=target)
+
+    def retract(self, number: int) -> None:
+        """Delete one version, such as a broken one that keeps Triton from loading its neighbour.
+
+        Raises:
+            RepositoryError: there is no such version.
+        """
+        with self._locked() as last_number:
+            if number not in self.numbers():
+                raise RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
+            self._remember(max([last_number, *self.numbers()]))
+            self._delete(number)
+
+    def prune(self, keep: int) -> list[int]:
+        """Delete all but the newest `keep` versions; returns the numbers deleted.
+
+        Raises:
+            ValueError: keep is below 2; the version before the current one may still be answering requests.
+        """
+        if keep < 2:
+            raise ValueError("keep must be at least 2: the previous version may still be answering requests")
+        with self._locked() as last_number:
+            numbers = self.numbers()
+            # Remembered even if the newest folders are later removed by hand: a number is never used twice.
+            self._remember(max([last_number, *numbers]))
+            doomed = numbers[:-keep]
+            for number in doomed:
+                self._delete(number)
+        return doomed
+
+    def _delete(self, number: int) -> None:
+        """Rename the version away first, so that it is never there by half."""
+        trash = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
+        (self.folder / str(number)).rename(trash / str(number))
+        shutil.rmtree(trash)
+
+    def _previous(self) -> int:
+        readable = [v for v in self.versions() if v.manifest is not None]
+        if not readable:
+            raise RepositoryError(f"nothing to roll back to: {self._known()}")
+        current = readable[-1]
+        for candidate in reversed(readable[:-1]):
+            if candidate.manifest and current.manifest and candidate.manifest.files != current.manifest.files:
+                return candidate.number
+        raise RepositoryError(f"nothing to roll back to: no older version differs from version {current.number}")
+
+    def _known(self) -> str:
+        numbers = self.numbers()
+        return f"{self.folder} holds " + (f"versions {', '.join(map(str, numbers))}" if numbers else "no version")
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Hold the one writer's place; yields the highest number ever used. Removes what a killed writer left."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOCK_FILE).open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in self.folder.glob(f"{STAGING_PREFIX}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            lock.seek(0)
+            text = lock.read().strip()
+            yield int(text) if text.isdecimal() else 0
+
+    def _remember(self, number: int) -> None:
+        (self.folder / LOCK_FILE).write_text(f"{number}\n")
+
+
+def _is_version_name(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and not name.startswith("0")
+
+
+def _copy_version(source: Path, staging: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        origin = source / name
+        if origin.is_symlink() or not origin.is_file():
+            raise RepositoryError(f"{origin} is missing or not a regular file")
+        shutil.copyfile(origin, staging / name)
+        if digest_file(staging / name) != expected:
+            raise RepositoryError(f"{origin} is not the file that {MANIFEST_FILE} describes: export it again")
+        _sync(staging / name)
+    manifest.write(staging)
+    _sync(staging / MANIFEST_FILE)
+    # mkdtemp makes private folders; Triton may run as another user.
+    staging.chmod(0o755)
+    _sync(staging)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to the disk, so that a power cut after the rename finds the content behind the name."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

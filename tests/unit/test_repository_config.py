@@ -1,0 +1,46 @@
+"""config.pbtxt comes back from Triton's own parser as it went in."""
+
+from pathlib import Path
+
+import pytest
+
+from repository.config import CONFIG_FILE, ModelConfig, parse_config, write_config
+from repository.manifest import RepositoryError
+
+REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [ModelConfig("classifier"), ModelConfig("a.b-c", 1, 3, 2, 5, 100), ModelConfig("wide", max_batch_size=256)],
+)
+def test_round_trip(config: ModelConfig) -> None:
+    assert parse_config(config.to_pbtxt()) == config
+
+
+def test_the_committed_config_is_the_one_that_publishing_writes(tmp_path: Path) -> None:
+    write_config(tmp_path, ModelConfig("classifier"))
+    assert (REPOSITORY / "classifier" / CONFIG_FILE).read_text() == (tmp_path / CONFIG_FILE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("dims: -1", "dims: -1 dims: 7"),
+        ("TYPE_INT64", "TYPE_INT32"),
+        ('name: "logits"', 'name: "scores"'),
+        ('backend: "onnxruntime"', 'backend: "python"'),
+        ("max_batch_size: 64", "max_batch_size: 0"),
+        ("max_batch_size: 64", "max_batch_size: many"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_graph_is_refused(before: str, after: str) -> None:
+    text = ModelConfig("classifier").to_pbtxt()
+    assert before in text
+    with pytest.raises(RepositoryError):
+        parse_config(text.replace(before, after))
+
+
+def test_numbers_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_batch_size"):
+        ModelConfig("classifier", max_batch_size=0)

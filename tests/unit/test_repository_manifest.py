@@ -1,0 +1,56 @@
+"""A manifest is read back as it was written, and one that is wrong is refused with the field that is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from repository.manifest import MANIFEST_FILE, Manifest, RepositoryError
+from tests.version_folders import write_version
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_version(tmp_path / "version", {"cat": "Animal", "oak": "Plant"})
+
+
+def test_round_trip(folder: Path) -> None:
+    manifest = Manifest.read(folder)
+    manifest.write(folder)
+    assert Manifest.read(folder) == manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"labels": []}, "labels"),
+        ({"labels": ["A", "A"]}, "labels must differ"),
+        ({"surprise": 1}, "surprise"),
+        ({"files": {}}, "files must list model.onnx"),
+        ({"problem_type": "ranking"}, "problem_type"),
+        ({"max_length": 0}, "max_length"),
+    ],
+)
+def test_a_wrong_field_is_named(folder: Path, change: dict[str, object], named: str) -> None:
+    path = folder / MANIFEST_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(RepositoryError, match=named):
+        Manifest.read(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "manifest.json"])
+def test_a_file_outside_the_version_is_refused(folder: Path, name: str) -> None:
+    path = folder / MANIFEST_FILE
+    content = json.loads(path.read_text())
+    content["files"][name] = content["files"]["model.onnx"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(RepositoryError, match="plain names"):
+        Manifest.read(folder)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"schema_version": 1'])
+def test_what_is_no_manifest_is_refused(folder: Path, text: str) -> None:
+    (folder / MANIFEST_FILE).write_text(text)
+    with pytest.raises(RepositoryError, match="not a valid manifest"):
+        Manifest.read(folder)

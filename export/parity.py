@@ -1,0 +1,229 @@
+"""Does the graph answer as PyTorch does, and does a sentence get the same answer alone, padded and in company?"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from export import ExportError
+from export.checkpoint import Checkpoint
+from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
+
+BoolArray = npt.NDArray[np.bool_]
+
+BATCH_SIZE = 32
+# Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
+ALONE_SAMPLE = 256
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What a precision may differ from PyTorch by; beyond it the export is refused.
+
+    Attributes:
+        max_logit_difference: None where a number format has no useful bound on single logits.
+        label_agreement: least share of sentences with PyTorch's label; None to leave near ties out.
+        decided_label_agreement: the same among sentences on which PyTorch is not near a tie.
+        macro_f1_drop: most that macro-F1 on labelled sentences may fall by.
+        padded_label_flips: whether a label may change with padding or company at all.
+    """
+
+    max_logit_difference: float | None
+    label_agreement: float | None
+    decided_label_agreement: float
+    macro_f1_drop: float
+    padded_label_flips: bool
+
+
+TOLERANCES = {
+    Precision.FP32: Tolerance(1e-3, None, 1.0, 0.002, padded_label_flips=False),
+    Precision.FP16: Tolerance(0.1, None, 0.99, 0.005, padded_label_flips=False),
+    # Asked for by name: one scale for a whole batch lets labels change with padding, which the table shows.
+    Precision.INT8: Tolerance(None, None, 0.95, 0.02, padded_label_flips=True),
+}
+# What `--precision auto` asks of int8 before it prefers it to fp32.
+AUTO_INT8 = Tolerance(None, 0.99, 0.99, 0.005, padded_label_flips=False)
+
+# Nearer to a tie than this (in probability), a label is decided by rounding and says nothing about the graph.
+NEAR_TIE = 0.1
+
+
+@dataclass(frozen=True)
+class Reference:
+    """PyTorch's answers: logits `[sentences, labels]`, and the true labels where they are known."""
+
+    sentences: list[str]
+    logits: Float32Array
+    truth: list[str] | None
+
+
+def reference_answers(
+    checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
+) -> Reference:
+    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer."""
+    logits = np.empty((len(sentences), len(checkpoint.labels)), dtype=np.float32)
+    ids = [_encode(checkpoint, sentence) for sentence in sentences]
+    for batch in _batches_by_length(ids):
+        inputs = {name: torch.from_numpy(array) for name, array in _pad(checkpoint, ids, batch).items()}
+        with torch.inference_mode():
+            answer = checkpoint.model(**inputs).logits.numpy()
+        if answer.shape[1] != len(checkpoint.labels):
+            raise ExportError(f"the model gives {answer.shape[1]} logits for {len(checkpoint.labels)} labels")
+        logits[batch] = answer
+        advance(len(batch))
+    return Reference(sentences, logits, truth)
+
+
+def measure(
+    folder: Path, checkpoint: Checkpoint, reference: Reference, advance: Advance
+) -> tuple[Parity, Evaluation | None]:
+    """Ask the graph in `folder`, tokenized by `tokenizer.json` as the gateway does, and compare with PyTorch."""
+    session = open_session(folder / MODEL_FILE)
+    tokenizer = load_tokenizer(folder, checkpoint.max_length)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(reference.sentences)]
+
+    def ask(batch: Sequence[int], length: int | None = None) -> Float32Array:
+        answer = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id, length))[0]
+        advance(len(batch))
+        return np.asarray(answer, dtype=np.float32)
+
+    batched = np.empty_like(reference.logits)
+    for batch in _batches_by_length(ids):
+        batched[batch] = ask(batch)
+    # A fixed seed: the same checkpoint gets the same verdict every time.
+    sample = random.Random(0).sample(range(len(ids)), min(ALONE_SAMPLE, len(ids)))
+    alone = np.concatenate([ask([i], len(ids[i])) for i in sample])
+    padded = _in_long_company(sample, ids, checkpoint.max_length, ask)
+    flips, drift = _padding_effect(alone, [padded, batched[sample]], checkpoint.problem_type)
+    same = _same_answer(batched, reference.logits, checkpoint.problem_type)
+    decided = _decided(reference.logits, checkpoint.problem_type)
+    probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, reference.logits)]
+    parity = Parity(
+        sentences=len(ids),
+        max_logit_difference=float(np.abs(batched - reference.logits).max()),
+        max_probability_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
+        label_agreement=float(same.mean()),
+        decided_label_agreement=float(same[decided].mean()) if decided.any() else 1.0,
+        padded_label_flips=flips,
+        max_padded_probability_difference=drift,
+    )
+    return parity, _evaluate(batched, reference, checkpoint)
+
+
+def violations(parity: Parity, evaluation: Evaluation | None, tolerance: Tolerance) -> list[str]:
+    """What is outside the tolerance, each with the number measured and the number allowed."""
+    found = []
+    limit = tolerance.max_logit_difference
+    # Written so that a NaN is a violation too.
+    if limit is not None and not parity.max_logit_difference <= limit:
+        found.append(f"largest logit difference {parity.max_logit_difference:.2g}, {limit:g} allowed")
+    if tolerance.label_agreement is not None and not parity.label_agreement >= tolerance.label_agreement:
+        found.append(f"{parity.label_agreement:.2%} of labels agree, {tolerance.label_agreement:.2%} needed")
+    if not parity.decided_label_agreement >= tolerance.decided_label_agreement:
+        found.append(
+            f"{parity.decided_label_agreement:.2%} of labels agree where PyTorch is decided, "
+            f"{tolerance.decided_label_agreement:.2%} needed"
+        )
+    if parity.padded_label_flips and not tolerance.padded_label_flips:
+        found.append(f"{parity.padded_label_flips} labels change when the sentence is padded or batched, 0 allowed")
+    if evaluation is not None:
+        drop = evaluation.checkpoint_macro_f1 - evaluation.macro_f1
+        if not drop <= tolerance.macro_f1_drop:
+            found.append(f"macro-F1 falls by {drop:.4f}, {tolerance.macro_f1_drop:g} allowed")
+    return found
+
+
+def open_session(path: Path) -> Any:
+    """An ONNX Runtime session on the CPU, or on the GPU where onnxruntime-gpu finds one.
+
+    Raises:
+        ExportError: ONNX Runtime refuses the graph.
+    """
+    available = onnxruntime.get_available_providers()
+    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=providers)
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
+        raise ExportError(f"ONNX Runtime refuses the exported graph: {' '.join(str(error).split())[:300]}") from None
+
+
+def _encode(checkpoint: Checkpoint, sentence: str) -> list[int]:
+    ids = checkpoint.tokenizer(sentence, truncation=True, max_length=checkpoint.max_length)["input_ids"]
+    return [int(token) for token in ids]
+
+
+def _pad(
+    checkpoint: Checkpoint, ids: Sequence[Sequence[int]], batch: Sequence[int]
+) -> dict[str, npt.NDArray[np.int64]]:
+    rows = [ids[i] for i in batch]
+    return pad_batch(rows, checkpoint.pad_token_id, max(map(len, rows)))
+
+
+def _batches_by_length(ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    return [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+
+
+def _in_long_company(
+    sample: Sequence[int], ids: Sequence[Sequence[int]], max_length: int, ask: Callable[..., Float32Array]
+) -> Float32Array:
+    """Answers for the sample in batches of random neighbours, padded to several times their length."""
+    rows = []
+    for start in range(0, len(sample), BATCH_SIZE):
+        batch = sample[start : start + BATCH_SIZE]
+        longest = max(len(ids[i]) for i in batch)
+        rows.append(ask(batch, min(max_length, 4 * longest)))
+    return np.concatenate(rows)
+
+
+def _same_answer(first: Float32Array, second: Float32Array, problem_type: ProblemType) -> BoolArray:
+    """Row by row: the same label; the same set of labels over one half; a value within 5 % of the values' range."""
+    if problem_type is ProblemType.REGRESSION:
+        return np.asarray((np.abs(first - second) <= 0.01 + 0.05 * np.ptp(second)).all(axis=1), dtype=bool)
+    if problem_type is ProblemType.MULTI_LABEL:
+        return np.asarray(((first > 0) == (second > 0)).all(axis=1), dtype=bool)
+    return np.asarray(first.argmax(axis=1) == second.argmax(axis=1), dtype=bool)
+
+
+def _decided(logits: Float32Array, problem_type: ProblemType) -> BoolArray:
+    """Rows on which no label is within NEAR_TIE of being another one."""
+    probabilities = scores(logits, problem_type)
+    if problem_type is ProblemType.REGRESSION:
+        return np.ones(len(logits), dtype=bool)
+    if problem_type is ProblemType.MULTI_LABEL:
+        return np.asarray((np.abs(probabilities - 0.5) >= NEAR_TIE / 2).all(axis=1), dtype=bool)
+    top = np.sort(probabilities, axis=1)
+    return np.asarray(top[:, -1] - top[:, -2] >= NEAR_TIE, dtype=bool)
+
+
+def _padding_effect(
+    alone: Float32Array, others: Sequence[Float32Array], problem_type: ProblemType
+) -> tuple[int, float]:
+    flipped = np.zeros(len(alone), dtype=bool)
+    drift = 0.0
+    for other in others:
+        flipped |= ~_same_answer(alone, other, problem_type)
+        drift = max(drift, float(np.abs(scores(alone, problem_type) - scores(other, problem_type)).max()))
+    return int(flipped.sum()), drift
+
+
+def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint) -> Evaluation | None:
+    if reference.truth is None or checkpoint.problem_type is not ProblemType.SINGLE_LABEL:
+        return None
+    names = np.array(checkpoint.labels)
+    answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
+    figures: dict[str, float] = {}
+    for prefix, answer in answers.items():
+        figures[f"{prefix}accuracy"] = float(accuracy_score(reference.truth, answer))
+        figures[f"{prefix}macro_f1"] = float(f1_score(reference.truth, answer, average="macro", zero_division=0))
+    return Evaluation(sentences=len(reference.truth), **figures)

@@ -1,0 +1,70 @@
+# The front door. `make up` and `make test` set up whatever is missing first.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV ?= .venv
+# cpu or gpu: which ONNX Runtime the export measures with. An NVIDIA card is found by itself.
+ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo gpu || echo cpu)
+# More options for pip, such as an index with CPU builds of torch (see README).
+PIP_ARGS ?=
+
+DATA ?= data/public_maps.csv
+CHECKPOINT ?= checkpoints/classifier
+EXPORTED ?= exports/classifier
+PRECISION ?= auto
+export DATA CHECKPOINT PRECISION
+
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
+
+.PHONY: help check setup train export up test lint format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+check:
+	@$(PYTHON) -m server.preflight
+
+setup: check $(INSTALLED) ## Install the project into .venv and Triton into .triton
+	@$(PY) -m server install
+
+$(INSTALLED): pyproject.toml locks/app.txt | check
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,dev,$(ACCELERATOR)]'
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
+	$(PY) -m training --data $(DATA) --output $(CHECKPOINT) $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
+
+export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
+	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA)
+	$(PY) -m repository publish $(EXPORTED)
+
+up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
+	@exec $(PY) -m launcher
+
+check-ports:
+	@$(PYTHON) -m server.preflight --ports
+
+test: lint ## Run linter, type checker and all tests
+	$(PY) -m pytest
+
+lint: setup ## Run linter and type checker
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: setup ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: ## Write locks/app.txt anew from pyproject.toml (needs uv)
+	@head -2 locks/app.txt > locks/app.new
+	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --all-extras -c <(echo torch==2.13.0) pyproject.toml >> locks/app.new
+	@mv locks/app.new locks/app.txt
+
+clean: ## Remove environments, caches, checkpoints and exports; published versions stay
+	rm -rf $(VENV) .triton .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,42 @@
+"""What can go wrong for a request, and the one table from exception to status."""
+
+
+class GatewayError(Exception):
+    """A request that cannot be answered; the message is one sentence for the caller."""
+
+
+class BlankSentenceError(GatewayError):
+    """The sentence has no visible character."""
+
+
+class SentenceTooLongError(GatewayError):
+    """The sentence is longer than the gateway takes."""
+
+
+class NotReadyError(GatewayError):
+    """Triton is away or has no version that may be used."""
+
+
+class VersionGoneError(GatewayError):
+    """Triton no longer serves the version that was asked."""
+
+
+class ModelFailedError(GatewayError):
+    """Triton answered with an error or with logits that are no numbers."""
+
+
+class DeadlineExceededError(GatewayError):
+    """The answer did not come within the deadline."""
+
+
+STATUS: dict[type[GatewayError], int] = {
+    BlankSentenceError: 422,
+    SentenceTooLongError: 413,
+    ModelFailedError: 502,
+    NotReadyError: 503,
+    VersionGoneError: 503,
+    DeadlineExceededError: 504,
+}
+
+RETRY_AFTER_S = 1
+"""Seconds after which a caller that got 503 should try again; Triton restarts in about two."""

@@ -1,0 +1,148 @@
+"""Follows the versions that Triton serves: loads the newest one's tokenizer and labels, tries it, then switches."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import GatewayError, NotReadyError
+from gateway.triton import TritonClient
+from repository.inference import load_tokenizer, pad_batch
+from repository.manifest import Manifest, RepositoryError
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """All that is needed to ask a version and to read its answer."""
+
+    number: int
+    manifest: Manifest
+    tokenizer: Any
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a version that Triton serves is not used, and when (on the monotonic clock) it is tried again."""
+
+    reason: str
+    pause_s: float
+    retry_at: float
+
+
+class VersionFollower:
+    """Keeps `current` at the newest version that Triton serves and whose files are in order.
+
+    Triton, not the disk, is followed: a version becomes current only after it answered a request, so one that Triton
+    cannot load never does. A rejected version is kept in `rejected` with the reason, and tried again after a growing
+    pause: its files may be mended, and Triton may have been in trouble.
+    """
+
+    def __init__(self, triton: TritonClient, model_folder: Path, poll_s: float) -> None:
+        self.current: LoadedVersion | None = None
+        self.rejected: dict[int, Rejection] = {}
+        self.problem = "The gateway is starting; try again shortly."
+        self._triton = triton
+        self._model_folder = model_folder
+        self._poll_s = poll_s
+        self._lock = asyncio.Lock()
+
+    def ready(self) -> LoadedVersion:
+        """The current version, if Triton served it when last asked.
+
+        Raises:
+            NotReadyError: it did not; the message says why.
+        """
+        if self.current is None or self.problem:
+            raise NotReadyError(self.problem)
+        return self.current
+
+    def version_to_ask(self) -> LoadedVersion:
+        """The current version, also while Triton seems away: asking it is the surest way to learn that it is back.
+
+        Raises:
+            NotReadyError: no version has become current yet.
+        """
+        if self.current is None:
+            raise NotReadyError(self.problem)
+        return self.current
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                # A follower that dies would leave the gateway on an old version for ever, silently.
+                logger.exception("Following Triton's versions failed; trying again.")
+            await asyncio.sleep(self._poll_s)
+
+    async def refresh(self) -> None:
+        """Ask Triton once, and switch if there is something newer to switch to."""
+        async with self._lock:
+            try:
+                # Triton's own listing takes milliseconds; one that hangs must not hold the next refresh up.
+                async with asyncio.timeout(max(1.0, 2 * self._poll_s)):
+                    numbers = await self._triton.ready_versions()
+            except (NotReadyError, TimeoutError) as error:
+                self._report(str(error) or "Triton does not answer in time; try again shortly.")
+                return
+            for number in numbers:
+                if self.current is not None and number == self.current.number:
+                    self._report("")
+                    return
+                if await self._switch_to(number):
+                    return
+            self.rejected = {number: self.rejected[number] for number in self.rejected if number in numbers}
+            self._report(f"Triton serves no usable version of {self._triton.model_name}; publish one.")
+
+    async def _switch_to(self, number: int) -> bool:
+        rejection = self.rejected.get(number)
+        if rejection is not None and time.monotonic() < rejection.retry_at:
+            return False
+        try:
+            version = await asyncio.to_thread(_load, self._model_folder / str(number), number)
+            await self._warm(version)
+        except (RepositoryError, GatewayError, TimeoutError) as error:
+            self._reject(number, str(error) or "it did not answer its first request in time")
+            return False
+        before = self.current.number if self.current else None
+        self.current = version
+        self.rejected.pop(number, None)
+        self._report("")
+        logger.info("Version %d is current (before: %s).", number, before)
+        return True
+
+    def _reject(self, number: int, reason: str) -> None:
+        before = self.rejected.get(number)
+        pause_s = min(2 * before.pause_s, LONGEST_PAUSE_S) if before else FIRST_PAUSE_S
+        self.rejected[number] = Rejection(reason, pause_s, time.monotonic() + pause_s)
+        if before is None or before.reason != reason:
+            logger.error("Version %d is not used: %s", number, reason)
+
+    async def _warm(self, version: LoadedVersion) -> None:
+        inputs = pad_batch([version.tokenizer.encode("a b c").ids], version.manifest.pad_token_id)
+        async with asyncio.timeout(30):
+            logits = await self._triton.infer(version.number, inputs)
+        if logits.shape[1] != len(version.manifest.labels):
+            raise RepositoryError(
+                f"the graph gives {logits.shape[1]} logits for the manifest's {len(version.manifest.labels)} labels"
+            )
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            if problem:
+                logger.warning("Not ready: %s", problem)
+
+
+def _load(folder: Path, number: int) -> LoadedVersion:
+    manifest = Manifest.read(folder)
+    manifest.verify_files(folder)
+    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length))

@@ -1,0 +1,106 @@
+"""`python -m launcher` (`make up`): publishes a model if there is none, then runs Triton and the gateway."""
+
+import http.client
+import logging
+import os
+import sys
+import urllib.parse
+from typing import NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from gateway.settings import GatewaySettings
+from launcher.model import StepFailedError, ensure_published
+from launcher.settings import LauncherSettings
+from server import ports
+from server.process import ChildSpec, Supervisor
+from server.settings import ServerSettings
+from server.start import StartError, triton_child
+
+EXAMPLE = "Mapa aprende un nuevo lenguaje"
+
+app = typer.Typer(pretty_exceptions_enable=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up() -> None:
+    """Bring the service up: train, export and publish if nothing is published yet, then Triton and the gateway.
+
+    Ports, folders and models are set by environment variables; the README lists them. Ctrl-C stops both processes.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
+    except ValidationError as error:
+        _stop(*(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+    # Before anything long starts; the supervised programs check again for themselves.
+    taken = ports.check_ports(gateway.gateway_host, {"GATEWAY_PORT": gateway.gateway_port})
+    taken += ports.check_ports(server.triton_host, server.ports())
+    if taken:
+        _stop(*taken)
+    try:
+        number = ensure_published(launcher, gateway)
+        triton = triton_child(server, report=console.print)
+    except (StepFailedError, StartError) as error:
+        _stop(str(error))
+    console.print(f"Serving {gateway.model_name}, version {number}.")
+    children = [triton, gateway_child(gateway)]
+    raise typer.Exit(Supervisor(children, on_ready=lambda: _announce(gateway)).run())
+
+
+def gateway_child(settings: GatewaySettings) -> ChildSpec:
+    """The gateway as a child for the supervisor; it reads its settings from the same environment."""
+    return ChildSpec(
+        name="gateway",
+        argv=[sys.executable, "-m", "gateway"],
+        env=dict(os.environ),
+        grace_s=15.0,
+        is_ready=lambda: _is_ready(settings),
+        ready_message=f"ready at {_url(settings)}",
+    )
+
+
+def _is_ready(settings: GatewaySettings) -> bool:
+    connection = http.client.HTTPConnection(_reachable(settings.gateway_host), settings.gateway_port, timeout=1)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _announce(settings: GatewaySettings) -> None:
+    url = _url(settings)
+    console.print(f"\n  Try it:   {url}/classify?sentence={urllib.parse.quote(EXAMPLE)}")
+    console.print(f"  All of it: {url}/docs")
+    console.print(f'  curl:     curl -G {url}/classify --data-urlencode "sentence={EXAMPLE}"')
+    console.print("  Ctrl-C stops Triton and the gateway.\n")
+
+
+def _url(settings: GatewaySettings) -> str:
+    return f"http://{_reachable(settings.gateway_host)}:{settings.gateway_port}"
+
+
+def _reachable(host: str) -> str:
+    """An address a client on this machine can use for a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _stop(*reasons: str) -> NoReturn:
+    for reason in reasons:
+        console.print(f"[red]Error:[/red] {reason}")
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="python -m launcher")
+
+
+if __name__ == "__main__":
+    main()

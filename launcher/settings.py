@@ -1,0 +1,24 @@
+"""Where `make up` takes a model from when none is published yet."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class LauncherSettings(BaseSettings):
+    """Settings of `python -m launcher`, beside those of the gateway and of the server."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    data: Path = Field(ROOT / "data" / "public_maps.csv", description="CSV file that the first model is trained on.")
+    base_model: str | None = Field(
+        None, description="Encoder to fine-tune: a hub id or a local folder; a small packaged one when empty."
+    )
+    checkpoint: Path = Field(
+        Path("checkpoints/classifier"),
+        description="Folder of the trained checkpoint; one that is there is used as it is.",
+    )
+    precision: str = Field("auto", pattern="^(auto|fp32|fp16|int8)$", description="Precision of the exported graph.")

@@ -1,0 +1,1 @@
+"""The embedded Triton: finds or installs it, starts it, supervises it, stops it."""

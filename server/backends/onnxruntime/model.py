@@ -1,0 +1,162 @@
+"""ONNX Runtime as a Python-based Triton backend: what answers `backend: "onnxruntime"` where NVIDIA's own is missing.
+
+Triton lets a Python-based backend carry any name, so the `config.pbtxt` and `model.onnx` written for the native
+backend run here unchanged. This file runs inside Triton's Python stub, in the embedded environment, and imports
+nothing of this project.
+"""
+
+import ctypes
+import json
+from pathlib import Path
+
+import numpy as np
+import ort_session
+import triton_python_backend_utils as pb_utils
+
+# The native backend gives a model that accepts batches this max_batch_size when its config names none.
+_DEFAULT_MAX_BATCH_SIZE = 4
+
+_USED_CAPSULE = b"used_dltensor"  # DLPack's name for a capsule that was taken; a capsule keeps the pointer, not a copy
+_rename_capsule = ctypes.pythonapi.PyCapsule_SetName
+_rename_capsule.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+class TritonPythonModel:
+    """One instance of one version of a model: an ONNX Runtime session and the names around it."""
+
+    @staticmethod
+    def auto_complete_config(auto_complete_model_config):
+        """Fills in inputs, outputs and batching from the graph, as the native backend does for a config without."""
+        config = auto_complete_model_config.as_dict()
+        if config.get("input") and config.get("output"):
+            return auto_complete_model_config  # the usual case: no ONNX Runtime import, no second load
+        session = ort_session.open_session(_path_from_command_line(), config, ort_session.CPU)
+        declared = [*session.get_inputs(), *session.get_outputs()]
+        batched = all(value.shape and not isinstance(value.shape[0], int) for value in declared)
+        if batched and not config["max_batch_size"]:
+            auto_complete_model_config.set_max_batch_size(_DEFAULT_MAX_BATCH_SIZE)
+            auto_complete_model_config.set_dynamic_batching()
+        first_axis = 1 if batched else 0
+        if not config.get("input"):
+            for value in session.get_inputs():
+                auto_complete_model_config.add_input(ort_session.describe(value, first_axis))
+        if not config.get("output"):
+            for value in session.get_outputs():
+                auto_complete_model_config.add_output(ort_session.describe(value, first_axis))
+        return auto_complete_model_config
+
+    def initialize(self, args):
+        """Loads the graph of the version that `args` names; raises what Triton shows as the reason of a failed load."""
+        config = json.loads(args["model_config"])
+        filename = config.get("default_model_filename") or "model.onnx"
+        path = Path(args["model_repository"], args["model_version"], filename)
+        if not path.is_file():
+            raise pb_utils.TritonModelException(f"{filename} is missing in version {args['model_version']}")
+        on_gpu = args["model_instance_kind"] == "GPU"
+        providers = ort_session.gpu_providers(config, args["model_instance_device_id"]) if on_gpu else ort_session.CPU
+        self.session = ort_session.open_session(path, config, providers)
+        if on_gpu:
+            ort_session.require_cuda(self.session, config["name"])
+        ort_session.check_fit(config, self.session)
+        self.batches = config["max_batch_size"] > 0
+        self.output_names = [output["name"] for output in config["output"]]
+
+    def execute(self, requests):
+        """Answers the requests that Triton's dynamic batcher joined, in their order, with one run where they fit."""
+        requested = [{tensor.name(): tensor for tensor in request.inputs()} for request in requests]
+        feeds = [None] * len(requests)
+        responses = [None] * len(requests)
+        for i, tensors in enumerate(requested):
+            try:
+                feeds[i] = {name: _to_array(tensor) for name, tensor in tensors.items()}
+            except Exception as error:  # a tensor that cannot be read costs only its own request
+                responses[i] = _refusal(error)
+        readable = [i for i, feed in enumerate(feeds) if feed is not None]
+        for i, outcome in zip(readable, self._run_joined([feeds[i] for i in readable]), strict=True):
+            responses[i] = self._respond(requests[i], outcome)
+        return responses
+
+    def finalize(self):
+        """Frees the session when the version is unloaded."""
+        self.session = None
+
+    def _run_joined(self, feeds):
+        """Returns outputs or an exception for each feed; a run that fails as a whole is repeated one by one."""
+        if len(feeds) > 1 and self.batches and _can_join(feeds):
+            joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+            try:
+                outputs = self.session.run(self.output_names, joined)
+                return self._split(outputs, [len(next(iter(feed.values()))) for feed in feeds])
+            except Exception:  # one bad request must not cost its neighbours: find it by running each alone
+                return [self._run_alone(feed) for feed in feeds]
+        return [self._run_alone(feed) for feed in feeds]
+
+    def _run_alone(self, feed):
+        try:
+            return self.session.run(self.output_names, feed)
+        except Exception as error:
+            return error
+
+    @staticmethod
+    def _split(outputs, counts):
+        """Cuts joined outputs `[sum(counts), ...]` into one list of outputs for each request; slices, not copies."""
+        if any(len(output) != sum(counts) for output in outputs):
+            raise ValueError("an output's first axis is not the batch axis")
+        ends = np.cumsum(counts)
+        return [[output[end - n : end] for output in outputs] for end, n in zip(ends, counts, strict=True)]
+
+    def _respond(self, request, outcome):
+        if isinstance(outcome, Exception):
+            return _refusal(outcome)
+        wanted = request.requested_output_names()
+        return pb_utils.InferenceResponse(
+            [_to_tensor(n, array) for n, array in zip(self.output_names, outcome, strict=True) if n in wanted]
+        )
+
+
+def _path_from_command_line():
+    """The graph to complete a config from; Triton tells it to the stub (its first argument), not to this function."""
+    return Path("/proc/self/cmdline").read_text().split("\0")[1]
+
+
+def _to_array(tensor):
+    """A view on the tensor's shared memory.
+
+    `as_numpy()` reads wrong values under NumPy 2 (the stub was built against NumPy 1); DLPack is right under both.
+    Strings have no DLPack form; their NumPy objects are built element by element and are right under both as well.
+    """
+    try:
+        return np.from_dlpack(tensor)
+    except Exception:
+        array = tensor.as_numpy()
+        if array.dtype != np.object_:
+            raise
+        return array
+
+
+def _to_tensor(name, array):
+    """The reverse: `Tensor(name, array)` comes back empty under NumPy 2, `from_dlpack` does not.
+
+    The stub marks the capsule it took as "used_dlpack", where the protocol says "used_dltensor". NumPy's destructor
+    then takes it for one that nobody used: NumPy 2 prints a ValueError for each output, NumPy 1 crashes the stub
+    with it. So the mark is set right before the capsule dies.
+    """
+    if array.dtype.kind in "OSU":
+        return pb_utils.Tensor(name, array.astype(np.object_))
+    capsule = np.ascontiguousarray(array).__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    _rename_capsule(capsule, _USED_CAPSULE)
+    return tensor
+
+
+def _can_join(feeds):
+    """True when all feeds carry the same inputs and differ in the batch axis alone."""
+    first = {name: (array.dtype, array.shape[1:]) for name, array in feeds[0].items()}
+    return all({n: (a.dtype, a.shape[1:]) for n, a in feed.items()} == first for feed in feeds[1:])
+
+
+def _refusal(error):
+    """An error response: the caller's mistake (bad ids, a missing input) is a 400, anything else a 500."""
+    at_fault = type(error).__name__ in ("InvalidArgument", "ValueError")
+    code = pb_utils.TritonError.INVALID_ARG if at_fault else pb_utils.TritonError.INTERNAL
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

@@ -1,0 +1,1 @@
+"""Fine-tunes a Hugging Face encoder on the ideas of mind maps and says how well it does on maps it has never seen."""

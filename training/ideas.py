@@ -1,0 +1,26 @@
+"""An idea is one row of the data: a sentence, its label and the map it was taken from."""
+
+from dataclasses import dataclass
+
+
+class DataError(ValueError):
+    """The data can't be trained on; the message is one sentence for the person who made the file."""
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One training example."""
+
+    map_id: str
+    map_title: str
+    """White space folded; may be empty."""
+    sentence: str
+    """`idea_title + " " + map_title`, white space folded: what a client sends to `/classify`."""
+    label: str
+    language: str | None
+    """As the optional column `language` names it; None where the file has none."""
+
+
+def fold_white_space(text: str) -> str:
+    """Return `text` with each run of white space (line breaks too) as one space and none at the ends."""
+    return " ".join(text.split())

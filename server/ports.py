@@ -74,14 +74,14 @@ def _try_to_bind(host: str, port: int) -> None:
 def _by_whom(port: int) -> str:
     """` by process 123 (name)`, as far as /proc lets this user see; else an empty string."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    for folder in Path("/proc").glob("[0-9]*"):
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
         try:
-            links = {str(link.readlink()) for link in (folder / "fd").iterdir()} if sockets else set()
+            if str(descriptor.readlink()) in sockets:
+                process = descriptor.parent.parent
+                command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                return f" by process {process.name} ({' '.join(command[:3]).strip()})"
         except OSError:
-            continue  # gone meanwhile, or another user's
-        if sockets & links:
-            command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            return f" by process {folder.name} ({' '.join(command[:3]).strip()})"
+            continue  # closed meanwhile, or another user's
     return ""
 
 

@@ -18,7 +18,7 @@ export DATA CHECKPOINT PRECISION
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 
-.PHONY: help check setup train export up test lint format lock clean
+.PHONY: help check check-ports setup train export up test lint format readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
@@ -59,6 +59,9 @@ lint: setup ## Run linter and type checker
 format: setup ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+readme: setup ## Write the README's table of settings anew
+	$(PY) -m launcher.settings_table
 
 lock: ## Write locks/app.txt anew from pyproject.toml (needs uv)
 	@head -2 locks/app.txt > locks/app.new

@@ -68,7 +68,7 @@ def train(
     ] = DEFAULTS.learning_rate,
     frozen_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of the layers, from the bottom, that stay as they are; 0 trains all."),
+        typer.Option(min=0, max=1, help="Share of the layers, from the bottom, to leave as they are; quicker."),
     ] = DEFAULTS.frozen_share,
     max_length: Annotated[
         int, typer.Option(min=8, help="Tokens of a training sentence, at most; serving takes the model's own limit.")

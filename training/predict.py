@@ -13,8 +13,7 @@ _BATCH = 64
 def answer(model: Any, tokenizer: Any, sentences: Sequence[str], sequence_limit: int) -> list[str]:
     """Return the label that `model` gives each sentence.
 
-    Not `Trainer.predict`: with `group_by_length` that one deals the sentences by length, at random, and returns its
-    logits in that order.
+    Not `Trainer.predict`: where the Trainer groups by length, that returns its logits in the order it dealt them.
 
     Args:
         model: a sequence classifier with `id2label`.

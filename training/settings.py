@@ -14,8 +14,8 @@ class Settings:
     batch_size: int = 32
     learning_rate: float = 5e-5
     """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""
-    frozen_share: float = 0.5
-    """Share of the layers, from the bottom, that stay as they are, and the embeddings with them (0: all is trained)."""
+    frozen_share: float = 0.0
+    """Share of the layers, from the bottom, that stay as they are, as the embeddings always do."""
     max_length: int = 64
     """Longest sequence trained on, in tokens; longer sentences are cut. Evaluation and serving take the model's own."""
     seed: int = 0

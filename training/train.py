@@ -20,6 +20,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from training.base_model import BaseModel, BaseModelError
+from training.batches import NearInLength
 from training.data import Idea, SplitName, TrainingData
 from training.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
 from training.optimizer import freeze_lower_layers, optimizer
@@ -63,7 +64,7 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
     torch.set_flush_denormal(True)
     model = load_classifier(base, data.labels)
     freeze_lower_layers(model, settings.frozen_share)
-    trainer = Trainer(
+    trainer = _Trainer(
         model=model,
         args=_arguments(settings, work_folder),
         train_dataset=_encode(data.splits["train"], data.labels, base, settings.max_length),
@@ -82,6 +83,13 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
         for name in EVALUATED
     }
     return TrainedModel(trainer, base.tokenizer, predictions, _epochs(trainer.state.log_history), seconds)
+
+
+class _Trainer(Trainer):  # type: ignore[misc]  # transformers has no types
+    def _get_train_sampler(self, train_dataset: Any = None) -> NearInLength:
+        encoded = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(example["input_ids"]) for example in encoded]
+        return NearInLength(lengths, self.args.per_device_train_batch_size, self.args.seed)
 
 
 def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
@@ -131,7 +139,6 @@ def _arguments(settings: Settings, work_folder: Path) -> TrainingArguments:
         per_device_eval_batch_size=_EVALUATION_BATCH,
         learning_rate=settings.learning_rate,
         warmup_ratio=WARMUP_SHARE,
-        group_by_length=True,  # a batch is padded to its longest sentence
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="epoch",

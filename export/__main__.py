@@ -13,8 +13,7 @@ from rich.table import Table
 
 from export import ExportError
 from repository.manifest import MANIFEST_FILE, Precision
-
-SAMPLE_DATA = Path(__file__).resolve().parent.parent / "data" / "public_maps.csv"
+from training import SAMPLE_DATA
 
 app = typer.Typer(pretty_exceptions_enable=False)
 out = Console()

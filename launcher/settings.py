@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ROOT = Path(__file__).resolve().parent.parent
+from training import SAMPLE_DATA
 
 
 class LauncherSettings(BaseSettings):
@@ -13,7 +13,7 @@ class LauncherSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
-    data: Path = Field(ROOT / "data" / "public_maps.csv", description="CSV file that the first model is trained on.")
+    data: Path = Field(SAMPLE_DATA, description="CSV file that the first model is trained on.")
     base_model: str | None = Field(
         None, description="Encoder to fine-tune: a hub id or a local folder; a small packaged one when empty."
     )

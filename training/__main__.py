@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from training import SAMPLE_DATA
 from training.data import DataError, TrainingData, load_data
 from training.settings import Settings
 
@@ -45,7 +46,7 @@ def train(
             help="CSV file in UTF-8, one row an idea, with the columns map_id, map_title, map_category_name and "
             "idea_title; a column language, if there is one, gives figures for each language."
         ),
-    ] = REPOSITORY / "data" / "public_maps.csv",
+    ] = SAMPLE_DATA,
     base_model: Annotated[
         str | None,
         typer.Option(

@@ -70,11 +70,10 @@ def publish(
 ) -> None:
     """Copy an exported version folder into the repository as the next version."""
     # Imported here: only publishing needs protobuf.
-    from repository.config import CONFIG_FILE, ModelConfig, write_config
+    from repository.config import ModelConfig
 
     store = _store(repository, model)
-    if not (store.folder / CONFIG_FILE).exists():
-        write_config(store.folder, ModelConfig(store.model_name))
+    store.ensure_config(ModelConfig(store.model_name).to_pbtxt())
     out.print(f"Published version {store.publish(folder)} of {store.model_name}.")
 
 

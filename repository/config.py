@@ -1,14 +1,11 @@
 """`config.pbtxt` of a model: written and read through Triton's own protobuf messages, never as a string."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from repository.manifest import INPUTS, OUTPUT, RepositoryError
-
-CONFIG_FILE = "config.pbtxt"
+from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 
 
 @dataclass(frozen=True)
@@ -93,11 +90,3 @@ def parse_config(text: str) -> ModelConfig:
         )
     except ValueError as error:
         raise RepositoryError(f"{CONFIG_FILE}: {error}") from None
-
-
-def write_config(model_folder: Path, config: ModelConfig) -> None:
-    """Write `config.pbtxt`, whole or not at all. Triton reloads every version of a model whose config changes."""
-    model_folder.mkdir(parents=True, exist_ok=True)
-    temporary = model_folder / f".{CONFIG_FILE}.new"
-    temporary.write_text(config.to_pbtxt(), encoding="utf-8")
-    temporary.replace(model_folder / CONFIG_FILE)

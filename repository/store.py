@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from repository.manifest import MANIFEST_FILE, Manifest, RepositoryError, digest_file
+from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, RepositoryError, digest_file
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 
@@ -93,6 +93,20 @@ class ModelStore:
             _sync(self.folder)
             self._remember(number)
         return number
+
+    def ensure_config(self, text: str) -> None:
+        """Write `config.pbtxt` unless there is one: Triton reloads every version of a model whose config changes."""
+        path = self.folder / CONFIG_FILE
+        if path.exists():
+            return
+        with self._locked():
+            if path.exists():  # another publisher's
+                return
+            staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
+            (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
+            _sync(staging / CONFIG_FILE)
+            (staging / CONFIG_FILE).rename(path)
+            staging.rmdir()
 
     def rollback(self, target: int | None = None) -> tuple[int, int]:
         """Publish an older version's content as a new number; returns (older number, new number).

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from repository.config import CONFIG_FILE, ModelConfig, parse_config, write_config
-from repository.manifest import RepositoryError
+from repository.config import ModelConfig, parse_config
+from repository.manifest import CONFIG_FILE, RepositoryError
+from repository.store import ModelStore
 
 REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 
@@ -19,8 +20,17 @@ def test_round_trip(config: ModelConfig) -> None:
 
 
 def test_the_committed_config_is_the_one_that_publishing_writes(tmp_path: Path) -> None:
-    write_config(tmp_path, ModelConfig("classifier"))
-    assert (REPOSITORY / "classifier" / CONFIG_FILE).read_text() == (tmp_path / CONFIG_FILE).read_text()
+    store = ModelStore(tmp_path, "classifier")
+    store.ensure_config(ModelConfig("classifier").to_pbtxt())
+    assert (REPOSITORY / "classifier" / CONFIG_FILE).read_text() == (store.folder / CONFIG_FILE).read_text()
+
+
+def test_a_config_that_is_there_stays(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path, "classifier")
+    store.ensure_config(ModelConfig("classifier", max_batch_size=8).to_pbtxt())
+    store.ensure_config(ModelConfig("classifier").to_pbtxt())
+    assert parse_config((store.folder / CONFIG_FILE).read_text()).max_batch_size == 8
+    assert [entry.name for entry in store.folder.iterdir() if entry.is_dir()] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ nothing of this project.
 
 import ctypes
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,9 @@ import triton_python_backend_utils as pb_utils
 
 # The native backend gives a model that accepts batches this max_batch_size when its config names none.
 _DEFAULT_MAX_BATCH_SIZE = 4
+
+# Triton hands waiting requests over some 0.1 ms after a run; a caller who waited for the answer comes back later.
+_IDLE_S = 0.0005
 
 _USED_CAPSULE = b"used_dltensor"  # DLPack's name for a capsule that was taken; a capsule keeps the pointer, not a copy
 _rename_capsule = ctypes.pythonapi.PyCapsule_SetName
@@ -60,9 +66,43 @@ class TritonPythonModel:
         ort_session.check_fit(config, self.session)
         self.batches = config["max_batch_size"] > 0
         self.output_names = [output["name"] for output in config["output"]]
+        cores = ort_session.threads_to_share(config)
+        self.side_by_side = None
+        if not on_gpu and cores > 1:
+            one_thread = ort_session.open_session(path, config, providers, threads=1)
+            self.side_by_side = _SideBySide(cores, self.session, one_thread)
 
     def execute(self, requests):
-        """Answers the requests that Triton's dynamic batcher joined, in their order, with one run where they fit."""
+        """Answers the requests that Triton's dynamic batcher joined, in their order, with one run where they fit.
+
+        While others are being computed on a CPU, the work is handed to a thread and None is returned: the responses
+        are sent from there, and Triton goes on to the next requests at once.
+        """
+        if self.side_by_side is None:
+            return self._responses(requests, self.session)
+        if self.side_by_side.idle():
+            responses = self._responses(requests, self.session)
+            self.side_by_side.note_end()
+            return responses
+        self.side_by_side.submit(self._answer, requests)
+        return None
+
+    def finalize(self):
+        """Ends what is running, then frees the sessions, when the version is unloaded."""
+        if self.side_by_side is not None:
+            self.side_by_side.close()
+        self.session = self.side_by_side = None
+
+    def _answer(self, requests, session):
+        senders = [request.get_response_sender() for request in requests]
+        try:
+            responses = self._responses(requests, session)
+        except Exception as error:  # a request without a response would wait for ever
+            responses = [_refusal(error) for _ in requests]
+        for sender, response in zip(senders, responses, strict=True):
+            sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _responses(self, requests, session):
         requested = [{tensor.name(): tensor for tensor in request.inputs()} for request in requests]
         feeds = [None] * len(requests)
         responses = [None] * len(requests)
@@ -72,28 +112,24 @@ class TritonPythonModel:
             except Exception as error:  # a tensor that cannot be read costs only its own request
                 responses[i] = _refusal(error)
         readable = [i for i, feed in enumerate(feeds) if feed is not None]
-        for i, outcome in zip(readable, self._run_joined([feeds[i] for i in readable]), strict=True):
+        for i, outcome in zip(readable, self._run_joined(session, [feeds[i] for i in readable]), strict=True):
             responses[i] = self._respond(requests[i], outcome)
         return responses
 
-    def finalize(self):
-        """Frees the session when the version is unloaded."""
-        self.session = None
-
-    def _run_joined(self, feeds):
+    def _run_joined(self, session, feeds):
         """Returns outputs or an exception for each feed; a run that fails as a whole is repeated one by one."""
         if len(feeds) > 1 and self.batches and _can_join(feeds):
             joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
             try:
-                outputs = self.session.run(self.output_names, joined)
+                outputs = session.run(self.output_names, joined)
                 return self._split(outputs, [len(next(iter(feed.values()))) for feed in feeds])
             except Exception:  # one bad request must not cost its neighbours: find it by running each alone
-                return [self._run_alone(feed) for feed in feeds]
-        return [self._run_alone(feed) for feed in feeds]
+                return [self._run_alone(session, feed) for feed in feeds]
+        return [self._run_alone(session, feed) for feed in feeds]
 
-    def _run_alone(self, feed):
+    def _run_alone(self, session, feed):
         try:
-            return self.session.run(self.output_names, feed)
+            return session.run(self.output_names, feed)
         except Exception as error:
             return error
 
@@ -112,6 +148,57 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse(
             [_to_tensor(n, array) for n, array in zip(self.output_names, outcome, strict=True) if n in wanted]
         )
+
+
+class _SideBySide:
+    """Runs as many batches at a time as there are cores, each on one thread of its own.
+
+    Threads that share one batch wait for each other after every operator: when another program (the gateway, say)
+    takes a core for a moment, the other core waits too. Batches on a thread of their own wait for nobody, and answer
+    more sentences a second. But a lone sentence would take longer, so that one is run on all cores, elsewhere.
+    """
+
+    def __init__(self, cores, all_cores_session, one_thread_session):
+        self._all_cores_session = all_cores_session
+        self._one_thread_session = one_thread_session
+        self._free = threading.Semaphore(cores)
+        self._pool = ThreadPoolExecutor(cores, thread_name_prefix="batch")
+        self._running = 0  # changed by Triton's thread and by the pool's
+        self._lock = threading.Lock()
+        self._last_end = 0.0
+
+    def idle(self):
+        """Whether nothing runs and nothing waited when the last run ended: Triton would have brought it at once."""
+        with self._lock:
+            return self._running == 0 and time.perf_counter() - self._last_end > _IDLE_S
+
+    def note_end(self):
+        """Remember that a run has ended now."""
+        self._last_end = time.perf_counter()
+
+    def submit(self, answer, requests):
+        """Call `answer(requests, session)` on a thread.
+
+        Blocks while every core computes: what waits, waits in Triton's own queue, with its bounds and timeouts.
+        """
+        self._free.acquire()
+        with self._lock:
+            self._running += 1
+            session = self._all_cores_session if self._running == 1 else self._one_thread_session
+        self._pool.submit(self._run, answer, requests, session)
+
+    def close(self):
+        """Wait for what is running, then let the threads go."""
+        self._pool.shutdown(wait=True)
+
+    def _run(self, answer, requests, session):
+        try:
+            answer(requests, session)
+        finally:
+            with self._lock:
+                self._running -= 1
+                self.note_end()
+            self._free.release()
 
 
 def _path_from_command_line():

@@ -31,15 +31,18 @@ _TRITON_TYPES = {
 }
 
 
-def open_session(path, config, providers):
-    """Opens the graph at `path`; providers that this build of ONNX Runtime lacks are left out, not an error."""
+def open_session(path, config, providers, threads=None):
+    """Opens the graph at `path`, for `threads` threads a run (as the config says if not given).
+
+    Providers that this build of ONNX Runtime lacks are left out, not an error.
+    """
     import onnxruntime  # late, so that completing a config that is whole already stays cheap
 
     if providers != CPU and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA and cuDNN from the environment's own packages
     available = onnxruntime.get_available_providers()
     usable = [p for p in providers if (p if isinstance(p, str) else p[0]) in available]
-    return onnxruntime.InferenceSession(str(path), _options(onnxruntime, config), providers=usable)
+    return onnxruntime.InferenceSession(str(path), _options(onnxruntime, config, threads), providers=usable)
 
 
 def gpu_providers(config, device_id):
@@ -103,7 +106,14 @@ def physical_cores():
     return max(1, min(len(cores), allowed))
 
 
-def _options(onnxruntime, config):
+def threads_to_share(config):
+    """Cores of one model instance, or 1 where the config fixes the threads of a run: then runs come one at a time."""
+    if _parameter(config, "intra_op_thread_count", 0):
+        return 1
+    return max(1, physical_cores() // _instances(config))
+
+
+def _options(onnxruntime, config, threads):
     """Session options from the parameters and optimization level that the native backend reads."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors: a failing request is answered to its caller, not logged as a warning
@@ -111,8 +121,8 @@ def _options(onnxruntime, config):
     options.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel, _GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL")
     )
-    threads = _parameter(config, "intra_op_thread_count", 0)
-    options.intra_op_num_threads = threads or max(1, physical_cores() // _instances(config))
+    given = threads or _parameter(config, "intra_op_thread_count", 0)
+    options.intra_op_num_threads = given or threads_to_share(config)
     options.inter_op_num_threads = _parameter(config, "inter_op_thread_count", 0)
     if _parameter(config, "execution_mode", 0) == 1:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL

@@ -63,10 +63,11 @@ format: setup ## Format the code
 readme: setup ## Write the README's table of settings anew
 	$(PY) -m launcher.settings_table
 
-lock: ## Write locks/app.txt anew from pyproject.toml (needs uv)
-	@head -2 locks/app.txt > locks/app.new
-	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --all-extras -c <(echo torch==2.13.0) pyproject.toml >> locks/app.new
-	@mv locks/app.new locks/app.txt
+lock: ## Bring locks/app.txt in line with pyproject.toml, UPGRADE=1 to newer versions (needs uv)
+	@cp locks/app.txt locks/app.new
+	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --all-extras $(if $(UPGRADE),--upgrade) -c <(echo torch==2.13.0) -o locks/app.new pyproject.toml
+	@{ head -2 locks/app.txt; grep -v '^#' locks/app.new; } > locks/app.tmp
+	@mv locks/app.tmp locks/app.txt && rm locks/app.new
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
 	rm -rf $(VENV) .triton .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info

@@ -1,116 +1,120 @@
-"""The HTTP application: routes, and the translation of errors into answers."""
+"""The HTTP application: routes put together, and errors turned into answers."""
 
-import asyncio
 import contextlib
+import hmac
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
-from gateway.classifier import Classifier
-from gateway.errors import RETRY_AFTER_S, STATUS
+from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
+from gateway.errors import STATUS, GatewayError, UnauthorizedError
+from gateway.fast_lane import FastLane
+from gateway.metrics import Metrics
+from gateway.middleware import UNFORESEEN, Observed, request_log
+from gateway.routes import classify_routes, open_routes, response_of, state_routes
+from gateway.schemas import ErrorBody
+from gateway.service import ServiceHolder, running_service
 from gateway.settings import GatewaySettings
-from gateway.triton import TritonClient
-from gateway.versions import VersionFollower
+from gateway.web import add_docs, web_routes
 
-VERSION_HEADER = "X-Model-Version"
-
-
-class LabelScore(BaseModel):
-    """One label and its score."""
-
-    label: str
-    score: float
+FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
 
 
-class ErrorBody(BaseModel):
-    """Body of every answer that is no success."""
-
-    error: str = Field(description="One sentence: what is wrong, and what would be right.")
-
-
-class Health(BaseModel):
-    """State of the gateway."""
-
-    status: str
-    model: str
-    version: int | None = Field(None, description="The version that answers at present.")
-
-
-def create_app(settings: GatewaySettings) -> FastAPI:
+def create_app(settings: GatewaySettings) -> ASGIApp:
     """The application for one model; it follows that model's versions while it runs."""
+    metrics = Metrics()
+    holder = ServiceHolder()
+    keys = _listed(settings.api_keys.get_secret_value())
+    app: ASGIApp = _fastapi(settings, metrics, holder, keys)
+    if not keys:
+        app = FastLane(app, holder)
+    if origins := _listed(settings.cors_origins):
+        app = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=[VERSION_HEADER, TRUNCATED_HEADER, "X-Request-ID", "Retry-After"],
+        )
+    return Observed(app, metrics, request_log().info if settings.log_requests else None)
 
+
+def application() -> ASGIApp:
+    """The application with its settings from the environment, for uvicorn's worker processes."""
+    return create_app(GatewaySettings())
+
+
+def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder, keys: list[str]) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with TritonClient(settings.triton_address, settings.model_name) as triton:
-            folder = settings.model_repository / settings.model_name
-            versions = VersionFollower(triton, folder, settings.version_poll_ms / 1000)
-            app.state.versions = versions
-            app.state.classifier = Classifier(
-                triton, versions, settings.deadline_ms / 1000, settings.max_sentence_bytes
-            )
-            follower = asyncio.create_task(versions.run())
+        async with running_service(settings, metrics) as service:
+            holder.service = service
+            app.state.holder = holder
             yield
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
 
     app = FastAPI(
         title="Text classifier",
         description="Answers a sentence with the label of a fine-tuned classifier served by Triton.",
         lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+        docs_url=None,
+        redoc_url=None,
     )
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    for error in STATUS:
-        app.add_exception_handler(error, _answer_gateway_error)
-    _add_routes(app, settings.model_name)
+    protection = [Depends(_KeyCheck(keys))] if keys else []
+    app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
+    app.include_router(state_routes, dependencies=protection)
+    app.include_router(open_routes, responses={503: FAILURES[503]})
+    app.include_router(web_routes)
+    add_docs(app)
+    _answer_errors(app, metrics)
     return app
 
 
-def _add_routes(app: FastAPI, model_name: str) -> None:
-    failures: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorBody} for status in sorted(set(STATUS.values()))
-    }
+class _KeyCheck:
+    """Dependency that lets only callers with one of the keys pass."""
 
-    @app.get("/classify", responses=failures, summary="Classify one sentence")
-    async def classify(
-        request: Request,
-        response: Response,
-        sentence: Annotated[
-            str,
-            Query(
-                description="An idea's title and its mind map's title, joined by a space. "
-                "One pair of quotes around the whole is ignored.",
-                examples=["Mapa aprende un nuevo lenguaje"],
-            ),
-        ],
-    ) -> list[LabelScore]:
-        classifier: Classifier = request.app.state.classifier
-        answer = await classifier.classify(sentence)
-        response.headers[VERSION_HEADER] = str(answer.version)
-        return [LabelScore(label=answer.label, score=answer.score)]
+    def __init__(self, keys: list[str]) -> None:
+        self._keys = [key.encode() for key in keys]
 
-    @app.get("/health/live", summary="The process answers; says nothing of Triton")
-    async def live() -> Health:
-        return Health(status="live", model=model_name)
-
-    @app.get("/health/ready", responses={503: {"model": ErrorBody}}, summary="A sentence can be answered")
-    async def ready(request: Request) -> Health:
-        versions: VersionFollower = request.app.state.versions
-        return Health(status="ready", model=model_name, version=versions.ready().number)
+    def __call__(
+        self, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+    ) -> None:
+        given = credentials.credentials.encode() if credentials else b""
+        # In constant time: how long it takes must not tell how much of a key was right.
+        if not any(hmac.compare_digest(given, key) for key in self._keys):
+            raise UnauthorizedError("The API key is missing or wrong: send it in the header Authorization: Bearer KEY.")
 
 
-async def _answer_gateway_error(_: Request, error: Exception) -> JSONResponse:
-    status = STATUS[type(error)]  # type: ignore[index]
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-    return JSONResponse({"error": str(error)}, status, headers)
+def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
+    async def gateway_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, GatewayError)
+        return response_of(error_answer(error, metrics))
+
+    async def validation_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}."}, 422)
+
+    async def http_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": f"{error.detail}."}, error.status_code, error.headers)
+
+    async def unforeseen(_: Request, __: Exception) -> JSONResponse:
+        return JSONResponse({"error": UNFORESEEN}, 500)
+
+    app.add_exception_handler(GatewayError, gateway_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, unforeseen)
 
 
-async def _answer_validation_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = " ".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"The {where} parameter is wrong: {first['msg']}."}, 422)
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

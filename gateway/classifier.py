@@ -1,74 +1,115 @@
-"""The request path: one sentence → tokens → Triton → logits → the label and its score."""
+"""The request path: sentences → checked → tokens → batcher → Triton → logits → labels with their scores."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from gateway.batcher import Batcher
 from gateway.errors import BlankSentenceError, DeadlineExceededError, SentenceTooLongError, VersionGoneError
-from gateway.triton import TritonClient
 from gateway.versions import LoadedVersion, VersionFollower
-from repository.inference import pad_batch, scores
+from repository.inference import Float32Array
 
 QUOTES = "\"'"
 
+LONG_TEXT = 2_000
+"""Characters from which a text is tokenized on a thread, so that others are answered meanwhile: about a millisecond."""
 
-@dataclass(frozen=True)
-class Answer:
-    """The best label of a sentence, and the version that gave it."""
 
-    label: str
-    score: float
-    version: int
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is classified: a sentence, or a pair of sentences for models that were trained on pairs."""
+
+    first: str
+    second: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The model's answer to one text, and how the text fitted into the model."""
+
+    logits: Float32Array
+    """`[labels]`"""
+    scores: Float32Array
+    """`[labels]`"""
+    tokens: int
+    """Tokens that the model read."""
+    cut_tokens: int
+    """Tokens past the model's limit that it did not read."""
+    waited_s: float
+    """How long it waited for its call to Triton."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The predictions for the texts of one request, in their order, all of one version."""
+
+    version: LoadedVersion
+    items: list[Prediction]
 
 
 class Classifier:
-    """Answers sentences with whichever version is current."""
+    """Answers texts with whichever version is current."""
 
-    def __init__(self, triton: TritonClient, versions: VersionFollower, deadline_s: float, max_bytes: int) -> None:
-        self._triton = triton
+    def __init__(self, batcher: Batcher, versions: VersionFollower, deadline_s: float, max_sentence_bytes: int) -> None:
+        self._batcher = batcher
         self._versions = versions
         self._deadline_s = deadline_s
-        self._max_bytes = max_bytes
+        self._max_bytes = max_sentence_bytes
 
-    async def classify(self, sentence: str) -> Answer:
-        """The best label for a sentence.
+    async def predict(self, texts: Sequence[Text], truncate: bool = True) -> Predictions:
+        """The logits of each text.
 
         Raises:
-            BlankSentenceError, SentenceTooLongError: the sentence cannot be classified.
-            NotReadyError, ModelFailedError: Triton is away, or failed.
+            BlankSentenceError, SentenceTooLongError: a text cannot be classified.
+            OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
-        text = self._checked(sentence)
+        for text in texts:
+            self._check(text)
+        self._batcher.admit(len(texts))
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._ask(text)
+                try:
+                    return await self._ask(self._versions.version_to_ask(), texts, truncate)
+                except VersionGoneError:
+                    # Two swaps within one poll: Triton has already unloaded the version that was current.
+                    await self._versions.refresh()
+                    return await self._ask(self._versions.ready(), texts, truncate)
         except TimeoutError:
             raise DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.") from None
 
-    async def _ask(self, text: str) -> Answer:
-        version = self._versions.version_to_ask()
+    async def _ask(self, version: LoadedVersion, texts: Sequence[Text], truncate: bool) -> Predictions:
+        encodings = await self._encode(version, texts)
+        if not truncate:
+            for encoding in encodings:
+                _refuse_cut(encoding, version.manifest.max_length)
+        futures = [self._batcher.submit(version.number, version.manifest, encoding.ids) for encoding in encodings]
         try:
-            return await self._ask_version(version, text)
-        except VersionGoneError:
-            # Two swaps within one poll of the follower: Triton has already unloaded the version that was current.
-            await self._versions.refresh()
-            return await self._ask_version(self._versions.ready(), text)
+            rows = [await future for future in futures]
+        finally:
+            for future in futures:  # the caller hung up, the deadline passed or one failed: the others' places go
+                future.cancel()
+        items = [
+            Prediction(row.logits, row.scores, len(encoding.ids), _cut_tokens(encoding), row.waited_s)
+            for row, encoding in zip(rows, encodings, strict=True)
+        ]
+        return Predictions(version, items)
 
-    async def _ask_version(self, version: LoadedVersion, text: str) -> Answer:
-        manifest = version.manifest
-        inputs = pad_batch([version.tokenizer.encode(text).ids], manifest.pad_token_id)
-        logits = await self._triton.infer(version.number, inputs)
-        row = scores(logits, manifest.problem_type)[0]
-        best = int(row.argmax())
-        return Answer(manifest.labels[best], float(row[best]), version.number)
+    @staticmethod
+    async def _encode(version: LoadedVersion, texts: Sequence[Text]) -> list[Any]:
+        if len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
+            return [version.tokenizer.encode(texts[0].first, texts[0].second)]
+        inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
+        return list(await asyncio.to_thread(version.tokenizer.encode_batch, inputs))
 
-    def _checked(self, sentence: str) -> str:
-        text = unquote(sentence)
-        if not any(character.isprintable() and not character.isspace() for character in text):
+    def _check(self, text: Text) -> None:
+        together = text.first if text.second is None else text.first + text.second
+        if not any(character.isprintable() and not character.isspace() for character in together):
             raise BlankSentenceError("The sentence is empty: give it at least one visible character.")
-        size = len(text.encode("utf-8", errors="surrogatepass"))
+        size = len(together.encode("utf-8", errors="surrogatepass"))
         if size > self._max_bytes:
             raise SentenceTooLongError(f"The sentence has {size} bytes; at most {self._max_bytes} are taken.")
-        return text
 
 
 def unquote(sentence: str) -> str:
@@ -79,3 +120,14 @@ def unquote(sentence: str) -> str:
         if stripped[0] not in inner:
             return inner
     return sentence
+
+
+def _cut_tokens(encoding: Any) -> int:
+    """Tokens of the text itself that truncation left out; special tokens are in every piece and do not count."""
+    return sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
+
+
+def _refuse_cut(encoding: Any, limit: int) -> None:
+    if cut := _cut_tokens(encoding):
+        total = len(encoding.ids) + cut
+        raise SentenceTooLongError(f"The sentence has {total} tokens; the model takes at most {limit}.")

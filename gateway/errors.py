@@ -5,16 +5,32 @@ class GatewayError(Exception):
     """A request that cannot be answered; the message is one sentence for the caller."""
 
 
+class InvalidRequestError(GatewayError):
+    """A parameter or the body is not as it has to be."""
+
+
+class UnauthorizedError(GatewayError):
+    """The API key is missing or wrong."""
+
+
 class BlankSentenceError(GatewayError):
     """The sentence has no visible character."""
 
 
 class SentenceTooLongError(GatewayError):
-    """The sentence is longer than the gateway takes."""
+    """The sentence is longer than the gateway takes, or than the model takes where it must not be cut."""
+
+
+class TooManySentencesError(GatewayError):
+    """More sentences in one request than the gateway takes."""
 
 
 class NotReadyError(GatewayError):
     """Triton is away or has no version that may be used."""
+
+
+class OverloadedError(GatewayError):
+    """So much is waiting already that this request would not be answered in time."""
 
 
 class VersionGoneError(GatewayError):
@@ -30,10 +46,14 @@ class DeadlineExceededError(GatewayError):
 
 
 STATUS: dict[type[GatewayError], int] = {
-    BlankSentenceError: 422,
+    UnauthorizedError: 401,
     SentenceTooLongError: 413,
+    TooManySentencesError: 413,
+    InvalidRequestError: 422,
+    BlankSentenceError: 422,
     ModelFailedError: 502,
     NotReadyError: 503,
+    OverloadedError: 503,
     VersionGoneError: 503,
     DeadlineExceededError: 504,
 }

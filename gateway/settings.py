@@ -1,6 +1,6 @@
 """The gateway's settings, each an environment variable of the same name in capitals."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from repository.settings import RepositorySettings
 
@@ -10,13 +10,38 @@ class GatewaySettings(RepositorySettings):
 
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, ge=1, le=65535, description="Port the gateway listens on.")
+    workers: int = Field(1, ge=1, le=64, description="Gateway processes that share the port.")
     triton_host: str = Field("127.0.0.1", description="Host of Triton.")
     triton_http_port: int = Field(8100, ge=1, le=65535, description="Port of Triton's HTTP endpoint.")
+    model_version: int | None = Field(
+        None, ge=1, description="Answer with this version alone, whatever else Triton serves; the newest when empty."
+    )
     deadline_ms: int = Field(5000, ge=1, description="A request not answered after this many milliseconds gets 504.")
     max_sentence_bytes: int = Field(131_072, ge=1, description="Longest sentence taken, in bytes of UTF-8.")
+    max_sentences: int = Field(1024, ge=1, description="Most sentences of one request.")
+    max_body_bytes: int = Field(4_194_304, ge=1, description="Longest request body taken, in bytes.")
+    max_waiting: int = Field(
+        2048, ge=1, description="Most sentences that wait for Triton; a request past that gets 503 at once."
+    )
+    batch_tokens: int = Field(
+        256, ge=1, description="Most tokens, padding included, in one call to Triton; on a GPU some 16384."
+    )
+    batch_sentences: int = Field(
+        64, ge=1, description="Most sentences in one call to Triton; at most `max_batch_size` in config.pbtxt."
+    )
+    triton_calls: int = Field(
+        3, ge=1, description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays."
+    )
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="Least score of a label in the answer of a multi-label model without `top_k`."
+    )
     version_poll_ms: int = Field(500, ge=10, description="How often Triton is asked which versions are ready.")
-
-    @property
-    def triton_address(self) -> str:
-        """`host:port` of Triton's HTTP endpoint."""
-        return f"{self.triton_host}:{self.triton_http_port}"
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated keys; a caller must send one as a bearer token. Open if empty.",
+    )
+    cors_origins: str = Field(
+        "", description="Comma-separated origins whose pages may call the gateway from a browser; `*` for all."
+    )
+    log_requests: bool = Field(True, description="Write one line of JSON a request to standard output.")
+    log_sentences: bool = Field(False, description="Put the sentences into these lines; they may be personal data.")

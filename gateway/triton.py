@@ -1,29 +1,43 @@
-"""Asks Triton over HTTP: which versions are ready, and the logits of a batch."""
+"""Asks Triton over HTTP: the state of each version, and the logits of a batch."""
 
+import logging
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import aiohttp
-import numpy as np
-from tritonclient.http import InferInput, InferRequestedOutput
 from tritonclient.http.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from gateway.errors import ModelFailedError, NotReadyError, VersionGoneError
+from gateway.triton_wire import ConnectionPool, WireAnswer, infer_request
 from repository.inference import Float32Array, Int64Array
-from repository.manifest import OUTPUT
 
-CONNECTIONS = 128
+logger = logging.getLogger(__name__)
+
+READY = "READY"
+_UNLOADED = "unloaded"
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """What Triton says of one version: `state` as in its repository index, `reason` where it is not ready."""
+
+    number: int
+    state: str
+    reason: str
 
 
 class TritonClient:
     """One model in one Triton. Use as an asynchronous context manager."""
 
-    def __init__(self, address: str, model_name: str) -> None:
+    def __init__(self, host: str, port: int, model_name: str) -> None:
         self.model_name = model_name
-        self._address = address
-        self._client = InferenceServerClient(address, conn_limit=CONNECTIONS)
-        self._outputs = [InferRequestedOutput(OUTPUT, binary_data=True)]
+        self._path_name = quote(model_name, safe="")
+        self._address = f"{host}:{port}"
+        self._client = InferenceServerClient(self._address)
+        self._pool = ConnectionPool(host, port)
 
     async def __aenter__(self) -> Self:
         return self
@@ -31,10 +45,11 @@ class TritonClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pool.close()
         await self._client.close()
 
-    async def ready_versions(self) -> list[int]:
-        """Versions that Triton reports as READY, newest first.
+    async def versions(self) -> list[VersionState]:
+        """Versions that Triton knows, newest first, without those it unloaded on purpose.
 
         Raises:
             NotReadyError: Triton does not answer.
@@ -43,12 +58,12 @@ class TritonClient:
             index = await self._client.get_model_repository_index()
         except (aiohttp.ClientError, InferenceServerException, OSError, TimeoutError) as error:
             raise NotReadyError(f"Triton does not answer on {self._address}; try again shortly.") from error
-        ready = [
-            int(entry["version"])
+        found = [
+            VersionState(int(entry["version"]), entry.get("state", ""), entry.get("reason", ""))
             for entry in index
-            if entry["name"] == self.model_name and entry.get("state") == "READY"
+            if entry["name"] == self.model_name and entry.get("version", "").isdecimal()
         ]
-        return sorted(ready, reverse=True)
+        return sorted((v for v in found if v.reason != _UNLOADED), key=lambda version: -version.number)
 
     async def infer(self, version: int, inputs: dict[str, Int64Array]) -> Float32Array:
         """Logits `[batch, labels]` of `version` for INT64 inputs `[batch, sequence]`.
@@ -56,31 +71,23 @@ class TritonClient:
         Raises:
             NotReadyError: Triton does not answer.
             VersionGoneError: Triton no longer serves this version.
-            ModelFailedError: Triton answered with an error, or a logit is no finite number.
+            ModelFailedError: Triton answered with an error.
         """
-        tensors = []
-        for name, array in inputs.items():
-            tensor = InferInput(name, list(array.shape), "INT64")
-            tensor.set_data_from_numpy(array, binary_data=True)
-            tensors.append(tensor)
+        request = infer_request(self._address, self._path_name, version, inputs)
         try:
-            result = await self._client.infer(
-                self.model_name, tensors, model_version=str(version), outputs=self._outputs
-            )
-        except InferenceServerException as error:
-            raise self._explain(version, error) from error
-        except (aiohttp.ClientError, OSError) as error:
+            answer = await self._pool.exchange(request)
+        except OSError as error:
             raise NotReadyError(f"Triton does not answer on {self._address}; try again shortly.") from error
-        logits: Float32Array = result.as_numpy(OUTPUT)
-        if not np.isfinite(logits).all():
-            raise ModelFailedError(f"Version {version} of {self.model_name} gave a logit that is no finite number.")
-        return logits
+        if answer.status != 200:
+            raise self._explain(version, answer)
+        return answer.logits()
 
-    def _explain(self, version: int, error: InferenceServerException) -> Exception:
-        message = str(error.message())
+    def _explain(self, version: int, answer: WireAnswer) -> Exception:
+        message = answer.error()
         # Triton tells a version that is gone from a bad request by its words only; both are status 400.
         if "unknown model" in message or "unknown version" in message or "is not at ready state" in message:
             return VersionGoneError(f"Version {version} of {self.model_name} is no longer served; try again.")
-        if error.status() == "503" or "Exceeds maximum queue size" in message:
+        if answer.status == 503 or "Exceeds maximum queue size" in message:
             return NotReadyError("Triton's queue is full; try again shortly.")
+        logger.warning("Version %d failed in Triton: %s", version, message)
         return ModelFailedError(f"Version {version} of {self.model_name} failed in Triton.")

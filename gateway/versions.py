@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import GatewayError, NotReadyError
-from gateway.triton import TritonClient
+from gateway.triton import READY, TritonClient, VersionState
 from repository.inference import load_tokenizer, pad_batch
 from repository.manifest import Manifest, RepositoryError
 
@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+WARM_UP_S = 30.0
+
+FileStamps = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class LoadedVersion:
     number: int
     manifest: Manifest
     tokenizer: Any
+    stamps: FileStamps
+    """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a version that Triton serves is not used, and when (on the monotonic clock) it is tried again."""
+    """Why a version is not used, and when (on the monotonic clock) it is tried again."""
 
     reason: str
     pause_s: float
@@ -37,20 +42,23 @@ class Rejection:
 
 
 class VersionFollower:
-    """Keeps `current` at the newest version that Triton serves and whose files are in order.
+    """Keeps `current` at the newest version that Triton serves and whose files are in order, or at the pinned one.
 
     Triton, not the disk, is followed: a version becomes current only after it answered a request, so one that Triton
     cannot load never does. A rejected version is kept in `rejected` with the reason, and tried again after a growing
     pause: its files may be mended, and Triton may have been in trouble.
     """
 
-    def __init__(self, triton: TritonClient, model_folder: Path, poll_s: float) -> None:
+    def __init__(self, triton: TritonClient, model_folder: Path, poll_s: float, pinned: int | None = None) -> None:
         self.current: LoadedVersion | None = None
         self.rejected: dict[int, Rejection] = {}
+        self.states: list[VersionState] = []
         self.problem = "The gateway is starting; try again shortly."
         self._triton = triton
         self._model_folder = model_folder
         self._poll_s = poll_s
+        self._pinned = pinned
+        self._failures: dict[int, str] = {}
         self._lock = asyncio.Lock()
 
     def ready(self) -> LoadedVersion:
@@ -73,6 +81,10 @@ class VersionFollower:
             raise NotReadyError(self.problem)
         return self.current
 
+    def failures(self) -> dict[int, str]:
+        """Versions that are not used although they are there, with the reason: Triton's, or the gateway's."""
+        return {**self._failures, **{number: rejection.reason for number, rejection in self.rejected.items()}}
+
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
@@ -89,18 +101,50 @@ class VersionFollower:
             try:
                 # Triton's own listing takes milliseconds; one that hangs must not hold the next refresh up.
                 async with asyncio.timeout(max(1.0, 2 * self._poll_s)):
-                    numbers = await self._triton.ready_versions()
+                    self.states = await self._triton.versions()
             except (NotReadyError, TimeoutError) as error:
                 self._report(str(error) or "Triton does not answer in time; try again shortly.")
                 return
-            for number in numbers:
+            self._remember_failures()
+            if self.current is not None:
+                await self._check_unchanged(self.current)
+            for number in self._candidates():
                 if self.current is not None and number == self.current.number:
                     self._report("")
                     return
                 if await self._switch_to(number):
                     return
-            self.rejected = {number: self.rejected[number] for number in self.rejected if number in numbers}
-            self._report(f"Triton serves no usable version of {self._triton.model_name}; publish one.")
+            which = f"version {self._pinned}, which is pinned," if self._pinned else "no usable version"
+            which = f"not {which}" if self._pinned else which
+            self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
+
+    def _candidates(self) -> list[int]:
+        ready = [version.number for version in self.states if version.state == READY]
+        return [number for number in ready if self._pinned in (None, number)]
+
+    def _remember_failures(self) -> None:
+        """Triton tries a failed version again and again; while it does, the last reason still holds."""
+        there = {version.number: version for version in self.states}
+        self.rejected = {number: rejection for number, rejection in self.rejected.items() if number in there}
+        failures = {number: why for number, why in self._failures.items() if number in there}
+        for number, version in there.items():
+            if version.state == READY:
+                failures.pop(number, None)
+            elif version.reason and failures.get(number) != version.reason:
+                failures[number] = version.reason
+                logger.error("Version %d cannot be loaded by Triton: %s", number, version.reason)
+        self._failures = failures
+
+    async def _check_unchanged(self, current: LoadedVersion) -> None:
+        """Files overwritten in place change the answers of a version without changing its number."""
+        folder = self._model_folder / str(current.number)
+        if _stamps(folder, current.manifest) == current.stamps:
+            return
+        try:
+            self.current = await asyncio.to_thread(_load, folder, current.number)
+        except RepositoryError as error:
+            self._reject(current.number, str(error))
+            self.current = None
 
     async def _switch_to(self, number: int) -> bool:
         rejection = self.rejected.get(number)
@@ -128,7 +172,7 @@ class VersionFollower:
 
     async def _warm(self, version: LoadedVersion) -> None:
         inputs = pad_batch([version.tokenizer.encode("a b c").ids], version.manifest.pad_token_id)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WARM_UP_S):
             logits = await self._triton.infer(version.number, inputs)
         if logits.shape[1] != len(version.manifest.labels):
             raise RepositoryError(
@@ -144,5 +188,17 @@ class VersionFollower:
 
 def _load(folder: Path, number: int) -> LoadedVersion:
     manifest = Manifest.read(folder)
+    stamps = _stamps(folder, manifest)  # before the check: a file changed during it is found at the next look
     manifest.verify_files(folder)
-    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length))
+    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length), stamps)
+
+
+def _stamps(folder: Path, manifest: Manifest) -> FileStamps:
+    found = []
+    for name in manifest.files:
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            continue
+        found.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(found)

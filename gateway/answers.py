@@ -1,0 +1,91 @@
+"""From a request's sentences to the body and headers of its answer; knows HTTP's words, but no web framework."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from gateway.classifier import Predictions, Text, unquote
+from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError
+from gateway.metrics import Metrics
+from gateway.middleware import RequestRecord
+from gateway.ranking import ranked
+from gateway.service import Service
+
+VERSION_HEADER = "X-Model-Version"
+TRUNCATED_HEADER = "X-Truncated"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer whose body is JSON."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+async def classify_sentence(
+    service: Service, record: RequestRecord, sentence: str, top_k: int | None = None, truncate: bool = True
+) -> Answer:
+    """The labels of one sentence with their scores. Raises what `Classifier.predict` raises."""
+    predictions = await service.classifier.predict([Text(unquote(sentence))], truncate)
+    labels = ranked(predictions.items[0].scores, predictions.version.manifest, top_k, service.settings.threshold)
+    return answer_of(service, record, predictions, [sentence], labels)
+
+
+async def classify_sentences(
+    service: Service, record: RequestRecord, sentences: Sequence[str], top_k: int | None, truncate: bool
+) -> Answer:
+    """For each sentence, in order, its labels with their scores, all by the same version.
+
+    Raises:
+        TooManySentencesError: more than the setting allows.
+        GatewayError: what `Classifier.predict` raises.
+    """
+    refuse_too_many(len(sentences), service.settings.max_sentences)
+    predictions = await service.classifier.predict([Text(sentence) for sentence in sentences], truncate)
+    manifest, threshold = predictions.version.manifest, service.settings.threshold
+    labels = [ranked(item.scores, manifest, top_k, threshold) for item in predictions.items]
+    return answer_of(service, record, predictions, sentences, labels)
+
+
+def refuse_too_many(count: int, most: int) -> None:
+    """Raise TooManySentencesError past the setting's bound."""
+    if count > most:
+        raise TooManySentencesError(f"The request has {count} sentences; at most {most} are taken: send several.")
+
+
+def answer_of(
+    service: Service, record: RequestRecord, predictions: Predictions, sentences: Sequence[str], content: Any
+) -> Answer:
+    """The answer with its headers, counted and noted for the log."""
+    count = len(predictions.items)
+    headers = {VERSION_HEADER: str(predictions.version.number)}
+    cut = sum(1 for item in predictions.items if item.cut_tokens)
+    if cut:
+        headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"
+        service.metrics.truncated.inc(cut)
+    service.metrics.sentences.inc(count)
+    record.facts = {
+        "version": predictions.version.number,
+        "sentences": count,
+        "tokens": sum(item.tokens for item in predictions.items),
+        "queue_ms": round(1000 * max(item.waited_s for item in predictions.items), 2),
+    }
+    if service.settings.log_sentences:
+        record.facts["texts"] = list(sentences)
+    return Answer(to_json(content), headers=headers)
+
+
+def error_answer(error: GatewayError, metrics: Metrics) -> Answer:
+    """The answer for a request that failed, counted by kind of error."""
+    status = STATUS[type(error)]
+    metrics.rejected.labels(type(error).__name__.removesuffix("Error")).inc()
+    headers = {}
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Answer(to_json({"error": str(error)}), status, headers)

@@ -1,0 +1,124 @@
+"""Around every request: its id, one log line, metrics, and silence after a caller hung up."""
+
+import asyncio
+import logging
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic_core import to_json
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+UNFORESEEN = "The gateway failed; its log says why."
+
+REQUEST_ID_HEADER = b"x-request-id"
+HUNG_UP = 499
+"""Status in log and metrics of a request whose caller did not wait for the answer, as nginx writes it."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+@dataclass
+class RequestRecord:
+    """What the log line says of a request; routes put in what they learn."""
+
+    request_id: str
+    route: str | None = None
+    """Template of the path, where it was not FastAPI that routed."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def record_of(scope: Scope) -> RequestRecord:
+    """The record of the request that is being answered."""
+    record: RequestRecord = scope["state"]["record"]
+    return record
+
+
+def request_log() -> Any:
+    """Writes one line of JSON a call to standard output, in one write."""
+    return structlog.wrap_logger(
+        structlog.BytesLogger(sys.stdout.buffer),
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", key="time"),
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+        wrapper_class=structlog.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _json(value: Any, **_: Any) -> bytes:
+    return to_json(value)
+
+
+class Observed:
+    """ASGI middleware that gives a request its id, counts it and writes its log line."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, log: Callable[..., None] | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        record = RequestRecord(_request_id(scope))
+        scope.setdefault("state", {})["record"] = record
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, record.request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            status = HUNG_UP  # nobody is there to be told
+        except Exception:
+            logger.exception("Request %s failed.", record.request_id)
+            if status is None:
+                await JSONResponse({"error": UNFORESEEN}, 500)(scope, receive, send_with_id)
+        finally:
+            self._note(scope, record, status or 500, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
+        # The template, not the path: a metric must not grow with every path that somebody tries.
+        route = record.route or getattr(scope.get("route"), "path", "unknown")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.latency.labels(route).observe(seconds)
+        if self._log is not None:
+            self._log(
+                "request",
+                request_id=record.request_id,
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round(1000 * seconds, 2),
+                **record.facts,
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER:
+            # Only what can stand in a log line and a header without being mistaken for more of it.
+            if _REQUEST_ID.fullmatch(value):
+                return str(value.decode())
+            break
+    return f"{random.getrandbits(128):032x}"  # tells requests apart, keeps no secret

@@ -1,0 +1,39 @@
+"""How fast Triton works off a backlog: what a sentence that comes now would wait."""
+
+import math
+
+WINDOW_CALLS = 16
+"""Calls over which the pace is averaged: a second or two, so that one pause of the machine is not taken for it."""
+
+
+class Pace:
+    """Seconds a token, measured over the last calls that ended while sentences were waiting.
+
+    Calls of an idle service say nothing of its pace: they carry few tokens, and nobody waited for their end. Times
+    and tokens are summed apart and fade together, so that a call counts by its size.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._tokens = 0.0
+        self._since = math.inf
+
+    def backlog_begins(self, now: float) -> None:
+        """Sentences have begun to wait for a free call (nothing new if some waited already)."""
+        self._since = min(self._since, now)
+
+    def backlog_ends(self) -> None:
+        """Nothing waits any more."""
+        self._since = math.inf
+
+    def call_ended(self, now: float, tokens: int) -> None:
+        """A call with so many tokens was answered. Calls overlap: it cost the span since the one before it ended."""
+        if self._since < now:
+            fade = 1 - 1 / WINDOW_CALLS
+            self._seconds = fade * self._seconds + now - self._since
+            self._tokens = fade * self._tokens + tokens
+            self._since = now
+
+    def wait_s(self, waiting_tokens: int) -> float:
+        """How long so many tokens take; 0 until there was a backlog."""
+        return waiting_tokens * self._seconds / self._tokens if self._tokens else 0.0

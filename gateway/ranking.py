@@ -1,0 +1,42 @@
+"""Scores become labels with scores, best first, as `transformers.pipeline("text-classification")` gives them."""
+
+from typing import TypedDict
+
+import numpy as np
+
+from repository.inference import Float32Array
+from repository.manifest import Manifest, ProblemType
+
+ALL_LABELS = 0
+
+
+class LabelScore(TypedDict):
+    """One label and its score."""
+
+    label: str
+    score: float
+
+
+def ranked(scores: Float32Array, manifest: Manifest, top_k: int | None, threshold: float) -> list[LabelScore]:
+    """Labels of one text, best first; equal scores stay in the order of the labels.
+
+    Args:
+        scores: `[labels]` of one text.
+        manifest: of the version that gave them.
+        top_k: how many labels, `ALL_LABELS` for every one. None: the best one, or, where several labels can be true
+            at a time (multi label), every label that reaches the threshold.
+        threshold: least score of a label in a multi-label answer without `top_k`.
+    """
+    if top_k == 1 or (top_k is None and not _many_can_be_true(manifest)):
+        best = int(scores.argmax())
+        return [{"label": manifest.labels[best], "score": float(scores[best])}]
+    order = np.argsort(-scores, kind="stable")
+    if top_k is None:
+        order = order[scores[order] >= threshold]
+    elif top_k != ALL_LABELS:
+        order = order[:top_k]
+    return [{"label": manifest.labels[index], "score": float(scores[index])} for index in order.tolist()]
+
+
+def _many_can_be_true(manifest: Manifest) -> bool:
+    return manifest.problem_type is ProblemType.MULTI_LABEL and len(manifest.labels) > 1

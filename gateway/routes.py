@@ -1,0 +1,80 @@
+"""The gateway's own endpoints, as FastAPI checks and documents them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway.answers import Answer, classify_sentence, classify_sentences
+from gateway.errors import InvalidRequestError
+from gateway.middleware import record_of
+from gateway.schemas import ClassifyBody, Health, LabelScore, Models, TopK, Truncate
+from gateway.service import Service
+
+classify_routes = APIRouter(tags=["classify"])
+state_routes = APIRouter(tags=["state"])
+open_routes = APIRouter(tags=["state"])
+
+
+def service_of(request: Request) -> Service:
+    """The parts behind the routes."""
+    service: Service = request.app.state.holder.service
+    return service
+
+
+def response_of(answer: Answer) -> Response:
+    """The body is JSON already: FastAPI would check each score again, at several times the cost."""
+    return Response(answer.body, answer.status, answer.headers, "application/json")
+
+
+@classify_routes.get("/classify", response_model=list[LabelScore], summary="Classify one sentence")
+async def classify(
+    request: Request,
+    sentence: Annotated[
+        str,
+        Query(
+            description="An idea's title and its mind map's title, joined by a space. "
+            "One pair of quotes around the whole is ignored.",
+            openapi_examples={"map": {"value": "Mapa aprende un nuevo lenguaje"}},
+        ),
+    ],
+    top_k: Annotated[TopK, Query()] = None,
+    truncate: Annotated[Truncate, Query()] = True,
+) -> Response:
+    """The label of a sentence, with its score."""
+    # A request with nothing but a sentence does not get here: see gateway.fast_lane.
+    if len(request.query_params.getlist("sentence")) > 1:
+        raise InvalidRequestError("The sentence is given more than once: give one, or send several by POST.")
+    record = record_of(request.scope)
+    return response_of(await classify_sentence(service_of(request), record, sentence, top_k, truncate))
+
+
+@classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
+async def classify_many(request: Request, body: ClassifyBody) -> Response:
+    """For each sentence, in order, what GET answers; all by the same version."""
+    record = record_of(request.scope)
+    return response_of(await classify_sentences(service_of(request), record, body.texts(), body.top_k, body.truncate))
+
+
+@state_routes.get("/models", summary="The versions of the model")
+async def models(request: Request) -> Models:
+    """Every version that Triton knows, which one answers, and why others do not."""
+    return service_of(request).models()
+
+
+@state_routes.get("/metrics", response_class=Response, summary="Prometheus metrics")
+async def metrics(request: Request) -> Response:
+    """Counts of all workers, in Prometheus's text format."""
+    return Response(service_of(request).render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@open_routes.get("/health/live", summary="The process answers; says nothing of Triton")
+async def live(request: Request) -> Health:
+    """Always 200."""
+    return Health(status="live", model=service_of(request).settings.model_name)
+
+
+@open_routes.get("/health/ready", summary="A sentence can be answered")
+async def ready(request: Request) -> Health:
+    """200 with the current version, or 503."""
+    service = service_of(request)
+    return Health(status="ready", model=service.settings.model_name, version=service.versions.ready().number)

@@ -1,0 +1,113 @@
+"""Bodies of requests and answers, as OpenAPI shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gateway.ranking import ALL_LABELS
+from repository.manifest import Evaluation, Parity, Precision, ProblemType
+
+
+def _top_k(value: object) -> object:
+    return ALL_LABELS if value == "all" else value
+
+
+TopK = Annotated[
+    int | None,
+    BeforeValidator(_top_k, json_schema_input_type=int | Literal["all"] | None),
+    Field(
+        ge=0,
+        description="How many labels, best first; `0` or `all` for every one. Not given: the best one, or, for a "
+        "multi-label model, every label that reaches the threshold.",
+    ),
+]
+Truncate = Annotated[
+    bool,
+    Field(
+        description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; "
+        "`false` answers such a one with 413."
+    ),
+]
+
+
+class LabelScore(BaseModel):
+    """One label and its score."""
+
+    label: str
+    score: float
+
+
+class Body(BaseModel):
+    """Base of request bodies: unknown fields are mistakes, not noise."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+
+class Idea(Body):
+    """An idea of a mind map; it is classified as its title and its map's title, joined by a space."""
+
+    idea_title: str
+    map_title: str
+
+
+class ClassifyBody(Body):
+    """What to classify: `sentences`, or `ideas`."""
+
+    sentences: list[str] | None = Field(None, min_length=1, examples=[["Mapa aprende un nuevo lenguaje"]])
+    ideas: list[Idea] | None = Field(None, min_length=1)
+    top_k: TopK = None
+    truncate: Truncate = True
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "ClassifyBody":
+        if (self.sentences is None) == (self.ideas is None):
+            raise ValueError("give either sentences or ideas")
+        return self
+
+    def texts(self) -> list[str]:
+        """The sentences to classify, in order."""
+        if self.sentences is not None:
+            return self.sentences
+        return [f"{idea.idea_title} {idea.map_title}" for idea in self.ideas or []]
+
+
+class ErrorBody(BaseModel):
+    """Body of every answer that is no success."""
+
+    error: str = Field(description="One sentence: what is wrong, and what would be right.")
+
+
+class Health(BaseModel):
+    """State of the gateway."""
+
+    status: str
+    model: str
+    version: int | None = Field(None, description="The version that answers at present.")
+
+
+class ModelVersion(BaseModel):
+    """One version that Triton knows; what its manifest says is missing where that cannot be read."""
+
+    version: int
+    state: Literal["current", "ready", "loading", "failed"] = Field(
+        description="`current` answers; `ready` is served by Triton; `failed` is not used, `reason` says why."
+    )
+    reason: str | None = None
+    labels: list[str] | None = None
+    problem_type: ProblemType | None = None
+    precision: Precision | None = None
+    max_length: int | None = Field(None, description="Longest sequence the model takes, in tokens.")
+    source: str | None = Field(None, description="Name of the checkpoint.")
+    created_at: datetime | None = None
+    republished_from: int | None = None
+    parity: Parity | None = None
+    evaluation: Evaluation | None = None
+
+
+class Models(BaseModel):
+    """The versions of the model, newest first."""
+
+    model: str
+    current: int | None
+    versions: list[ModelVersion]

@@ -1,0 +1,91 @@
+"""The parts behind the routes, put together from the settings; each worker process has its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gateway.batcher import Batcher, BatchLimits
+from gateway.classifier import Classifier
+from gateway.metrics import Metrics
+from gateway.schemas import Models, ModelVersion
+from gateway.settings import GatewaySettings
+from gateway.triton import READY, TritonClient
+from gateway.versions import VersionFollower
+from repository.manifest import Manifest, RepositoryError
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that answers a request."""
+
+    settings: GatewaySettings
+    metrics: Metrics
+    versions: VersionFollower
+    batcher: Batcher
+    classifier: Classifier
+
+    def render_metrics(self) -> bytes:
+        """The text that Prometheus reads."""
+        return self.metrics.render(self.versions, self.batcher)
+
+    def models(self) -> Models:
+        """Every version that Triton knows, newest first."""
+        current = self.versions.current.number if self.versions.current else None
+        failures = self.versions.failures()
+        found = []
+        for version in self.versions.states:
+            state = ModelVersion(version=version.number, state="loading")
+            if version.number == current:
+                state.state = "current"
+            elif version.number in failures:
+                state.state, state.reason = "failed", failures[version.number]
+            elif version.state == READY:
+                state.state = "ready"
+            found.append(self._with_manifest(state))
+        return Models(model=self.settings.model_name, current=current, versions=found)
+
+    def _with_manifest(self, version: ModelVersion) -> ModelVersion:
+        folder = self.settings.model_repository / self.settings.model_name / str(version.version)
+        try:
+            manifest = Manifest.read(folder)
+        except RepositoryError:
+            return version
+        shown = set(ModelVersion.model_fields) & set(Manifest.model_fields)
+        return version.model_copy(update={name: getattr(manifest, name) for name in shown})
+
+
+class ServiceHolder:
+    """Where what is built before the service finds it; the service is there from the application's start on."""
+
+    service: Service
+
+
+@contextlib.asynccontextmanager
+async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Service]:
+    """The service while it follows Triton's versions."""
+    async with TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name) as triton:
+        deadline_s = settings.deadline_ms / 1000
+        versions = VersionFollower(
+            triton,
+            settings.model_repository / settings.model_name,
+            settings.version_poll_ms / 1000,
+            settings.model_version,
+        )
+        limits = BatchLimits(
+            calls=settings.triton_calls,
+            tokens=settings.batch_tokens,
+            sentences=settings.batch_sentences,
+            waiting=settings.max_waiting,
+            deadline_s=deadline_s,
+        )
+        batcher = Batcher(triton.infer, limits, metrics)
+        classifier = Classifier(batcher, versions, deadline_s, settings.max_sentence_bytes)
+        follower = asyncio.create_task(versions.run())
+        try:
+            yield Service(settings, metrics, versions, batcher, classifier)
+        finally:
+            batcher.close()
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower

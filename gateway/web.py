@@ -1,0 +1,59 @@
+"""The page at `/` and the API's documentation at `/docs`, both from memory and without any other host."""
+
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+PAGE = files("gateway") / "page"
+SWAGGER = files("fastapi_swagger") / "resources"
+"""Swagger UI's own files. Of that package only these are used: its routes need inline scripts, which the policy
+forbids, and read the files anew for each request."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+"""Swagger UI writes style attributes into its document."""
+
+HTML, CSS, SCRIPT, PNG = "text/html", "text/css", "text/javascript", "image/png"
+
+web_routes = APIRouter(include_in_schema=False)
+
+
+def add_docs(app: FastAPI) -> None:
+    """Serve Swagger UI at `/docs`, for an application that was made with `docs_url=None`."""
+    docs = APIRouter(include_in_schema=False)
+    _serve(docs, "/docs", PAGE / "docs.html", HTML, DOCS_POLICY)
+    _serve(docs, "/docs/docs.js", PAGE / "docs.js", SCRIPT)
+    _serve(docs, "/docs/swagger-ui-bundle.js", SWAGGER / "swagger-ui-bundle.js", SCRIPT)
+    _serve(docs, "/docs/swagger-ui.css", SWAGGER / "swagger-ui.css", CSS)
+    _serve(docs, "/docs/favicon.png", SWAGGER / "favicon-32x32.png", PNG)
+    app.include_router(docs)
+
+
+def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, policy: str = POLICY) -> None:
+    content = file.read_bytes()
+    etag = f'"{sha256(content).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": "no-cache",  # keep it, but ask each time: a new gateway's page must not meet an old script
+        "Content-Security-Policy": policy,
+        "ETag": etag,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+    async def answer(request: Request) -> Response:
+        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+        if etag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=media_type, headers=headers)
+
+    routes.add_api_route(path, answer, methods=["GET", "HEAD"])
+
+
+_serve(web_routes, "/", PAGE / "index.html", HTML)
+_serve(web_routes, "/page.css", PAGE / "page.css", CSS)
+_serve(web_routes, "/page.js", PAGE / "page.js", SCRIPT)

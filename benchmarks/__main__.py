@@ -1,0 +1,73 @@
+"""`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gateway import BenchmarkError, Comparison, compare_costless, compare_gateway
+from benchmarks.sentences import load_sentences
+from benchmarks.service import ServiceError
+from repository.settings import RepositorySettings
+from repository.store import ModelStore
+from training import SAMPLE_DATA
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+out = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.callback()
+def benchmarks() -> None:
+    """Measure the service on this machine."""
+
+
+@app.command()
+def gateway(
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
+    sentences: Annotated[int, typer.Option(min=512, help="Sentences asked in a round.")] = 2048,
+) -> None:
+    """The gateway beside ONNX Runtime alone, and beside a bare FastAPI route.
+
+    Starts Triton and gateways of its own over the published model (MODEL_REPOSITORY, MODEL_NAME), on free ports. Each
+    round measures both sides, one right after the other, so that a busy machine disturbs both alike. About three
+    minutes for five rounds on two cores.
+    """
+    store = ModelStore.from_settings(RepositorySettings())
+    numbers = store.numbers()
+    if not numbers:
+        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
+        raise typer.Exit(2)
+    texts = load_sentences(data, sentences)
+    try:
+        found = compare_gateway(store, numbers[-1], texts, rounds, errors.print)
+        found += compare_costless(store, numbers[-1], texts, rounds, errors.print)
+    except (BenchmarkError, ServiceError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(_table(found))
+
+
+def _table(comparisons: list[Comparison]) -> Table:
+    table = Table("", "gateway", "beside it", "median", "from … to", "target")
+    for comparison in comparisons:
+        figures = comparison.figures
+        median = figures[len(figures) // 2]
+        sign, unit = ("+", " ms") if comparison.difference else ("", "")
+        decimals = 0 if comparison.unit == "/s" else 2
+        table.add_row(
+            comparison.name,
+            f"{comparison.ours:.{decimals}f} {comparison.unit}",
+            f"{comparison.limit:.{decimals}f} {comparison.unit}",
+            f"{median:{sign}.2f}{unit}",
+            f"{figures[0]:{sign}.2f} … {figures[-1]:{sign}.2f}",
+            comparison.target,
+        )
+    return table
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m benchmarks")

@@ -1,0 +1,122 @@
+"""The gateway beside what the same machine can do at best: paired rounds, medians, ratios."""
+
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.costless import publish_costless
+from benchmarks.http_load import LoadResult, closed_loop, get_requests, post_request
+from benchmarks.in_process import BATCH_SIZES, InProcess
+from benchmarks.service import running_bare_fastapi, running_service
+from repository.store import ModelStore
+
+CONNECTIONS = 64
+POST_SENTENCES = 256
+LONE_REQUESTS = 300
+COSTLESS_REQUESTS = 4096
+
+Report = Callable[[str], None]
+
+
+class BenchmarkError(RuntimeError):
+    """What was measured did not work."""
+
+
+@dataclass
+class Comparison:
+    """Pairs of figures, ours and the limit's, measured one right after the other."""
+
+    name: str
+    unit: str
+    target: str
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+    difference: bool = False
+    """Whether the target is about the difference of the two, and not about their ratio."""
+
+    @property
+    def ours(self) -> float:
+        """Median."""
+        return statistics.median(ours for ours, _ in self.pairs)
+
+    @property
+    def limit(self) -> float:
+        """Median."""
+        return statistics.median(limit for _, limit in self.pairs)
+
+    @property
+    def figures(self) -> list[float]:
+        """Ratio, or difference, of each pair, smallest first."""
+        return sorted(ours - limit if self.difference else ours / limit for ours, limit in self.pairs)
+
+
+def compare_gateway(
+    store: ModelStore, number: int, sentences: Sequence[str], rounds: int, report: Report
+) -> list[Comparison]:
+    """Measure version `number` served by Triton and the gateway beside ONNX Runtime alone.
+
+    Raises:
+        BenchmarkError: an answer was no 200.
+        ServiceError: a server did not start.
+    """
+    cores = len(os.sched_getaffinity(0))
+    bare = InProcess.open(store.folder / str(number), cores)
+    bare.classify(sentences[:POST_SENTENCES], 16)
+    best = max(
+        BATCH_SIZES, key=lambda size: statistics.median(bare.per_second(sentences[:1024], size) for _ in range(3))
+    )
+    report(f"ONNX Runtime alone: {cores} threads, best batch size {best}.")
+    many = Comparison(f"{CONNECTIONS} connections, GET", "/s", "at least 0.80")
+    posts = Comparison(f"POST with {POST_SENTENCES} sentences", "/s", "at least 0.95")
+    lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True)
+    with running_service(store.folder.parent, store.model_name) as url:
+        gets = get_requests(f"{url}/classify", sentences)
+        bodies = [
+            post_request(f"{url}/classify", json.dumps({"sentences": sentences[at : at + POST_SENTENCES]}).encode())
+            for at in range(0, len(sentences) - POST_SENTENCES + 1, POST_SENTENCES)
+        ]
+        _load(f"{url}/classify", gets[:512], CONNECTIONS)
+        for round_number in range(rounds):
+            report(f"round {round_number + 1} of {rounds}")
+            limit = bare.per_second(sentences, best)
+            many.pairs.append((_load(url, gets, CONNECTIONS).per_second, limit))
+            limit = bare.per_second(sentences, best)
+            posts.pairs.append((_load(url, bodies, 1).per_second * POST_SENTENCES, limit))
+            limit = statistics.median(bare.lone_latencies_ms(sentences[:LONE_REQUESTS]))
+            lone.pairs.append((_load(url, gets[:LONE_REQUESTS], 1).percentile_ms(0.5), limit))
+    return [many, posts, lone]
+
+
+def compare_costless(
+    store: ModelStore, number: int, sentences: Sequence[str], rounds: int, report: Report
+) -> list[Comparison]:
+    """Measure the gateway over a model that costs nothing beside a bare FastAPI route that returns a constant."""
+    compared = Comparison("costless model beside bare FastAPI", "/s", "at least 0.50")
+    scaled = Comparison("costless model, two workers beside one", "/s", "")
+    sentences = [sentences[place % len(sentences)] for place in range(COSTLESS_REQUESTS)]
+    with tempfile.TemporaryDirectory(prefix="costless-") as folder:
+        repository = Path(folder)
+        publish_costless(store.folder / str(number), repository, store.model_name)
+        with (
+            running_service(repository, store.model_name) as url,
+            running_service(repository, store.model_name, WORKERS="2") as two_workers,
+            running_bare_fastapi() as bare,
+        ):
+            for round_number in range(rounds):
+                report(f"costless round {round_number + 1} of {rounds}")
+                ours = _load(url, get_requests(f"{url}/classify", sentences), CONNECTIONS).per_second
+                limit = _load(bare, get_requests(f"{bare}/classify", sentences), CONNECTIONS).per_second
+                compared.pairs.append((ours, limit))
+                two = _load(two_workers, get_requests(f"{two_workers}/classify", sentences), CONNECTIONS).per_second
+                scaled.pairs.append((two, ours))
+    return [compared, scaled]
+
+
+def _load(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:
+    result = closed_loop(url, requests, connections)
+    if set(result.statuses) != {200}:
+        raise BenchmarkError(f"{url} answered {dict(result.statuses)}, first {result.first_failure}")
+    return result

@@ -1,0 +1,128 @@
+"""A closed loop of HTTP connections: each sends its next request when the answer to the one before is there.
+
+The load generator shares the processor with what it measures, so it does little: requests are bytes made beforehand,
+and of an answer only its length is read. `requests` and `wrk` with a script cost more or measure less.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+import uvloop
+
+_LENGTH = b"content-length: "
+
+
+@dataclass
+class LoadResult:
+    """What a round of load gave."""
+
+    seconds: float = 0.0
+    latencies_ms: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    first_failure: str = ""
+    """Body of the first answer that was no success."""
+
+    @property
+    def per_second(self) -> float:
+        """Successful answers a second."""
+        return self.statuses[200] / self.seconds
+
+    def percentile_ms(self, share: float) -> float:
+        """The latency that `share` of the requests did not exceed."""
+        ordered = sorted(self.latencies_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def get_requests(url: str, sentences: Sequence[str]) -> list[bytes]:
+    """`GET {url}?sentence=…` for each sentence."""
+    parts = urlsplit(url)
+    head = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode()
+    return [f"GET {parts.path}?sentence={quote(sentence)}".encode() + head for sentence in sentences]
+
+
+def post_request(url: str, body: bytes) -> bytes:
+    """`POST {url}` with a JSON body."""
+    parts = urlsplit(url)
+    head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
+    return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:
+    """Send each request once, over `connections` connections; the time is from the first request to the last answer."""
+    return uvloop.run(_closed_loop(url, requests, connections))
+
+
+async def _closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    loop = asyncio.get_running_loop()
+    result = LoadResult()
+    queue = iter(requests)
+    clients = [_Client(queue, result, loop.create_future()) for _ in range(min(connections, len(requests)))]
+    for client in clients:
+        await loop.create_connection(partial(_itself, client), parts.hostname, parts.port)
+    start = time.perf_counter()
+    for client in clients:
+        client.send_next()
+    await asyncio.gather(*(client.done for client in clients))
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def _itself(client: "_Client") -> "_Client":
+    return client
+
+
+class _Client(asyncio.Protocol):
+    """One connection; knows only answers with a content-length, as every server here gives."""
+
+    def __init__(self, queue: Iterator[bytes], result: LoadResult, done: "asyncio.Future[None]") -> None:
+        self._queue = queue
+        self._result = result
+        self.done = done
+        self._received = b""
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def send_next(self) -> None:
+        """Send the next request of all, or end."""
+        request = next(self._queue, None)
+        if request is None:
+            self.done.set_result(None)
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in an answer."""
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        place = head.lower().find(_LENGTH)
+        length = int(head[place + len(_LENGTH) :].split(b"\r\n", 1)[0])
+        if len(body) < length:
+            return
+        self._result.latencies_ms.append(1000 * (time.perf_counter() - self._sent_at))
+        status = int(self._received[9:12])
+        self._result.statuses[status] += 1
+        if status != 200 and not self._result.first_failure:
+            self._result.first_failure = body.decode(errors="replace")
+        self._received = b""
+        self.send_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A server that hangs up in the middle spoils the measurement."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server closed the connection"))

@@ -1,4 +1,4 @@
-"""`python -m repository`: list, publish, roll back, prune and verify the versions of a model."""
+"""`python -m repository`: list, publish, roll back, pin, prune and verify the versions of a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +37,20 @@ def _store(repository: Path | None, model: str | None) -> ModelStore:
     return ModelStore.from_settings(settings)
 
 
+def _pinned(store: ModelStore) -> int | None:
+    try:
+        from repository.config import pinned_version
+
+        return pinned_version(store.config())
+    except (ImportError, RepositoryError):
+        return None  # a gateway's environment, without protobuf, or no config yet
+
+
 @app.command("list")
 def list_versions(repository: Repository = None, model: Model = None) -> None:
     """Show every version on disk, oldest first."""
     store = _store(repository, model)
+    pinned = _pinned(store)
     table = Table(title=f"{store.model_name} in {store.folder.parent}")
     for column in ("version", "created", "precision", "labels", "agreement", "macro-F1", "size", "from"):
         table.add_column(column, justify="right" if column in ("version", "size") else "left")
@@ -50,7 +60,7 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
             continue
         size = sum(digest.size_bytes for digest in manifest.files.values())
         table.add_row(
-            str(version.number),
+            f"{version.number} pinned" if version.number == pinned else str(version.number),
             f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}",
             manifest.precision.value,
             str(len(manifest.labels)),
@@ -69,7 +79,6 @@ def publish(
     model: Model = None,
 ) -> None:
     """Copy an exported version folder into the repository as the next version."""
-    # Imported here: only publishing needs protobuf.
     from repository.config import ModelConfig
 
     store = _store(repository, model)
@@ -101,13 +110,39 @@ def retract(
 
 
 @app.command()
+def pin(
+    version: Annotated[int, typer.Argument(help="Version number.")],
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Let Triton serve this version alone, whatever is published later, until `unpin`."""
+    from repository.config import with_pin
+
+    store = _store(repository, model)
+    store.verify(version)
+    store.change_config(lambda text: with_pin(text, version))
+    out.print(f"Pinned version {version} of {store.model_name}.")
+
+
+@app.command()
+def unpin(repository: Repository = None, model: Model = None) -> None:
+    """Let Triton serve the newest versions again."""
+    from repository.config import with_pin
+
+    store = _store(repository, model)
+    store.change_config(lambda text: with_pin(text, None))
+    out.print(f"The newest version of {store.model_name} is served again.")
+
+
+@app.command()
 def prune(
     keep: Annotated[int, typer.Option(min=2, help="How many of the newest versions stay.")] = 3,
     repository: Repository = None,
     model: Model = None,
 ) -> None:
-    """Delete all but the newest versions."""
-    deleted = _store(repository, model).prune(keep)
+    """Delete all but the newest versions; a pinned one stays."""
+    store = _store(repository, model)
+    deleted = store.prune(keep, spared=_pinned(store))
     out.print(f"Deleted versions {', '.join(map(str, deleted))}." if deleted else "Nothing to delete.")
 
 

@@ -16,6 +16,7 @@ class ModelConfig:
         name: name of the model in Triton.
         max_batch_size: most sentences in one execution.
         loaded_versions: how many of the newest versions stay loaded; 2 lets requests to the previous one finish.
+        pinned: the one version that is loaded, in place of the newest ones.
         instance_count: copies of the model that compute at the same time.
         max_queue_size: requests that may wait in Triton; the next one is refused (Triton's own default is no bound).
         queue_timeout_ms: a request that waited this long is refused instead of computed.
@@ -27,6 +28,7 @@ class ModelConfig:
     instance_count: int = 1
     max_queue_size: int = 1024
     queue_timeout_ms: int = 10_000
+    pinned: int | None = None
 
     def __post_init__(self) -> None:
         for field in ("max_batch_size", "loaded_versions", "instance_count", "max_queue_size", "queue_timeout_ms"):
@@ -45,7 +47,7 @@ class ModelConfig:
             message.input.add(name=name, data_type=model_config_pb2.TYPE_INT64, dims=[-1])
         # -1: a version with another number of labels needs no new config.
         message.output.add(name=OUTPUT, data_type=model_config_pb2.TYPE_FP32, dims=[-1])
-        message.version_policy.latest.num_versions = self.loaded_versions
+        _set_policy(message, self.pinned, self.loaded_versions)
         # No kind: Triton takes the GPU where there is one and the CPU elsewhere, so both read the same file.
         message.instance_group.add(count=self.instance_count)
         policy = message.dynamic_batching.default_queue_policy
@@ -62,17 +64,30 @@ class ModelConfig:
         return message
 
 
+def with_pin(text: str, pinned: int | None) -> str:
+    """The same config, but with one version pinned, or, for None, with the newest versions loaded again.
+
+    Raises:
+        RepositoryError: it is no model config.
+    """
+    message = _parse(text)
+    _set_policy(message, pinned, ModelConfig.loaded_versions)
+    return str(text_format.MessageToString(message))
+
+
+def pinned_version(text: str) -> int | None:
+    """The version that a config pins, if it does. Raises RepositoryError: it is no model config."""
+    versions = list(_parse(text).version_policy.specific.versions)
+    return int(versions[0]) if len(versions) == 1 else None
+
+
 def parse_config(text: str) -> ModelConfig:
     """Read a `config.pbtxt` back.
 
     Raises:
         RepositoryError: it is no model config, or its inputs and outputs are not those of an exported classifier.
     """
-    message = model_config_pb2.ModelConfig()
-    try:
-        text_format.Parse(text, message)
-    except text_format.ParseError as error:
-        raise RepositoryError(f"{CONFIG_FILE} cannot be parsed: {error}") from None
+    message = _parse(text)
     tensors = [(t.name, t.data_type, list(t.dims)) for t in (*message.input, *message.output)]
     expected = [(name, model_config_pb2.TYPE_INT64, [-1]) for name in INPUTS]
     expected.append((OUTPUT, model_config_pb2.TYPE_FP32, [-1]))
@@ -83,10 +98,28 @@ def parse_config(text: str) -> ModelConfig:
         return ModelConfig(
             name=message.name,
             max_batch_size=message.max_batch_size,
-            loaded_versions=message.version_policy.latest.num_versions,
+            loaded_versions=message.version_policy.latest.num_versions or ModelConfig.loaded_versions,
             instance_count=sum(group.count for group in message.instance_group),
             max_queue_size=policy.max_queue_size,
             queue_timeout_ms=policy.default_timeout_microseconds // 1000,
+            pinned=pinned_version(text),
         )
     except ValueError as error:
         raise RepositoryError(f"{CONFIG_FILE}: {error}") from None
+
+
+def _parse(text: str) -> model_config_pb2.ModelConfig:
+    message = model_config_pb2.ModelConfig()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise RepositoryError(f"{CONFIG_FILE} cannot be parsed: {error}") from None
+    return message
+
+
+def _set_policy(message: model_config_pb2.ModelConfig, pinned: int | None, loaded_versions: int) -> None:
+    # `latest` and `specific` are a oneof: setting one clears the other.
+    if pinned is None:
+        message.version_policy.latest.num_versions = loaded_versions
+    else:
+        message.version_policy.specific.versions[:] = [pinned]

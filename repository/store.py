@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +100,32 @@ class ModelStore:
         if path.exists():
             return
         with self._locked():
-            if path.exists():  # another publisher's
-                return
-            staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
-            (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
-            _sync(staging / CONFIG_FILE)
-            (staging / CONFIG_FILE).rename(path)
-            staging.rmdir()
+            if not path.exists():  # else another publisher's
+                self._write_config(text)
+
+    def change_config(self, change: Callable[[str], str]) -> None:
+        """Write `change(text)` in place of the text of `config.pbtxt`; a running Triton follows within a second or two.
+
+        Raises:
+            RepositoryError: there is no config, or `change` refuses it.
+        """
+        with self._locked():
+            self._write_config(change(self.config()))
+
+    def config(self) -> str:
+        """The text of `config.pbtxt`. Raises RepositoryError: there is none."""
+        path = self.folder / CONFIG_FILE
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise RepositoryError(f"{path} is missing: publish a version first") from None
+
+    def _write_config(self, text: str) -> None:
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
+        (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
+        _sync(staging / CONFIG_FILE)
+        (staging / CONFIG_FILE).rename(self.folder / CONFIG_FILE)
+        staging.rmdir()
 
     def rollback(self, target: int | None = None) -> tuple[int, int]:
         """Publish an older version's content as a new number; returns (older number, new number).
@@ -133,8 +152,8 @@ class ModelStore:
             self._remember(max([last_number, *self.numbers()]))
             self._delete(number)
 
-    def prune(self, keep: int) -> list[int]:
-        """Delete all but the newest `keep` versions; returns the numbers deleted.
+    def prune(self, keep: int, spared: int | None = None) -> list[int]:
+        """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
 
         Raises:
             ValueError: keep is below 2; the version before the current one may still be answering requests.
@@ -145,7 +164,7 @@ class ModelStore:
             numbers = self.numbers()
             # Remembered even if the newest folders are later removed by hand: a number is never used twice.
             self._remember(max([last_number, *numbers]))
-            doomed = numbers[:-keep]
+            doomed = [number for number in numbers[:-keep] if number != spared]
             for number in doomed:
                 self._delete(number)
         return doomed

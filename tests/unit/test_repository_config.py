@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from repository.config import ModelConfig, parse_config
+from repository.config import ModelConfig, parse_config, pinned_version, with_pin
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.store import ModelStore
 
@@ -13,7 +13,12 @@ REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 
 @pytest.mark.parametrize(
     "config",
-    [ModelConfig("classifier"), ModelConfig("a.b-c", 1, 3, 2, 5, 100), ModelConfig("wide", max_batch_size=256)],
+    [
+        ModelConfig("classifier"),
+        ModelConfig("a.b-c", 1, 3, 2, 5, 100),
+        ModelConfig("pinned", pinned=7),
+        ModelConfig("wide", max_batch_size=256),
+    ],
 )
 def test_round_trip(config: ModelConfig) -> None:
     assert parse_config(config.to_pbtxt()) == config
@@ -54,3 +59,13 @@ def test_a_config_that_does_not_fit_the_graph_is_refused(before: str, after: str
 def test_numbers_below_one_are_refused() -> None:
     with pytest.raises(ValueError, match="max_batch_size"):
         ModelConfig("classifier", max_batch_size=0)
+
+
+def test_a_pin_changes_nothing_but_the_version_policy_and_can_be_taken_off() -> None:
+    text = ModelConfig("classifier", max_batch_size=8, instance_count=3).to_pbtxt() + 'parameters { key: "k" }\n'
+    pinned = with_pin(text, 5)
+    assert pinned_version(pinned) == 5
+    assert pinned_version(text) is None
+    assert parse_config(pinned) == ModelConfig("classifier", max_batch_size=8, instance_count=3, pinned=5)
+    assert 'key: "k"' in pinned
+    assert parse_config(with_pin(pinned, None)) == parse_config(text)

@@ -107,6 +107,13 @@ def test_rollback_without_an_older_version_says_so(store: ModelStore, exported: 
         store.rollback(7)
 
 
+def test_prune_spares_a_pinned_version(store: ModelStore, exported: Path) -> None:
+    for _ in range(4):
+        store.publish(exported)
+    assert store.prune(keep=2, spared=1) == [2]
+    assert store.numbers() == [1, 3, 4]
+
+
 def test_prune_keeps_the_newest(store: ModelStore, exported: Path) -> None:
     for _ in range(5):
         store.publish(exported)

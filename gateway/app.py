@@ -22,6 +22,7 @@ from gateway.routes import classify_routes, open_routes, response_of, state_rout
 from gateway.schemas import ErrorBody
 from gateway.service import ServiceHolder, running_service
 from gateway.settings import GatewaySettings
+from gateway.tei import tei_routes
 from gateway.web import add_docs, web_routes
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
@@ -69,6 +70,7 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
     )
     protection = [Depends(_KeyCheck(keys))] if keys else []
     app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
+    app.include_router(tei_routes, dependencies=protection)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)

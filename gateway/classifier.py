@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.batcher import Batcher
-from gateway.errors import BlankSentenceError, DeadlineExceededError, SentenceTooLongError, VersionGoneError
+from gateway.errors import (
+    BlankSentenceError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    SentenceTooLongError,
+    VersionGoneError,
+)
 from gateway.versions import LoadedVersion, VersionFollower
 from repository.inference import Float32Array
 
@@ -61,12 +67,12 @@ class Classifier:
         """The logits of each text.
 
         Raises:
-            BlankSentenceError, SentenceTooLongError: a text cannot be classified.
+            BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified.
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
         for text in texts:
-            self._check(text)
+            self.check(text)
         self._batcher.admit(len(texts))
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -86,7 +92,7 @@ class Classifier:
                 _refuse_cut(encoding, version.manifest.max_length)
         futures = [self._batcher.submit(version.number, version.manifest, encoding.ids) for encoding in encodings]
         try:
-            rows = [await future for future in futures]
+            rows = await asyncio.gather(*futures)
         finally:
             for future in futures:  # the caller hung up, the deadline passed or one failed: the others' places go
                 future.cancel()
@@ -101,13 +107,18 @@ class Classifier:
         if len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
             return [version.tokenizer.encode(texts[0].first, texts[0].second)]
         inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
-        return list(await asyncio.to_thread(version.tokenizer.encode_batch, inputs))
+        return list(await asyncio.to_thread(version.tokenizer.encode_batch_fast, inputs))
 
-    def _check(self, text: Text) -> None:
+    def check(self, text: Text) -> None:
+        """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
         together = text.first if text.second is None else text.first + text.second
         if not any(character.isprintable() and not character.isspace() for character in together):
             raise BlankSentenceError("The sentence is empty: give it at least one visible character.")
-        size = len(together.encode("utf-8", errors="surrogatepass"))
+        try:
+            size = len(together.encode())
+        except UnicodeEncodeError:
+            # JSON can escape half a surrogate pair; a tokenizer cannot read it.
+            raise InvalidRequestError("The sentence has a lone surrogate, which is no character.") from None
         if size > self._max_bytes:
             raise SentenceTooLongError(f"The sentence has {size} bytes; at most {self._max_bytes} are taken.")
 

@@ -1,0 +1,217 @@
+"""Answers `POST /predict` as text-embeddings-inference (TEI) does for a sequence classifier, errors included.
+
+The contract is what TEI's router does (`router/src/http/types.rs` and `server.rs` in its repository). Two things in it
+surprise: `[a, b]` is one pair, never a batch of two, and `error_type` is capitalized, unlike in TEI's own OpenAPI.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, StrictBool
+from starlette.exceptions import HTTPException
+
+from gateway.answers import Answer, answer_of, refuse_too_many
+from gateway.classifier import Text
+from gateway.errors import (
+    RETRY_AFTER_S,
+    BlankSentenceError,
+    DeadlineExceededError,
+    GatewayError,
+    InvalidRequestError,
+    ModelFailedError,
+    NotReadyError,
+    OverloadedError,
+    SentenceTooLongError,
+    TooManySentencesError,
+    VersionGoneError,
+)
+from gateway.middleware import RequestRecord, record_of
+from gateway.ranking import ALL_LABELS, ranked
+from gateway.routes import response_of, service_of
+from gateway.schemas import LabelScore
+from gateway.service import Service
+from gateway.versions import LoadedVersion
+
+ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
+
+ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
+    BlankSentenceError: (400, "Empty"),
+    SentenceTooLongError: (413, "Validation"),
+    TooManySentencesError: (413, "Validation"),
+    InvalidRequestError: (422, "Validation"),
+    ModelFailedError: (424, "Backend"),
+    DeadlineExceededError: (424, "Backend"),
+    OverloadedError: (429, "Overloaded"),
+    NotReadyError: (503, "Unhealthy"),
+    VersionGoneError: (503, "Unhealthy"),
+}
+"""TEI's status and type for each error. `UnauthorizedError` is not among them: TEI's 401 has no body to be like."""
+
+PASSING = (429, 503)
+"""Statuses of errors that pass by themselves."""
+
+INPUTS_SHAPE = "inputs: give a text, a pair [text, text], or a batch of texts and pairs [[text], [text, text], ...]."
+
+TextOrPair = Annotated[list[str], Field(min_length=1, max_length=2)]
+
+
+class PredictBody(BaseModel):
+    """TEI's PredictRequest. As there, unknown fields are ignored: its clients send some, such as `parameters`."""
+
+    inputs: str | TextOrPair | Annotated[list[TextOrPair], Field(min_length=1)] = Field(
+        description="A text, a pair of texts `[a, b]`, or a batch of both, `[[a], [a, b], ...]`.",
+        examples=["Mapa aprende un nuevo lenguaje"],
+    )
+    truncate: StrictBool | None = Field(
+        None, description="Cut a text at the model's limit; else such a one is answered with 413."
+    )
+    truncation_direction: Literal["Left", "Right"] = Field(
+        "Right", description="Which end is cut off; `Left` is not supported together with `truncate`."
+    )
+    raw_scores: StrictBool = Field(False, description="Answer with the logits, without softmax or sigmoid.")
+
+
+class TeiErrorBody(BaseModel):
+    """Body of every answer that is no success."""
+
+    error: str = Field(description="One sentence: what is wrong, and what would be right.")
+    error_type: ErrorType
+
+
+class TeiRoute(APIRoute):
+    """A route whose errors are answered in TEI's words, while the other routes keep the gateway's own."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        handle = super().get_route_handler()
+
+        async def handle_or_explain(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return _invalid(error)
+            except HTTPException as error:  # a body that cannot be read
+                return _error_response(error.status_code, "Validation", f"{error.detail}.")
+            except GatewayError as error:
+                if type(error) not in ERRORS:
+                    raise
+                service_of(request).metrics.rejected.labels(type(error).__name__.removesuffix("Error")).inc()
+                return _error_response(*ERRORS[type(error)], str(error))
+
+        return handle_or_explain
+
+
+tei_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
+
+
+@tei_routes.post("/", include_in_schema=False)  # where `huggingface_hub.InferenceClient(address)` sends it
+@tei_routes.post(
+    "/predict",
+    response_model=list[LabelScore] | list[list[LabelScore]],
+    responses={status: {"model": TeiErrorBody} for status in sorted({status for status, _ in ERRORS.values()})},
+    summary="Classify texts or pairs, as TEI does",
+)
+async def predict(request: Request, body: PredictBody) -> Response:
+    """Every label with its score, best first: a list for a text or a pair, a list of such lists for a batch."""
+    return response_of(await _answer(service_of(request), record_of(request.scope), body))
+
+
+async def _answer(service: Service, record: RequestRecord, body: PredictBody) -> Answer:
+    """The answer to a request of the right shape.
+
+    Raises:
+        InvalidRequestError: truncation at the left is asked for.
+        TooManySentencesError: the batch is larger than the setting allows.
+        GatewayError: what `Classifier.predict` raises.
+    """
+    sides, is_batch = _sides(body.inputs)
+    refuse_too_many(len(sides), service.settings.max_sentences)
+    truncate = body.truncate or False
+    if truncate and body.truncation_direction == "Left":
+        # The tokenizer's truncation is set once at load; changed for one request, it would change for all others.
+        raise InvalidRequestError("truncation_direction: only Right is supported.")
+    texts = await _shorten_pairs(service, [Text(*parts) for parts in sides], truncate)
+    predictions = await service.classifier.predict(texts, truncate)
+    manifest = predictions.version.manifest
+    labels = [
+        ranked(item.logits if body.raw_scores else item.scores, manifest, ALL_LABELS, threshold=0.0)
+        for item in predictions.items
+    ]
+    logged = [" | ".join(parts) for parts in sides]
+    return answer_of(service, record, predictions, logged, labels if is_batch else labels[0])
+
+
+def _sides(inputs: str | list[str] | list[list[str]]) -> tuple[list[list[str]], bool]:
+    """The one or two sides of each text, and whether they came as a batch."""
+    if isinstance(inputs, str):
+        return [[inputs]], False
+    batch = [item for item in inputs if isinstance(item, list)]
+    return (batch, True) if batch else ([[item for item in inputs if isinstance(item, str)]], False)
+
+
+async def _shorten_pairs(service: Service, texts: list[Text], truncate: bool) -> list[Text]:
+    """The texts, with every pair that is far too long for the model cut to a little more than the model reads.
+
+    `tokenizers` keeps what it cuts off of a pair as every piece of one side together with every piece of the other:
+    gigabytes for two long sides. Sides that were cut one by one give the same tokens, and their number can be told.
+
+    Raises:
+        GatewayError: what `Classifier.check` raises.
+        NotReadyError: no version has become current yet.
+        SentenceTooLongError: a pair has more tokens than the model takes, and must not be cut.
+    """
+    if all(text.second is None for text in texts):
+        return texts
+    for text in texts:
+        service.classifier.check(text)
+    version = service.versions.version_to_ask()
+
+    def shorten() -> list[Text]:
+        return [_shorten(version, text, truncate) for text in texts]
+
+    return await asyncio.to_thread(shorten)
+
+
+def _shorten(version: LoadedVersion, pair: Text, truncate: bool) -> Text:
+    if pair.second is None:
+        return pair
+    sides = (pair.first, pair.second)
+    encodings = [version.tokenizer.encode(side) for side in sides]
+    lengths = [
+        sum(piece.special_tokens_mask.count(0) for piece in (encoding, *encoding.overflowing)) for encoding in encodings
+    ]
+    total = sum(lengths) + version.tokenizer.num_special_tokens_to_add(True)
+    limit = version.manifest.max_length
+    if total > limit and not truncate:
+        raise SentenceTooLongError(f"The pair has {total} tokens; the model takes at most {limit}.")
+    # More than the model reads of either, and the longer stays the longer: it gets the token that is left over.
+    pieces = (3, 2) if lengths[0] > lengths[1] else (2, 3)
+    return Text(*map(_beginning, sides, encodings, pieces))
+
+
+def _beginning(text: str, encoding: Any, pieces: int) -> str:
+    """As much of the text as is in that many pieces, each as long as the model's limit."""
+    if len(encoding.overflowing) < pieces:
+        return text
+    return text[: max(end for _, end in encoding.overflowing[pieces - 2].offsets)]
+
+
+def _invalid(error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"][1:]]
+    if first["type"] == "json_invalid":
+        return _error_response(400, "Validation", "The body is not valid JSON.")
+    if where[:1] == ["inputs"]:
+        # Pydantic names one of the three shapes only, whichever it tried first.
+        return _error_response(422, "Validation", INPUTS_SHAPE)
+    return _error_response(422, "Validation", f"{'.'.join(where) or 'body'}: {first['msg']}.")
+
+
+def _error_response(status: int, error_type: ErrorType, message: str) -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else None
+    return JSONResponse({"error": message, "error_type": error_type}, status, headers)

@@ -18,20 +18,16 @@ class ModelConfig:
         loaded_versions: how many of the newest versions stay loaded; 2 lets requests to the previous one finish.
         pinned: the one version that is loaded, in place of the newest ones.
         instance_count: copies of the model that compute at the same time.
-        max_queue_size: requests that may wait in Triton; the next one is refused (Triton's own default is no bound).
-        queue_timeout_ms: a request that waited this long is refused instead of computed.
     """
 
     name: str
     max_batch_size: int = 64
     loaded_versions: int = 2
     instance_count: int = 1
-    max_queue_size: int = 1024
-    queue_timeout_ms: int = 10_000
     pinned: int | None = None
 
     def __post_init__(self) -> None:
-        for field in ("max_batch_size", "loaded_versions", "instance_count", "max_queue_size", "queue_timeout_ms"):
+        for field in ("max_batch_size", "loaded_versions", "instance_count"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1")
 
@@ -50,10 +46,10 @@ class ModelConfig:
         _set_policy(message, self.pinned, self.loaded_versions)
         # No kind: Triton takes the GPU where there is one and the CPU elsewhere, so both read the same file.
         message.instance_group.add(count=self.instance_count)
-        policy = message.dynamic_batching.default_queue_policy
-        policy.max_queue_size = self.max_queue_size
-        policy.default_timeout_microseconds = self.queue_timeout_ms * 1000
-        policy.allow_timeout_override = True
+        # No queue policy: with any bound on its queue, Triton's batcher loses count of the instances that wait for
+        # work, and requests lie for 500 ms before it looks again (triton-inference-server/server issue 8870). The
+        # gateway bounds what waits, and has only a few calls under way.
+        message.dynamic_batching.SetInParent()
         for batch_size, length in ((1, 16), (min(8, self.max_batch_size), 32)):
             warmup = message.model_warmup.add(name=f"batch_{batch_size}", batch_size=batch_size)
             for name in INPUTS:
@@ -93,15 +89,12 @@ def parse_config(text: str) -> ModelConfig:
     expected.append((OUTPUT, model_config_pb2.TYPE_FP32, [-1]))
     if tensors != expected or message.backend != "onnxruntime":
         raise RepositoryError(f"{CONFIG_FILE} must have inputs {INPUTS} and output {OUTPUT!r}, each with dims [ -1 ]")
-    policy = message.dynamic_batching.default_queue_policy
     try:
         return ModelConfig(
             name=message.name,
             max_batch_size=message.max_batch_size,
             loaded_versions=message.version_policy.latest.num_versions or ModelConfig.loaded_versions,
             instance_count=sum(group.count for group in message.instance_group),
-            max_queue_size=policy.max_queue_size,
-            queue_timeout_ms=policy.default_timeout_microseconds // 1000,
             pinned=pinned_version(text),
         )
     except ValueError as error:

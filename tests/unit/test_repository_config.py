@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
     "config",
     [
         ModelConfig("classifier"),
-        ModelConfig("a.b-c", 1, 3, 2, 5, 100),
+        ModelConfig("a.b-c", 1, 3, 2),
         ModelConfig("pinned", pinned=7),
         ModelConfig("wide", max_batch_size=256),
     ],
@@ -28,6 +28,10 @@ def test_the_committed_config_is_the_one_that_publishing_writes(tmp_path: Path) 
     store = ModelStore(tmp_path, "classifier")
     store.ensure_config(ModelConfig("classifier").to_pbtxt())
     assert (REPOSITORY / "classifier" / CONFIG_FILE).read_text() == (store.folder / CONFIG_FILE).read_text()
+
+
+def test_triton_s_queue_has_no_bound_for_a_bounded_one_stalls() -> None:
+    assert "queue" not in ModelConfig("classifier").to_pbtxt()
 
 
 def test_a_config_that_is_there_stays(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import GatewayError, NotReadyError
+from gateway.errors import GatewayError, NotReadyError, VersionGoneError
 from gateway.triton import READY, TritonClient, VersionState
 from repository.inference import load_tokenizer, pad_batch
 from repository.manifest import Manifest, RepositoryError
@@ -59,6 +59,7 @@ class VersionFollower:
         self._poll_s = poll_s
         self._pinned = pinned
         self._failures: dict[int, str] = {}
+        self._known: dict[int, Manifest] = {}  # what the versions were when they became current
         self._lock = asyncio.Lock()
 
     def ready(self) -> LoadedVersion:
@@ -76,9 +77,12 @@ class VersionFollower:
 
         Raises:
             NotReadyError: no version has become current yet.
+            VersionGoneError: its files were changed; after a `refresh` another one is current, or none.
         """
         if self.current is None:
             raise NotReadyError(self.problem)
+        if self.current.number in self.rejected:
+            raise VersionGoneError(f"The files of version {self.current.number} were changed; try again.")
         return self.current
 
     def failures(self) -> dict[int, str]:
@@ -101,22 +105,31 @@ class VersionFollower:
             try:
                 # Triton's own listing takes milliseconds; one that hangs must not hold the next refresh up.
                 async with asyncio.timeout(max(1.0, 2 * self._poll_s)):
-                    self.states = await self._triton.versions()
+                    states = await self._triton.versions()
             except (NotReadyError, TimeoutError) as error:
                 self._report(str(error) or "Triton does not answer in time; try again shortly.")
                 return
+            # Triton lists a version that failed to load for as long as it runs, even if it was deleted long ago.
+            self.states = [
+                version for version in states if version.state == READY or self._folder(version.number).is_dir()
+            ]
             self._remember_failures()
             if self.current is not None:
                 await self._check_unchanged(self.current)
             for number in self._candidates():
-                if self.current is not None and number == self.current.number:
+                if self.current is not None and number == self.current.number and number not in self.rejected:
                     self._report("")
                     return
                 if await self._switch_to(number):
                     return
+            if self.current is not None and self.current.number in self.rejected:
+                self.current = None
             which = f"version {self._pinned}, which is pinned," if self._pinned else "no usable version"
             which = f"not {which}" if self._pinned else which
             self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
+
+    def _folder(self, number: int) -> Path:
+        return self._model_folder / str(number)
 
     def _candidates(self) -> list[int]:
         ready = [version.number for version in self.states if version.state == READY]
@@ -126,6 +139,7 @@ class VersionFollower:
         """Triton tries a failed version again and again; while it does, the last reason still holds."""
         there = {version.number: version for version in self.states}
         self.rejected = {number: rejection for number, rejection in self.rejected.items() if number in there}
+        self._known = {number: manifest for number, manifest in self._known.items() if number in there}
         failures = {number: why for number, why in self._failures.items() if number in there}
         for number, version in there.items():
             if version.state == READY:
@@ -137,27 +151,39 @@ class VersionFollower:
 
     async def _check_unchanged(self, current: LoadedVersion) -> None:
         """Files overwritten in place change the answers of a version without changing its number."""
-        folder = self._model_folder / str(current.number)
-        if _stamps(folder, current.manifest) == current.stamps:
+        if _stamps(self._folder(current.number), current.manifest) == current.stamps:
             return
         try:
-            self.current = await asyncio.to_thread(_load, folder, current.number)
+            self.current = await self._load(current.number)
         except RepositoryError as error:
             self._reject(current.number, str(error))
-            self.current = None
+
+    async def _load(self, number: int) -> LoadedVersion:
+        """A number stands for one content: nobody can tell when Triton takes other files in, so whose logits it gives.
+
+        Raises:
+            RepositoryError: the files are not those of the manifest, or not those that once were current.
+        """
+        version = await asyncio.to_thread(_load, self._folder(number), number)
+        if version.manifest != self._known.get(number, version.manifest):
+            raise RepositoryError(
+                f"version {number} was replaced by another in place: publish that one as a new version"
+            )
+        return version
 
     async def _switch_to(self, number: int) -> bool:
         rejection = self.rejected.get(number)
         if rejection is not None and time.monotonic() < rejection.retry_at:
             return False
         try:
-            version = await asyncio.to_thread(_load, self._model_folder / str(number), number)
+            version = await self._load(number)
             await self._warm(version)
         except (RepositoryError, GatewayError, TimeoutError) as error:
             self._reject(number, str(error) or "it did not answer its first request in time")
             return False
         before = self.current.number if self.current else None
         self.current = version
+        self._known[number] = version.manifest
         self.rejected.pop(number, None)
         self._report("")
         logger.info("Version %d is current (before: %s).", number, before)

@@ -1,5 +1,6 @@
 """Small real version folders: a word-level tokenizer and an ONNX graph that counts words, without torch."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +20,67 @@ from repository.manifest import (
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
+LAYER_WIDTH = 512
 
-def write_version(folder: Path, words: dict[str, str], max_length: int = 16, weight: float = 4.0) -> Path:
-    """A version whose label is the one that most words of a sentence vote for: `words` maps word to label."""
+
+def write_version(
+    folder: Path,
+    words: dict[str, str],
+    max_length: int = 16,
+    weight: float = 4.0,
+    *,
+    weights: Mapping[str, float] | None = None,
+    unknown_to_graph: Sequence[str] = (),
+    layers: int = 0,
+    problem_type: ProblemType = ProblemType.SINGLE_LABEL,
+) -> Path:
+    """A version whose label is the one that most words of a sentence vote for: `words` maps word to label.
+
+    `weights` are those of single words, `unknown_to_graph` words that only the tokenizer knows, and each of `layers`
+    makes a token cost more to compute without changing the answer.
+    """
     folder.mkdir(parents=True)
     labels = sorted(set(words.values()))
     vocabulary = {token: index for index, token in enumerate([*SPECIAL, *words])}
     votes = np.zeros((len(vocabulary), len(labels)), dtype=np.float32)
     for word, label in words.items():
-        votes[vocabulary[word], labels.index(label)] = weight
-    write_graph(folder / MODEL_FILE, votes)
+        votes[vocabulary[word], labels.index(label)] = (weights or {}).get(word, weight)
+    write_graph(folder / MODEL_FILE, votes, layers)
+    vocabulary.update({word: len(vocabulary) + index for index, word in enumerate(unknown_to_graph)})
     write_tokenizer(folder / TOKENIZER_FILE, vocabulary)
-    write_manifest(folder, labels, max_length)
+    write_manifest(folder, labels, max_length, problem_type)
     return folder
 
 
-def write_graph(path: Path, votes: np.ndarray) -> None:
+def write_random_version(
+    folder: Path, words: Sequence[str], labels: Sequence[str], max_length: int = 16, seed: int = 0
+) -> Path:
+    """A version in which every token, padding too, votes at random: whoever mixes two up gets other scores."""
+    folder.mkdir(parents=True)
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *words])}
+    # Sixty-fourths: sums of them are exact, in whatever order they are added up.
+    votes = np.random.default_rng(seed).integers(-64, 65, (len(vocabulary), len(labels))) / 64
+    write_graph(folder / MODEL_FILE, votes.astype(np.float32))
+    write_tokenizer(folder / TOKENIZER_FILE, vocabulary)
+    write_manifest(folder, list(labels), max_length)
+    return folder
+
+
+def write_graph(path: Path, votes: np.ndarray, layers: int = 0) -> None:
     """logits `[batch, labels]` = sum of the rows of `votes` `[vocabulary, labels]` that the mask keeps."""
     nodes = [
         helper.make_node("Gather", ["votes", "input_ids"], ["rows"]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
         helper.make_node("Mul", ["rows", "mask3"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "sequence"], ["logits"], keepdims=0),
+        helper.make_node("ReduceSum", ["kept", "sequence"], ["logits" if layers == 0 else "sums"], keepdims=0),
     ]
     constants = {"votes": votes, "last": np.array([2]), "sequence": np.array([1])}
+    if layers:
+        nodes += costly_nodes(layers)
+        zeros = np.zeros((LAYER_WIDTH, LAYER_WIDTH), dtype=np.float32)
+        constants |= {"embeddings": zeros[: len(votes)], "layer": zeros, "all_but_batch": np.array([1, 2])}
+        constants |= {"column": np.array([1])}
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
         for name in ("input_ids", "attention_mask")
@@ -52,6 +89,19 @@ def write_graph(path: Path, votes: np.ndarray) -> None:
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "votes", inputs, [output], initializers)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def costly_nodes(layers: int) -> list[onnx.NodeProto]:
+    """`layers` products, as an encoder computes them, of nothing but zeros; their sum is added to `sums`."""
+    nodes = [helper.make_node("Gather", ["embeddings", "input_ids"], ["hidden0"])]
+    for number in range(layers):
+        nodes.append(helper.make_node("MatMul", [f"hidden{number}", "layer"], [f"hidden{number + 1}"]))
+    return [
+        *nodes,
+        helper.make_node("ReduceSum", [f"hidden{layers}", "all_but_batch"], ["nothing"], keepdims=0),
+        helper.make_node("Unsqueeze", ["nothing", "column"], ["nothing2"]),
+        helper.make_node("Add", ["sums", "nothing2"], ["logits"]),
+    ]
 
 
 def write_tokenizer(path: Path, vocabulary: dict[str, int]) -> None:
@@ -63,7 +113,9 @@ def write_tokenizer(path: Path, vocabulary: dict[str, int]) -> None:
     tokenizer.save(str(path))
 
 
-def write_manifest(folder: Path, labels: list[str], max_length: int = 16) -> Manifest:
+def write_manifest(
+    folder: Path, labels: list[str], max_length: int = 16, problem_type: ProblemType = ProblemType.SINGLE_LABEL
+) -> Manifest:
     """A manifest that fits the files that are in the folder now."""
     parity = Parity(
         sentences=1,
@@ -77,7 +129,7 @@ def write_manifest(folder: Path, labels: list[str], max_length: int = 16) -> Man
     manifest = Manifest(
         source="test",
         labels=labels,
-        problem_type=ProblemType.SINGLE_LABEL,
+        problem_type=problem_type,
         max_length=max_length,
         pad_token_id=0,
         precision=Precision.FP32,

@@ -1,4 +1,4 @@
-"""The contract of the running service: answers, mistakes, swaps, crashes, and a clean end."""
+"""The contract of the running service: answers, mistakes, crashes, and a clean end."""
 
 import contextlib
 import http.client
@@ -8,20 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from repository.manifest import MODEL_FILE
 from repository.store import ModelStore
 from tests.integration.stack import PORT_SETTINGS, ROOT, Stack, wait_until
-from tests.version_folders import write_manifest, write_version
+from tests.version_folders import write_version
 
 NATURE = {"cat": "Animal", "oak": "Plant"}
-SCHOOL = {"lesson": "Education", "profit": "Business", "server": "Technology"}
 
 
 def new_store(folder: Path) -> ModelStore:
@@ -47,7 +44,7 @@ def own_store(tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def own_stack(own_store: ModelStore, tmp_path: Path) -> Iterator[Stack]:
-    """One for a test that swaps its models or ends its processes."""
+    """One for a test that ends its processes."""
     with Stack(own_store.folder.parent, tmp_path / "log") as running:
         yield running
 
@@ -122,61 +119,6 @@ def test_openapi_describes_the_contract(stack: Stack) -> None:
     paths = stack.client.get("/openapi.json").json()["paths"]
     assert {"/classify", "/health/live", "/health/ready"} <= set(paths)
     assert stack.client.get("/docs").status_code == 200
-
-
-def test_a_new_version_takes_over_without_a_failed_request(
-    own_stack: Stack, own_store: ModelStore, tmp_path: Path
-) -> None:
-    asked: list[tuple[int, str, str | None]] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        with httpx.Client(base_url=own_stack.url, timeout=20) as client:
-            while not stop.is_set():
-                answer = client.get("/classify", params={"sentence": "cat lesson"})
-                asked.append((answer.status_code, answer.headers.get("x-model-version", ""), answer.text))
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for round_number in range(4):
-        folder = tmp_path / f"round-{round_number}"
-        number = own_store.publish(write_version(folder, SCHOOL if round_number % 2 == 0 else NATURE))
-        wait_until(lambda number=number: own_stack.version() == number, 20, f"version {number} is current")  # type: ignore[misc]
-    stop.set()
-    for asker in askers:
-        asker.join()
-    assert {status for status, _, _ in asked} == {200}
-    labels = {(int(version) % 2, "Animal" in text, "Education" in text) for _, version, text in asked}
-    assert labels == {(1, True, False), (0, False, True)}
-
-
-def test_a_version_whose_files_were_changed_never_becomes_current(
-    own_stack: Stack, own_store: ModelStore, tmp_path: Path
-) -> None:
-    broken = write_version(tmp_path / "changed", SCHOOL)
-    with (broken / "tokenizer.json").open("a") as stream:
-        stream.write("\n")
-    # Past `publish`, which would refuse it: copied in by hand.
-    broken.rename(own_store.folder / "2")
-    wait_until(lambda: "Version 2 is not used" in own_stack.log.read_text(), 20, "version 2 is rejected")
-    assert own_stack.classify("cat").json()[0]["label"] == "Animal"
-    assert own_stack.version() == 1
-
-
-def test_a_version_that_triton_cannot_load_never_becomes_current(
-    own_stack: Stack, own_store: ModelStore, tmp_path: Path
-) -> None:
-    broken = write_version(tmp_path / "broken", SCHOOL)
-    (broken / MODEL_FILE).write_bytes(b"no graph")
-    write_manifest(broken, sorted(set(SCHOOL.values())))
-    broken.rename(own_store.folder / "2")
-    wait_until(lambda: "failed to load" in own_stack.log.read_text(), 20, "Triton refuses version 2")
-    assert own_stack.classify("cat").json()[0]["label"] == "Animal"
-    assert own_stack.version() == 1
-    own_store.retract(2)
-    assert own_store.publish(write_version(tmp_path / "good", SCHOOL)) == 3
-    wait_until(lambda: own_stack.version() == 3, 20, "version 3 is current")
 
 
 def test_the_service_comes_back_when_triton_is_killed(own_stack: Stack) -> None:

@@ -95,7 +95,7 @@ class Batcher:
         self._observer = observer
         self._waiting: dict[_Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
         self._waiting_tokens = 0
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], int] = {}  # with the tokens of each
         self._scheduled = False
         self._closed = False
         self._pace = Pace()
@@ -106,8 +106,12 @@ class Batcher:
         return len(self._waiting)
 
     def expected_wait_s(self) -> float:
-        """How long a sentence that comes now would wait, at the pace of the last calls."""
-        return self._pace.wait_s(self._waiting_tokens)
+        """How long a sentence that comes now would wait, at the pace of the last calls.
+
+        That is for what waits and for what is under way. 0 while nothing waits, whatever the pace: it is measured
+        while something waits, so that one which is too slow could never be corrected if nothing were let in.
+        """
+        return self._pace.wait_s(self._waiting_tokens + sum(self._calls.values())) if self._waiting else 0.0
 
     def admit(self, sentences: int) -> None:
         """Refuse at once what could not be answered in time.
@@ -158,7 +162,7 @@ class Batcher:
         while self._waiting and len(self._calls) < self._limits.calls and not self._closed:
             batch = self._take()
             call = asyncio.get_running_loop().create_task(self._call(batch))
-            self._calls.add(call)
+            self._calls[call] = _tokens(batch)
             call.add_done_callback(self._finished)
         if self._waiting:
             self._pace.backlog_begins(time.perf_counter())
@@ -166,7 +170,7 @@ class Batcher:
             self._pace.backlog_ends()
 
     def _finished(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
+        del self._calls[call]
         self._dispatch()
 
     def _take(self) -> list[_Waiting]:
@@ -191,6 +195,7 @@ class Batcher:
             async with asyncio.timeout(self._limits.deadline_s):
                 logits = await self._infer(batch[0].version, inputs)
         except TimeoutError:
+            self._pace.call_ended(time.perf_counter(), _tokens(batch))  # else the same load would be let in again
             self._fail(batch, DeadlineExceededError("Triton did not answer in time; try again later."))
             return
         except ModelFailedError as error:
@@ -209,7 +214,7 @@ class Batcher:
             self._fail(batch, ModelFailedError("Triton's answer could not be read; the gateway's log says why."))
             return
         self._answer(batch, logits, start)
-        tokens = sum(len(w.ids) for w in batch)
+        tokens = _tokens(batch)
         self._pace.call_ended(time.perf_counter(), tokens)
         if self._observer is not None:
             padded = inputs["input_ids"].size
@@ -240,6 +245,10 @@ class Batcher:
         for waiting in batch:
             if not waiting.row.done():
                 waiting.row.set_exception(error)
+
+
+def _tokens(batch: list[_Waiting]) -> int:
+    return sum(len(waiting.ids) for waiting in batch)
 
 
 def cheapest_batch(candidates: Sequence[_Waiting], chosen: _Waiting, most: int, most_tokens: int) -> list[_Waiting]:

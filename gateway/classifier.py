@@ -54,6 +54,14 @@ class Predictions:
     items: list[Prediction]
 
 
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What is kept of a tokenizer's `Encoding` while a text waits: all of a long one takes a hundred times that."""
+
+    ids: list[int]
+    cut: int
+
+
 class Classifier:
     """Answers texts with whichever version is current."""
 
@@ -86,28 +94,28 @@ class Classifier:
             raise DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.") from None
 
     async def _ask(self, version: LoadedVersion, texts: Sequence[Text], truncate: bool) -> Predictions:
-        encodings = await self._encode(version, texts)
+        encoded = await self._encode(version, texts)
         if not truncate:
-            for encoding in encodings:
-                _refuse_cut(encoding, version.manifest.max_length)
-        futures = [self._batcher.submit(version.number, version.manifest, encoding.ids) for encoding in encodings]
+            for tokens in encoded:
+                _refuse_cut(tokens, version.manifest.max_length)
+        futures = [self._batcher.submit(version.number, version.manifest, tokens.ids) for tokens in encoded]
         try:
             rows = await asyncio.gather(*futures)
         finally:
             for future in futures:  # the caller hung up, the deadline passed or one failed: the others' places go
                 future.cancel()
         items = [
-            Prediction(row.logits, row.scores, len(encoding.ids), _cut_tokens(encoding), row.waited_s)
-            for row, encoding in zip(rows, encodings, strict=True)
+            Prediction(row.logits, row.scores, len(tokens.ids), tokens.cut, row.waited_s)
+            for row, tokens in zip(rows, encoded, strict=True)
         ]
         return Predictions(version, items)
 
     @staticmethod
-    async def _encode(version: LoadedVersion, texts: Sequence[Text]) -> list[Any]:
+    async def _encode(version: LoadedVersion, texts: Sequence[Text]) -> list[_Tokens]:
         if len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
-            return [version.tokenizer.encode(texts[0].first, texts[0].second)]
+            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second))]
         inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
-        return list(await asyncio.to_thread(version.tokenizer.encode_batch_fast, inputs))
+        return await asyncio.to_thread(lambda: [*map(_tokens, version.tokenizer.encode_batch_fast(inputs))])
 
     def check(self, text: Text) -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
@@ -133,12 +141,12 @@ def unquote(sentence: str) -> str:
     return sentence
 
 
-def _cut_tokens(encoding: Any) -> int:
-    """Tokens of the text itself that truncation left out; special tokens are in every piece and do not count."""
-    return sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
+def _tokens(encoding: Any) -> _Tokens:
+    # Special tokens are in every piece that was cut off; they do not count.
+    return _Tokens(encoding.ids, sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing))
 
 
-def _refuse_cut(encoding: Any, limit: int) -> None:
-    if cut := _cut_tokens(encoding):
-        total = len(encoding.ids) + cut
+def _refuse_cut(tokens: _Tokens, limit: int) -> None:
+    if tokens.cut:
+        total = len(tokens.ids) + tokens.cut
         raise SentenceTooLongError(f"The sentence has {total} tokens; the model takes at most {limit}.")

@@ -27,7 +27,7 @@ class Pace:
         self._since = math.inf
 
     def call_ended(self, now: float, tokens: int) -> None:
-        """A call with so many tokens was answered. Calls overlap: it cost the span since the one before it ended."""
+        """A call with so many tokens was answered or given up. Calls overlap: it cost the time since the last end."""
         if self._since < now:
             fade = 1 - 1 / WINDOW_CALLS
             self._seconds = fade * self._seconds + now - self._since

@@ -1,0 +1,73 @@
+"""Several models in one Triton, and more gateways before it, each with settings of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from repository.config import ModelConfig
+from repository.store import ModelStore
+from tests.integration.ports import free_ports
+from tests.integration.stack import ROOT, Stack, wait_until
+
+
+def publish(repository: Path, model: str, version_folder: Path) -> ModelStore:
+    """Make the version the next one of the model, which may be new."""
+    store = ModelStore(repository, model)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    store.ensure_config(ModelConfig(model).to_pbtxt())
+    store.publish(version_folder)
+    return store
+
+
+class Gateway:
+    """A running `python -m gateway`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+
+    def is_ready(self) -> bool:
+        """Whether a sentence can be answered."""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.client.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def metric(self, name: str) -> float:
+        """The value of one metric, named with its labels; 0 if there is none yet."""
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def memory_mb(self) -> float:
+        """Resident memory."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@contextlib.contextmanager
+def gateway_beside(stack: Stack, log: Path, **settings: str) -> Iterator[Gateway]:
+    """One more gateway before the stack's Triton, with these settings."""
+    (port,) = free_ports(1)
+    env = {**stack.env, "GATEWAY_PORT": str(port), **settings}
+    command = [sys.executable, "-m", "gateway"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
+    gateway = Gateway(process, port, log)
+    try:
+        wait_until(gateway.is_ready, 30, f"the gateway is ready, see {log}")
+        yield gateway
+    finally:
+        gateway.client.close()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)

@@ -1,0 +1,210 @@
+"""What callers get while Triton dies or hangs, while they are too many, and when one sentence breaks the model."""
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.callers import Caller, Load, ask_at_once, for_seconds, keep_asking
+from tests.integration.gateways import Gateway, gateway_beside, publish
+from tests.integration.stack import Stack, wait_until
+from tests.version_folders import write_version
+
+NATURE = {"cat": "Animal", "oak": "Plant", "void": "Plant"}
+SENTENCE = "cat oak cat cat oak cat"
+SLOW = {"MODEL_NAME": "slow"}
+WAITING = "classifier_waiting_sentences"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Triton with a model that costs next to nothing, and one that costs milliseconds and breaks at two words.
+
+    "void" makes its logits NaN, and "riddle" is a token that its graph does not know.
+    """
+    folder = tmp_path_factory.mktemp("faults")
+    publish(folder / "repository", "classifier", write_version(folder / "quick", NATURE))
+    slow = write_version(
+        folder / "slow", NATURE, 128, weights={"void": math.nan}, unknown_to_graph=["riddle"], layers=200
+    )
+    publish(folder / "repository", "slow", slow)
+    with Stack(folder / "repository", folder / "log") as running:
+        yield running
+
+
+def test_every_request_is_answered_in_time_while_triton_is_killed(stack: Stack, tmp_path: Path) -> None:
+    with gateway_beside(stack, tmp_path / "log", DEADLINE_MS="1000") as gateway:
+        load, ready_at = asyncio.run(kill_triton_under_load(stack, gateway.port))
+        assert gateway.process.poll() is None, "the gateway has to live on"
+    assert set(load.statuses()) == {200, 503}
+    assert {reply.headers.get("retry-after") for reply in load.replies if reply.status == 503} == {"1"}
+    assert max(reply.seconds for reply in load.replies) < 1.0 + 0.3
+    served_again = min(reply.at for reply in load.replies if reply.status == 200 and reply.at > ready_at)
+    assert served_again - ready_at < 2
+
+
+async def kill_triton_under_load(stack: Stack, port: int) -> tuple[Load, float]:
+    """Kill it after a second, and load on for three seconds from when it is ready again; says when that was."""
+    stop = asyncio.Event()
+    load = asyncio.create_task(keep_asking(port, SENTENCE, 32, stop.is_set))
+    await asyncio.sleep(1)
+    (triton,) = stack.processes("tritonserver")
+    os.kill(triton, signal.SIGKILL)
+    async with httpx.AsyncClient() as client:
+        while not await triton_is_ready(client, stack):
+            assert not load.done()
+            await asyncio.sleep(0.05)
+    ready_at = time.monotonic()
+    await asyncio.sleep(3)
+    stop.set()
+    return await load, ready_at
+
+
+async def triton_is_ready(client: httpx.AsyncClient, stack: Stack) -> bool:
+    try:
+        url = f"http://127.0.0.1:{stack.ports['TRITON_HTTP_PORT']}/v2/models/classifier/ready"
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_while_triton_hangs_callers_get_504_at_the_deadline_or_503_at_once(stack: Stack, tmp_path: Path) -> None:
+    with gateway_beside(stack, tmp_path / "log", DEADLINE_MS="1000", MAX_WAITING="64") as gateway:
+        warm_up = asyncio.run(keep_asking(gateway.port, SENTENCE, 32, for_seconds(1)))
+        assert set(warm_up.statuses()) == {200}
+        with triton_hanging(stack):
+            load, alive_s = asyncio.run(ask_and_look_whether_alive(gateway))
+            assert alive_s < 0.5
+            assert set(load.statuses()) == {503, 504}
+            assert min(reply.seconds for reply in load.replies if reply.status == 504) > 0.9
+            assert load.slowest(504) < 1.0 + 0.5
+            assert load.slowest(503) < 0.5
+            wait_until(lambda: not gateway.is_ready(), 5, "/health/ready says 503")
+            memory_mb = gateway.memory_mb()
+            for _ in range(3):
+                asyncio.run(ask_at_once(gateway.port, ["cat " * 5000] * 150))  # 3 MB a round
+            assert gateway.memory_mb() < memory_mb + 30
+        wait_until(gateway.is_ready, 10, "it is ready again by itself")
+        after = asyncio.run(keep_asking(gateway.port, SENTENCE, 32, for_seconds(2)))
+        assert after.statuses()[200] > 0.9 * len(after.replies)
+
+
+@contextlib.contextmanager
+def triton_hanging(stack: Stack) -> Iterator[None]:
+    """None of Triton's processes gets any processor time."""
+    pids = stack.processes("tritonserver") + stack.processes("triton_python_backend_stub")
+    assert len(pids) == 3  # one stub a model
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def ask_and_look_whether_alive(gateway: Gateway) -> tuple[Load, float]:
+    """160 callers at once, and how long /health/live takes while they wait."""
+    asked = asyncio.create_task(ask_at_once(gateway.port, [SENTENCE] * 160))
+    await asyncio.sleep(0.4)
+    start = time.monotonic()
+    assert (await asyncio.to_thread(gateway.client.get, "/health/live")).status_code == 200
+    alive_s = time.monotonic() - start
+    return await asked, alive_s
+
+
+def test_no_request_lies_in_triton_s_queue(stack: Stack, tmp_path: Path) -> None:
+    """Triton bug 8870: with a bound on its queue, one request in ten lay there for 500 ms, however idle the model."""
+    with gateway_beside(stack, tmp_path / "log", **SLOW) as gateway:
+        load = asyncio.run(keep_asking(gateway.port, SENTENCE, 2, for_seconds(4)))
+    assert load.statuses()[200] == len(load.replies) > 50
+    assert load.slowest(200, 0.98) < 0.45
+
+
+def test_ten_times_the_callers_it_can_carry_cost_no_answers(stack: Stack, tmp_path: Path) -> None:
+    callers, seconds = 32, 5
+    with gateway_beside(stack, tmp_path / "log", DEADLINE_MS="2000", **SLOW) as gateway:
+        peak = asyncio.run(keep_asking(gateway.port, SENTENCE, callers, for_seconds(seconds)))
+        crowd = asyncio.run(keep_asking(gateway.port, SENTENCE, 10 * callers, for_seconds(seconds)))
+    assert set(peak.statuses()) == {200}
+    assert set(crowd.statuses()) == {200, 503}
+    assert crowd.slowest(200, 0.99) < 2.0
+    assert crowd.slowest(503) < 0.5
+    assert crowd.per_second(seconds) > 0.8 * peak.per_second(seconds)
+
+
+def test_callers_who_hang_up_give_up_their_places(stack: Stack, tmp_path: Path) -> None:
+    with gateway_beside(stack, tmp_path / "log", DEADLINE_MS="60000", **SLOW) as gateway:
+        asyncio.run(ask_and_hang_up(gateway, SENTENCE * 16, 200))  # seconds of work
+        wait_until(lambda: gateway.metric(WAITING) == 0, 1, "nothing waits any more")
+        counted = 'classifier_requests_total{route="/classify",status="499"}'
+        wait_until(lambda: gateway.metric(counted) > 100, 1, "they are counted")
+        answered = gateway.metric("classifier_sentences_total")
+        wait_until(lambda: gateway.metric(counted) == 200 - answered, 1, "all that got no answer are counted")
+        assert gateway.client.get("/classify", params={"sentence": "cat"}).elapsed.total_seconds() < 2
+        assert '"status":499' in gateway.log.read_text()
+
+
+async def ask_and_hang_up(gateway: Gateway, sentence: str, count: int) -> None:
+    callers = [Caller(gateway.port) for _ in range(count)]
+    for caller in callers:
+        await caller.send(sentence)
+    await asyncio.to_thread(wait_until, lambda: gateway.metric(WAITING) > count / 2, 10, "most of them wait")
+    for caller in callers:
+        caller.hang_up()
+
+
+def test_sigterm_lets_the_gateway_answer_what_it_has_taken_in(stack: Stack, tmp_path: Path) -> None:
+    with gateway_beside(stack, tmp_path / "log", **SLOW) as gateway:
+        load = asyncio.run(end_under_load(gateway, 150))
+        assert load.statuses() == {200: 150}
+        start = time.monotonic()
+        assert gateway.process.wait(timeout=10) in (0, -signal.SIGTERM)  # uvicorn passes the signal on to itself
+        assert time.monotonic() - start < 2
+        assert "Traceback" not in gateway.log.read_text()
+
+
+async def end_under_load(gateway: Gateway, count: int) -> Load:
+    """SIGTERM while most of so many callers wait."""
+    asked = asyncio.create_task(ask_at_once(gateway.port, [SENTENCE] * count))
+    await asyncio.to_thread(wait_until, lambda: gateway.metric(WAITING) > count / 2, 10, "most of them wait")
+    gateway.process.send_signal(signal.SIGTERM)
+    return await asked
+
+
+@pytest.mark.parametrize("word", ["void", "riddle"])
+def test_a_word_that_breaks_the_model_costs_only_its_own_request(stack: Stack, tmp_path: Path, word: str) -> None:
+    sentences = [SENTENCE] * 60
+    sentences[5] = sentences[20] = f"cat {word} cat oak cat cat"
+    with gateway_beside(stack, tmp_path / "log", **SLOW) as gateway:
+        load = asyncio.run(ask_at_once(gateway.port, sentences))
+        calls, called = (gateway.metric(f"classifier_batch_sentences_{what}") for what in ("count", "sum"))
+        together = gateway.client.post("/classify", json={"sentences": ["cat", f"oak {word}"]})
+    assert called > calls + 10, "sentences have to share calls for this test to say anything"
+    for sentence, reply in zip(sentences, load.replies, strict=True):
+        if word in sentence:
+            assert reply.status == 502
+            assert "error" in strict_json(reply.body)
+        else:
+            assert reply.status == 200
+            assert strict_json(reply.body)[0]["label"] == "Animal"
+    assert together.status_code == 502
+    assert list(strict_json(together.content)) == ["error"]
+
+
+def strict_json(body: bytes) -> list[dict[str, str]]:
+    """Python's own reader takes NaN, which is no JSON."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} in {body!r}")
+
+    content: list[dict[str, str]] = json.loads(body, parse_constant=refuse)
+    return content

@@ -19,6 +19,9 @@ import triton_python_backend_utils as pb_utils
 # The native backend gives a model that accepts batches this max_batch_size when its config names none.
 _DEFAULT_MAX_BATCH_SIZE = 4
 
+# A caller with several batches sends them one right after the other; this is how long the first waits for the next.
+_COMPANY_S = 0.001
+
 # Triton hands waiting requests over some 0.1 ms after a run; a caller who waited for the answer comes back later.
 _IDLE_S = 0.0005
 
@@ -80,11 +83,12 @@ class TritonPythonModel:
         """
         if self.side_by_side is None:
             return self._responses(requests, self.session)
-        if self.side_by_side.idle():
+        lone = len(requests) == 1 and self._rows(requests[0]) == 1
+        if lone and self.side_by_side.idle():
             responses = self._responses(requests, self.session)
             self.side_by_side.note_end()
             return responses
-        self.side_by_side.submit(self._answer, requests)
+        self.side_by_side.submit(self._answer, requests, lone)
         return None
 
     def finalize(self):
@@ -92,6 +96,9 @@ class TritonPythonModel:
         if self.side_by_side is not None:
             self.side_by_side.close()
         self.session = self.side_by_side = None
+
+    def _rows(self, request):
+        return request.inputs()[0].shape()[0] if self.batches else 1
 
     def _answer(self, requests, session):
         senders = [request.get_response_sender() for request in requests]
@@ -155,7 +162,8 @@ class _SideBySide:
 
     Threads that share one batch wait for each other after every operator: when another program (the gateway, say)
     takes a core for a moment, the other core waits too. Batches on a thread of their own wait for nobody, and answer
-    more sentences a second. But a lone sentence would take longer, so that one is run on all cores, elsewhere.
+    more sentences a second. But what is alone would take longer, so that it is run on all cores: a lone sentence on
+    Triton's own thread, elsewhere, and a batch here when no other has come within a millisecond.
     """
 
     def __init__(self, cores, all_cores_session, one_thread_session):
@@ -164,41 +172,45 @@ class _SideBySide:
         self._free = threading.Semaphore(cores)
         self._pool = ThreadPoolExecutor(cores, thread_name_prefix="batch")
         self._running = 0  # changed by Triton's thread and by the pool's
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._last_end = 0.0
 
     def idle(self):
         """Whether nothing runs and nothing waited when the last run ended: Triton would have brought it at once."""
-        with self._lock:
+        with self._changed:
             return self._running == 0 and time.perf_counter() - self._last_end > _IDLE_S
 
     def note_end(self):
         """Remember that a run has ended now."""
         self._last_end = time.perf_counter()
 
-    def submit(self, answer, requests):
-        """Call `answer(requests, session)` on a thread.
-
-        Blocks while every core computes: what waits, waits in Triton's own queue, with its bounds and timeouts.
-        """
+    def submit(self, answer, requests, lone):
+        """Call `answer(requests, session)` on a thread. Blocks while every core computes; `lone` if it is one row."""
         self._free.acquire()
-        with self._lock:
+        with self._changed:
             self._running += 1
-            session = self._all_cores_session if self._running == 1 else self._one_thread_session
-        self._pool.submit(self._run, answer, requests, session)
+            self._changed.notify_all()
+        self._pool.submit(self._run, answer, requests, lone)
 
     def close(self):
         """Wait for what is running, then let the threads go."""
         self._pool.shutdown(wait=True)
 
-    def _run(self, answer, requests, session):
+    def _run(self, answer, requests, lone):
         try:
-            answer(requests, session)
+            answer(requests, self._session(lone))
         finally:
-            with self._lock:
+            with self._changed:
                 self._running -= 1
                 self.note_end()
             self._free.release()
+
+    def _session(self, lone):
+        with self._changed:
+            alone = self._running == 1 and (
+                lone or not self._changed.wait_for(lambda: self._running > 1, timeout=_COMPANY_S)
+            )
+        return self._all_cores_session if alone else self._one_thread_session
 
 
 def _path_from_command_line():

@@ -17,7 +17,7 @@ from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.errors import STATUS, GatewayError, UnauthorizedError
 from gateway.fast_lane import FastLane
 from gateway.metrics import Metrics
-from gateway.middleware import UNFORESEEN, Observed, request_log
+from gateway.middleware import UNFORESEEN, BodyLimit, Observed, request_log
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody
 from gateway.service import ServiceHolder, running_service
@@ -64,10 +64,10 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
         title="Text classifier",
         description="Answers a sentence with the label of a fine-tuned classifier served by Triton.",
         lifespan=lifespan,
-        max_body_size=settings.max_body_bytes,
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     protection = [Depends(_KeyCheck(keys))] if keys else []
     app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
     app.include_router(tei_routes, dependencies=protection)

@@ -79,8 +79,8 @@ class Classifier:
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
-        for text in texts:
-            self.check(text)
+        for text, name in zip(texts, _names(len(texts)), strict=True):
+            self.check(text, name)
         self._batcher.admit(len(texts))
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -96,8 +96,8 @@ class Classifier:
     async def _ask(self, version: LoadedVersion, texts: Sequence[Text], truncate: bool) -> Predictions:
         encoded = await self._encode(version, texts)
         if not truncate:
-            for tokens in encoded:
-                _refuse_cut(tokens, version.manifest.max_length)
+            for tokens, name in zip(encoded, _names(len(encoded)), strict=True):
+                _refuse_cut(tokens, version.manifest.max_length, name)
         futures = [self._batcher.submit(version.number, version.manifest, tokens.ids) for tokens in encoded]
         try:
             rows = await asyncio.gather(*futures)
@@ -117,18 +117,18 @@ class Classifier:
         inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
         return await asyncio.to_thread(lambda: [*map(_tokens, version.tokenizer.encode_batch_fast(inputs))])
 
-    def check(self, text: Text) -> None:
+    def check(self, text: Text, name: str = "The sentence") -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
         together = text.first if text.second is None else text.first + text.second
         if not any(character.isprintable() and not character.isspace() for character in together):
-            raise BlankSentenceError("The sentence is empty: give it at least one visible character.")
+            raise BlankSentenceError(f"{name} is empty: give it at least one visible character.")
         try:
             size = len(together.encode())
         except UnicodeEncodeError:
             # JSON can escape half a surrogate pair; a tokenizer cannot read it.
-            raise InvalidRequestError("The sentence has a lone surrogate, which is no character.") from None
+            raise InvalidRequestError(f"{name} has a lone surrogate, which is no character.") from None
         if size > self._max_bytes:
-            raise SentenceTooLongError(f"The sentence has {size} bytes; at most {self._max_bytes} are taken.")
+            raise SentenceTooLongError(f"{name} has {size} bytes; at most {self._max_bytes} are taken.")
 
 
 def unquote(sentence: str) -> str:
@@ -146,7 +146,12 @@ def _tokens(encoding: Any) -> _Tokens:
     return _Tokens(encoding.ids, sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing))
 
 
-def _refuse_cut(tokens: _Tokens, limit: int) -> None:
+def _names(count: int) -> list[str]:
+    """What errors call the sentences of one request."""
+    return ["The sentence"] if count == 1 else [f"Sentence {place}" for place in range(1, count + 1)]
+
+
+def _refuse_cut(tokens: _Tokens, limit: int, name: str) -> None:
     if tokens.cut:
         total = len(tokens.ids) + tokens.cut
-        raise SentenceTooLongError(f"The sentence has {total} tokens; the model takes at most {limit}.")
+        raise SentenceTooLongError(f"{name} has {total} tokens; the model takes at most {limit}.")

@@ -1,7 +1,10 @@
-"""HTTP/1.1 as uvicorn speaks it, except: a bounded head, errors in JSON, and no work for a caller who hung up."""
+"""HTTP/1.1 as uvicorn speaks it, with a bounded head, errors in JSON, letters in a URL read as UTF-8, and no work for a
+caller who hung up.
+"""
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,6 +14,9 @@ MAX_HEAD_BYTES = 524_288
 
 LINGER_S = 5.0
 LINGER_BYTES = 64 * 1024 * 1024
+
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -23,7 +29,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head = self._in_request_line = True
         self._refused = False
         self._running: asyncio.Task[Any] | None = None
 
@@ -40,7 +46,17 @@ class GatewayProtocol(HttpToolsProtocol):
                 f"The request line and headers are longer than {MAX_HEAD_BYTES} bytes: send the sentence by POST.",
             )
             return
-        super().data_received(data)
+        super().data_received(self._escaped(data))
+
+    def _escaped(self, data: bytes) -> bytes:
+        """The data with all in the request line escaped that is not ASCII: curl sends letters as they are typed."""
+        if not self._in_request_line:
+            return data
+        line, newline, rest = data.partition(b"\n")
+        self._in_request_line = not newline
+        if line.isascii():
+            return data
+        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + newline + rest
 
     def on_headers_complete(self) -> None:
         """Start answering. httptools' own `parse_url` cuts a URL at 64 KiB silently, so only the path goes there."""
@@ -53,7 +69,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole: the next byte begins another head."""
         super().on_message_complete()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = self._in_request_line = True
+        self._head_bytes = 0
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         async def remembered(scope: Any, receive: Any, send: Any) -> None:

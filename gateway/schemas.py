@@ -14,10 +14,9 @@ def _top_k(value: object) -> object:
 
 
 TopK = Annotated[
-    int | None,
-    BeforeValidator(_top_k, json_schema_input_type=int | Literal["all"] | None),
+    Annotated[int, Field(ge=0)] | None,
+    BeforeValidator(_top_k, json_schema_input_type=Annotated[int, Field(ge=0)] | Literal["all"] | None),
     Field(
-        ge=0,
         description="How many labels, best first; `0` or `all` for every one. Not given: the best one, or, for a "
         "multi-label model, every label that reaches the threshold.",
     ),

@@ -87,7 +87,10 @@ class VersionFollower:
 
     def failures(self) -> dict[int, str]:
         """Versions that are not used although they are there, with the reason: Triton's, or the gateway's."""
-        return {**self._failures, **{number: rejection.reason for number, rejection in self.rejected.items()}}
+        reasons = {**self._failures, **{number: rejection.reason for number, rejection in self.rejected.items()}}
+        # Callers see these; where the repository lies on the server is none of their business.
+        places = [f"{folder}/" for folder in (self._model_folder.resolve(), self._model_folder)]
+        return {number: reason.replace(places[0], "").replace(places[1], "") for number, reason in reasons.items()}
 
     async def run(self) -> None:
         """Follow until cancelled."""

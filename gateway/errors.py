@@ -38,7 +38,15 @@ class VersionGoneError(GatewayError):
 
 
 class ModelFailedError(GatewayError):
-    """Triton answered with an error or with logits that are no numbers."""
+    """Triton answered with an error or with logits that are no numbers.
+
+    Attributes:
+        detail: Triton's own words, for those who look after the service; empty if there are none.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class DeadlineExceededError(GatewayError):

@@ -101,6 +101,9 @@ class ModelVersion(BaseModel):
     created_at: datetime | None = None
     republished_from: int | None = None
     parity: Parity | None = None
+    forced: list[str] | None = Field(
+        None, description="What the export was outside its tolerance by, if it was forced."
+    )
     evaluation: Evaluation | None = None
 
 

@@ -71,6 +71,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
             settings.model_repository / settings.model_name,
             settings.version_poll_ms / 1000,
             settings.model_version,
+            settings.batch_sentences,
         )
         limits = BatchLimits(
             calls=settings.triton_calls,

@@ -90,4 +90,4 @@ class TritonClient:
         if answer.status == 503 or "Exceeds maximum queue size" in message:
             return NotReadyError("Triton's queue is full; try again shortly.")
         logger.warning("Version %d failed in Triton: %s", version, message)
-        return ModelFailedError(f"Version {version} of {self.model_name} failed in Triton.")
+        return ModelFailedError(f"Version {version} of {self.model_name} failed in Triton.", message)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import GatewayError, NotReadyError, VersionGoneError
+import numpy as np
+
+from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
 from gateway.triton import READY, TritonClient, VersionState
-from repository.inference import load_tokenizer, pad_batch
+from repository.golden import GOLDEN_FILE, Golden, replay_batches
+from repository.inference import Float32Array, load_tokenizer, pad_batch
 from repository.manifest import Manifest, RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ class LoadedVersion:
     number: int
     manifest: Manifest
     tokenizer: Any
+    golden: Golden | None
+    """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
     stamps: FileStamps
     """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
 
@@ -45,11 +50,19 @@ class VersionFollower:
     """Keeps `current` at the newest version that Triton serves and whose files are in order, or at the pinned one.
 
     Triton, not the disk, is followed: a version becomes current only after it answered a request, so one that Triton
-    cannot load never does. A rejected version is kept in `rejected` with the reason, and tried again after a growing
-    pause: its files may be mended, and Triton may have been in trouble.
+    cannot load never does; one with golden sentences only after it answered those as PyTorch did at export. A
+    rejected version is kept in `rejected` with the reason, and tried again after a growing pause: its files may be
+    mended, and Triton may have been in trouble.
     """
 
-    def __init__(self, triton: TritonClient, model_folder: Path, poll_s: float, pinned: int | None = None) -> None:
+    def __init__(
+        self,
+        triton: TritonClient,
+        model_folder: Path,
+        poll_s: float,
+        pinned: int | None = None,
+        batch_sentences: int = 1,
+    ) -> None:
         self.current: LoadedVersion | None = None
         self.rejected: dict[int, Rejection] = {}
         self.states: list[VersionState] = []
@@ -58,6 +71,7 @@ class VersionFollower:
         self._model_folder = model_folder
         self._poll_s = poll_s
         self._pinned = pinned
+        self._batch_sentences = batch_sentences
         self._failures: dict[int, str] = {}
         self._known: dict[int, Manifest] = {}  # what the versions were when they became current
         self._lock = asyncio.Lock()
@@ -121,6 +135,8 @@ class VersionFollower:
                 await self._check_unchanged(self.current)
             for number in self._candidates():
                 if self.current is not None and number == self.current.number and number not in self.rejected:
+                    if self.problem and not await self._answers_still(self.current):
+                        continue
                     self._report("")
                     return
                 if await self._switch_to(number):
@@ -182,7 +198,7 @@ class VersionFollower:
             version = await self._load(number)
             await self._warm(version)
         except (RepositoryError, GatewayError, TimeoutError) as error:
-            self._reject(number, str(error) or "it did not answer its first request in time")
+            self._reject(number, _reason(error))
             return False
         before = self.current.number if self.current else None
         self.current = version
@@ -199,14 +215,44 @@ class VersionFollower:
         if before is None or before.reason != reason:
             logger.error("Version %d is not used: %s", number, reason)
 
+    async def _answers_still(self, current: LoadedVersion) -> bool:
+        """Whether the current version is to be kept now that Triton is back, maybe on another machine."""
+        if current.golden is None:
+            return True
+        try:
+            await self._warm(current)
+        except (RepositoryError, ModelFailedError) as error:
+            self._reject(current.number, _reason(error))
+            return False
+        except (GatewayError, TimeoutError):
+            return True  # Triton is busy or away again, which says nothing of the version
+        return True
+
     async def _warm(self, version: LoadedVersion) -> None:
-        inputs = pad_batch([version.tokenizer.encode("a b c").ids], version.manifest.pad_token_id)
+        """Ask for the first time: the golden sentences if there are some, tokenized here, else any sentence.
+
+        Raises:
+            RepositoryError: the answers are off.
+            GatewayError, TimeoutError: there was no answer.
+        """
+        if version.golden is None:
+            await self._ask(version, [version.tokenizer.encode("a b c").ids])
+            return
+        texts = [sentence.text for sentence in version.golden.sentences]
+        ids = [encoding.ids for encoding in await asyncio.to_thread(version.tokenizer.encode_batch, texts)]
+        logits = np.empty((len(ids), len(version.manifest.labels)), dtype=np.float32)
+        for batch in replay_batches(ids, self._batch_sentences):
+            logits[batch] = await self._ask(version, [ids[index] for index in batch])
+        version.golden.check(logits, ids)
+
+    async def _ask(self, version: LoadedVersion, ids: list[list[int]]) -> Float32Array:
         async with asyncio.timeout(WARM_UP_S):
-            logits = await self._triton.infer(version.number, inputs)
+            logits = await self._triton.infer(version.number, pad_batch(ids, version.manifest.pad_token_id))
         if logits.shape[1] != len(version.manifest.labels):
             raise RepositoryError(
                 f"the graph gives {logits.shape[1]} logits for the manifest's {len(version.manifest.labels)} labels"
             )
+        return logits
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:
@@ -219,7 +265,15 @@ def _load(folder: Path, number: int) -> LoadedVersion:
     manifest = Manifest.read(folder)
     stamps = _stamps(folder, manifest)  # before the check: a file changed during it is found at the next look
     manifest.verify_files(folder)
-    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length), stamps)
+    golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
+    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length), golden, stamps)
+
+
+def _reason(error: Exception) -> str:
+    """What GET /models says of a version that does not answer as it has to; Triton's own words where there are some."""
+    if isinstance(error, ModelFailedError) and error.detail:
+        return error.detail
+    return str(error) or "it did not answer its first requests in time"
 
 
 def _stamps(folder: Path, manifest: Manifest) -> FileStamps:

@@ -62,7 +62,7 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
         table.add_row(
             f"{version.number} pinned" if version.number == pinned else str(version.number),
             f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}",
-            manifest.precision.value,
+            f"{manifest.precision.value} [bold red]forced[/]" if manifest.forced else manifest.precision.value,
             str(len(manifest.labels)),
             f"{manifest.parity.label_agreement:.2%}",
             f"{manifest.evaluation.macro_f1:.3f}" if manifest.evaluation else "-",
@@ -70,6 +70,9 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
             f"copy of {manifest.republished_from}" if manifest.republished_from else manifest.source,
         )
     out.print(table if table.row_count else f"{store.folder} holds no version yet: export and publish one.")
+    for version in store.versions():
+        if version.manifest is not None and version.manifest.forced:
+            out.print(f"[bold red]Version {version.number} was forced:[/] {'; '.join(version.manifest.forced)}")
 
 
 @app.command()
@@ -152,12 +155,16 @@ def verify(
     repository: Repository = None,
     model: Model = None,
 ) -> None:
-    """Check that every file is the one its manifest describes; exit status 1 where one is not."""
+    """Check that every file is the one its manifest describes, and replay the golden sentences; exit status 1 if not.
+
+    The replay needs ONNX Runtime; without it, files alone are checked.
+    """
     store = _store(repository, model)
     failed = False
     for number in [version] if version is not None else store.numbers():
         try:
             store.verify(number)
+            store.replay(number)
             out.print(f"version {number}: good")
         except RepositoryError as error:
             failed = True

@@ -90,6 +90,7 @@ class Manifest(StrictModel):
     opset: int = Field(ge=1)
     ir_version: int = Field(ge=1)
     parity: Parity
+    forced: list[str] = Field([], description="What was outside the tolerance when the export was forced; else empty.")
     evaluation: Evaluation | None = None
     library_versions: dict[str, str]
     republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")

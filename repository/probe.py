@@ -1,4 +1,4 @@
-"""Does the graph of a version load and answer? Asked before publishing, where ONNX Runtime is installed.
+"""Does the graph of a version load, and answer as PyTorch did? Asked before publishing, if ONNX Runtime is there.
 
 Triton loads the newest versions of a model together: one that fails keeps the others from coming up when Triton is
 restarted. So a version that cannot be loaded must not get into the repository in the first place.
@@ -6,17 +6,20 @@ restarted. So a version that cannot be loaded must not get into the repository i
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import INPUTS, MODEL_FILE, OUTPUT, Manifest, RepositoryError
 
 
 def probe_graph(folder: Path, manifest: Manifest) -> None:
-    """Load the graph and run it once on a short batch; does nothing where ONNX Runtime is not installed.
+    """Run the graph once on a short batch and on its golden sentences; does nothing without ONNX Runtime.
 
     Raises:
-        RepositoryError: it cannot be loaded or run, or it gives another number of logits than there are labels.
+        RepositoryError: it cannot be loaded or run, it gives another number of logits than there are labels, or its
+            answers to golden sentences are off on this machine.
     """
     if importlib.util.find_spec("onnxruntime") is None:
         return
@@ -35,3 +38,33 @@ def probe_graph(folder: Path, manifest: Manifest) -> None:
         raise RepositoryError(
             f"the graph gives logits {logits.shape} for 2 sentences and {len(manifest.labels)} labels"
         )
+    if GOLDEN_FILE in manifest.files and (golden := Golden.read(folder)) is not None:
+        _replay(session, golden, folder, manifest)
+
+
+def _replay(session: Any, golden: Golden, folder: Path, manifest: Manifest) -> None:
+    """Ask the golden sentences one by one, tokenized as at export and, with `tokenizers`, as they are here."""
+    stored = [sentence.ids for sentence in golden.sentences]
+    golden.check(_logits(session, stored))
+    if importlib.util.find_spec("tokenizers") is None:
+        return
+    from repository.inference import load_tokenizer
+
+    tokenizer = load_tokenizer(folder, manifest.max_length)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch([sentence.text for sentence in golden.sentences])]
+    if ids != stored:
+        golden.check(_logits(session, ids), ids)
+
+
+def _logits(session: Any, ids: list[list[int]]) -> list[Any]:
+    rows = []
+    for sentence in ids:
+        input_ids = np.array([sentence], dtype=np.int64)
+        try:
+            rows.append(
+                session.run([OUTPUT], dict(zip(INPUTS, (input_ids, np.ones_like(input_ids)), strict=True)))[0][0]
+            )
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            reason = " ".join(str(error).split())[:200]
+            raise RepositoryError(f"ONNX Runtime cannot run a golden sentence: {reason}") from None
+    return rows

@@ -68,14 +68,24 @@ class ModelStore:
             raise RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
         Manifest.read(folder).verify_files(folder)
 
+    def replay(self, number: int) -> None:
+        """Run a version's graph and its golden sentences on this machine, where ONNX Runtime is installed.
+
+        Raises:
+            RepositoryError: it does not run here, or answers otherwise than PyTorch did at export.
+        """
+        folder = self.folder / str(number)
+        probe_graph(folder, Manifest.read(folder))
+
     def publish(self, source: Path, republished_from: int | None = None) -> int:
         """Copy an exported version folder in as the next version; returns its number.
 
         Only the files that the manifest lists are copied, each checked against its digest on the way, and the graph
-        is tried once where ONNX Runtime is installed.
+        is tried, with the golden sentences, where ONNX Runtime is installed.
 
         Raises:
-            RepositoryError: the source is no version folder, its files do not match its manifest, or it does not run.
+            RepositoryError: the source is no version folder, its files do not match its manifest, it does not run, or
+                its answers to golden sentences are off here.
         """
         manifest = Manifest.read(source)
         if republished_from is not None:

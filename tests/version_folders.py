@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from repository.golden import GOLDEN_FILE, Golden, GoldenSentence
+from repository.inference import load_tokenizer, scores
 from repository.manifest import (
     MODEL_FILE,
     TOKENIZER_FILE,
@@ -33,11 +36,12 @@ def write_version(
     unknown_to_graph: Sequence[str] = (),
     layers: int = 0,
     problem_type: ProblemType = ProblemType.SINGLE_LABEL,
+    golden: Sequence[str] = (),
 ) -> Path:
     """A version whose label is the one that most words of a sentence vote for: `words` maps word to label.
 
     `weights` are those of single words, `unknown_to_graph` words that only the tokenizer knows, and each of `layers`
-    makes a token cost more to compute without changing the answer.
+    makes a token cost more to compute without changing the answer. The sentences in `golden` become golden ones.
     """
     folder.mkdir(parents=True)
     labels = sorted(set(words.values()))
@@ -49,7 +53,24 @@ def write_version(
     vocabulary.update({word: len(vocabulary) + index for index, word in enumerate(unknown_to_graph)})
     write_tokenizer(folder / TOKENIZER_FILE, vocabulary)
     write_manifest(folder, labels, max_length, problem_type)
+    if golden:
+        write_golden(folder, golden)
     return folder
+
+
+def write_golden(folder: Path, sentences: Sequence[str], max_logit_difference: float = 0.1) -> None:
+    """Make what the graph in the folder answers now the golden answers, and a manifest that lists them."""
+    manifest = Manifest.read(folder)
+    tokenizer = load_tokenizer(folder, manifest.max_length)
+    session = onnxruntime.InferenceSession(str(folder / MODEL_FILE), providers=["CPUExecutionProvider"])
+    answered = []
+    for sentence in sentences:
+        ids = tokenizer.encode(sentence).ids
+        logits = session.run(None, {"input_ids": [ids], "attention_mask": [[1] * len(ids)]})[0]
+        probabilities = scores(logits, manifest.problem_type)[0].tolist()
+        answered.append(GoldenSentence(text=sentence, ids=ids, logits=logits[0].tolist(), scores=probabilities))
+    Golden(max_logit_difference=max_logit_difference, sentences=answered).write(folder)
+    write_manifest(folder, manifest.labels, manifest.max_length, manifest.problem_type)
 
 
 def write_random_version(
@@ -138,7 +159,11 @@ def write_manifest(
         ir_version=8,
         parity=parity,
         library_versions={},
-        files={name: digest_file(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)},
+        files={
+            name: digest_file(folder / name)
+            for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE)
+            if name != GOLDEN_FILE or (folder / name).exists()
+        },
     )
     manifest.write(folder)
     return manifest

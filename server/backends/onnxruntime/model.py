@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import golden_answers
 import numpy as np
 import ort_session
 import triton_python_backend_utils as pb_utils
@@ -69,6 +70,12 @@ class TritonPythonModel:
         ort_session.check_fit(config, self.session)
         self.batches = config["max_batch_size"] > 0
         self.output_names = [output["name"] for output in config["output"]]
+        self.fault = golden_answers.find_fault(path.parent, self.session)
+        if self.fault is not None:
+            # Not raised: Triton takes a model's versions in together when it starts, and one that fails to load would
+            # keep the good version before it from being served. So this one loads, and refuses every request.
+            self.fault = f"version {args['model_version']} is not used: {self.fault}"
+            pb_utils.Logger.log_error(f"{config['name']}: {self.fault}")
         cores = ort_session.threads_to_share(config)
         self.side_by_side = None
         if not on_gpu and cores > 1:
@@ -81,6 +88,8 @@ class TritonPythonModel:
         While others are being computed on a CPU, the work is handed to a thread and None is returned: the responses
         are sent from there, and Triton goes on to the next requests at once.
         """
+        if self.fault is not None and not all(_is_warm_up(request) for request in requests):
+            return [_refusal(RuntimeError(self.fault)) for _ in requests]
         if self.side_by_side is None:
             return self._responses(requests, self.session)
         lone = len(requests) == 1 and self._rows(requests[0]) == 1
@@ -246,6 +255,11 @@ def _to_tensor(name, array):
     tensor = pb_utils.Tensor.from_dlpack(name, capsule)
     _rename_capsule(capsule, _USED_CAPSULE)
     return tensor
+
+
+def _is_warm_up(request):
+    """Triton's own request while it loads a version, all zeros; no caller's is: a sentence has a mask with ones."""
+    return not any(_to_array(tensor).any() for tensor in request.inputs())
 
 
 def _can_join(feeds):

@@ -1,0 +1,125 @@
+"""A version carries PyTorch's answers to a few sentences: where they come out otherwise, it is not used."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Manifest
+from repository.store import ModelStore
+from tests.integration.stack import Stack, wait_until
+from tests.integration.swapping import (
+    SWAP_S,
+    assert_failed,
+    assert_undisturbed,
+    new_store,
+    own_answers,
+    serving,
+    state_of,
+    traffic_at,
+    until_answered,
+    until_failed,
+    write_model,
+)
+from tests.version_folders import write_golden, write_manifest
+
+SENTENCES = [" ".join(f"word{start + step}" for step in range(length)) for start, length in enumerate(range(1, 21))]
+OFF = "golden sentences are answered otherwise than by PyTorch"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    return new_store(tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="module")
+def stack(store: ModelStore) -> Iterator[Stack]:
+    with serving(store) as running:
+        yield running
+
+
+def write_checked_model(folder: Path, model: int, seed: int) -> Path:
+    """A version whose golden answers are right."""
+    write_model(folder, model, seed)
+    write_golden(folder, SENTENCES)
+    return folder
+
+
+def change_graph(folder: Path) -> None:
+    """As if another processor computed otherwise: the logits are those of other weights."""
+    manifest = Manifest.read(folder)
+    other = write_model(folder.parent / "other", 1, seed=99)
+    shutil.copyfile(other / MODEL_FILE, folder / MODEL_FILE)
+    write_manifest(folder, manifest.labels, manifest.max_length)
+
+
+def change_tokenizer(folder: Path) -> None:
+    """As if another `tokenizers` split otherwise: each word gets the id of the one after it."""
+    manifest = Manifest.read(folder)
+    path = folder / TOKENIZER_FILE
+    path.write_text(path.read_text().replace('"word59"', '"word0"').replace('"word58"', '"word59"'))
+    write_manifest(folder, manifest.labels, manifest.max_length)
+
+
+def test_a_version_that_answers_its_golden_sentences_right_is_switched_to(
+    stack: Stack, store: ModelStore, tmp_path: Path
+) -> None:
+    number = store.numbers()[-1] + 1
+    folder = write_checked_model(tmp_path / "good", 1, seed=number)
+    own = {number - 1: own_answers(store.folder / str(number - 1)), number: own_answers(folder)}
+    with traffic_at(stack) as traffic:
+        until_answered(traffic, number - 1)
+        assert store.publish(folder) == number
+        until_answered(traffic, number)
+    assert_undisturbed(traffic, own, stack)
+    assert state_of(stack, number) == ("current", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [(change_graph, OFF), (change_tokenizer, "are tokenized otherwise than at export")]
+)
+def test_a_version_that_answers_otherwise_than_pytorch_did_is_not_switched_to(
+    stack: Stack, store: ModelStore, tmp_path: Path, change: Callable[[Path], None], reason: str
+) -> None:
+    current = store.numbers()[-1]
+    off, mended = current + 1, current + 2
+    change(write_checked_model(tmp_path / "off", 1, seed=off))
+    own = {current: own_answers(store.folder / str(current))}
+    with traffic_at(stack) as traffic:
+        until_answered(traffic, current)
+        shutil.copytree(tmp_path / "off", store.folder / str(off))  # `publish` would refuse it
+        until_failed(stack, off, reason)
+        for _ in range(15):  # it is tried again meanwhile
+            time.sleep(0.1)
+            assert_failed(stack, off, reason)
+        assert traffic.versions == {current}
+    assert_undisturbed(traffic, own, stack)
+    store.retract(off)
+    assert store.publish(write_checked_model(tmp_path / "good", 1, seed=mended)) == mended
+    wait_until(lambda: stack.version() == mended, SWAP_S, "a good version is switched to")
+
+
+def infer(stack: Stack, version: int) -> httpx.Response:
+    """One sentence to a version in Triton itself, past the gateway."""
+    inputs = [
+        {"name": name, "datatype": "INT64", "shape": [1, 3], "data": [2, 5, 3] if name == "input_ids" else [1, 1, 1]}
+        for name in ("input_ids", "attention_mask")
+    ]
+    url = f"http://127.0.0.1:{stack.ports['TRITON_HTTP_PORT']}/v2/models/classifier/versions/{version}/infer"
+    return httpx.post(url, json={"inputs": inputs})
+
+
+def test_after_a_restart_the_good_version_beside_one_that_is_off_is_served(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    change_graph(write_checked_model(tmp_path / "off", 1, seed=2))
+    shutil.copytree(tmp_path / "off", store.folder / "2")
+    with serving(store) as stack:  # both are there when Triton starts
+        assert stack.version() == 1
+        assert_failed(stack, 2, OFF)
+        answer = infer(stack, 2)
+        assert answer.status_code == 500
+        assert OFF in answer.json()["error"]
+        assert infer(stack, 1).status_code == 200

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from export import ExportError
 from repository.manifest import MANIFEST_FILE, Precision
 from training import SAMPLE_DATA
+
+if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
+    from export.checkpoint import Checkpoint
+    from export.parity import Reference
 
 app = typer.Typer(pretty_exceptions_enable=False)
 out = Console()
@@ -52,31 +58,41 @@ def export(
             "the checkpoint's), or a .txt file with one sentence a line."
         ),
     ] = SAMPLE_DATA,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Real sentences to compare on in place of those of --data: a CSV as for training or a .txt file. "
+            "Accuracy is still measured on --data."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
+    ] = False,
 ) -> None:
     """Turn a checkpoint into an optimized ONNX graph that answers as PyTorch does.
 
-    The version folder holds model.onnx, tokenizer.json and manifest.json. Publish it with
+    The version folder holds model.onnx, tokenizer.json and manifest.json, what was measured (parity.json) and sentences
+    that are asked again wherever it is served (golden.json). Publish it with
     [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
     """
     if output.exists() and not (output / MANIFEST_FILE).is_file():
         raise ExportError(f"{output} exists and is no version folder: give another --output")
-    if not data.is_file():
-        raise ExportError(f"{data} does not exist: give --data a CSV or a .txt file of real sentences")
+    for option, path in (("--data", data), ("--calibration", calibration)):
+        if path is not None and not path.is_file():
+            raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
     with out.status("Loading PyTorch…"):
         from export.build import build_version
         from export.checkpoint import load_checkpoint
-        from export.parity import reference_answers
         from export.precision import cuda_serves
-        from export.sentences import load_sentences
+        from export.report import sweep_table
 
         loaded = load_checkpoint(checkpoint)
-    sentences, truth = load_sentences(data, loaded.labels)
-    if truth is None:
-        out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")
-    with _step("Asking PyTorch", len(sentences)) as advance:
-        reference = reference_answers(loaded, sentences, truth, advance)
+    reference = _reference(loaded, data, calibration)
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
-    manifest, candidates = build_version(loaded, wanted, reference, output, _step)
+    manifest, candidates = build_version(loaded, wanted, reference, output, _step, force)
+    for candidate in candidates:
+        if candidate.sweep is not None:
+            out.print(sweep_table(candidate.precision, candidate.sweep))
     table = Table("", "largest logit difference", "labels agree", "flips when padded", "macro-F1", "size")
     for candidate in candidates:
         parity, evaluation = candidate.parity, candidate.evaluation
@@ -90,8 +106,33 @@ def export(
         )
     out.print(table)
     out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}", highlight=False)
+    _warn_of_violations(manifest.forced)
     if manifest.precision is Precision.FP16 and not cuda_serves():
         errors.print("Note: fp16 is for GPUs; on a CPU it is slower than fp32.")
+
+
+def _reference(checkpoint: "Checkpoint", data: Path, calibration: Path | None) -> "Reference":
+    """PyTorch's answers to the sentences to compare on, and to those with true labels."""
+    from export.parity import reference_answers
+    from export.sentences import load_sentences
+
+    sentences, truth = load_sentences(data, checkpoint.labels)
+    if truth is None:
+        out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")
+    with _step("Asking PyTorch", len(sentences)) as advance:
+        labelled = reference_answers(checkpoint, sentences, truth, advance)
+    if calibration is None:
+        return labelled
+    sentences, _ = load_sentences(calibration, checkpoint.labels)
+    with _step("Asking PyTorch to compare", len(sentences)) as advance:
+        return replace(reference_answers(checkpoint, sentences, None, advance), labelled=labelled)
+
+
+def _warn_of_violations(violations: list[str]) -> None:
+    if violations:
+        errors.print("[bold white on red] FORCED [/] This version does not answer as PyTorch does:")
+    for violation in violations:
+        errors.print(f"[bold red]- {escape(violation)}[/]")
 
 
 @contextmanager

@@ -1,24 +1,24 @@
 """Builds a version folder: graph, tokenizer and manifest, in the precision that passes its checks."""
 
 import importlib.metadata
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from export import ExportError
 from export.checkpoint import Checkpoint
+from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
-from export.parity import AUTO_INT8, TOLERANCES, Advance, Reference, Tolerance, measure, violations
+from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, measure, violations
 from export.precision import cuda_serves, write_precision
+from export.report import write_report
+from export.sweep import Sweep, ask_pytorch, sweep, sweep_violations
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Manifest, Parity, Precision, digest_file
-
-Step = Callable[[str, int], AbstractContextManager[Advance]]
-"""Opens a progress bar: description and total in, a function that advances it out."""
 
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 
@@ -32,14 +32,22 @@ class Candidate:
     parity: Parity
     evaluation: Evaluation | None
     size_bytes: int
+    sweep: Sweep | None = None
 
     def violations(self, tolerance: Tolerance | None = None) -> list[str]:
         """What is outside the tolerance, its precision's own if none is given."""
-        return violations(self.parity, self.evaluation, tolerance or TOLERANCES[self.precision])
+        tolerance = tolerance or TOLERANCES[self.precision]
+        found = violations(self.parity, self.evaluation, tolerance)
+        return found if self.sweep is None else [*found, *sweep_violations(self.sweep, tolerance)]
 
 
 def build_version(
-    checkpoint: Checkpoint, precision: Precision | None, reference: Reference, output: Path, step: Step
+    checkpoint: Checkpoint,
+    precision: Precision | None,
+    reference: Reference,
+    output: Path,
+    step: Step,
+    force: bool = False,
 ) -> tuple[Manifest, list[Candidate]]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -49,6 +57,7 @@ def build_version(
         reference: PyTorch's answers to compare with.
         output: version folder to write.
         step: opens a progress bar.
+        force: write it although it is outside the tolerance; the manifest tells.
 
     Returns:
         The manifest written, and every candidate that was measured.
@@ -63,17 +72,20 @@ def build_version(
             raw = export_graph(checkpoint, scratch)
             advance(1)
 
+        texts = ask_pytorch(checkpoint, reference.sentences, step)
+
         def candidate(wanted: Precision) -> Candidate:
-            return _candidate(checkpoint, wanted, raw, reference, step)
+            measured = _candidate(checkpoint, wanted, raw, reference, step)
+            return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step))
 
         if precision is None:
             chosen, reason, candidates = _choose(candidate)
         else:
             chosen = candidate(precision)
             reason, candidates = "asked for", [chosen]
-        if found := chosen.violations():
-            raise ExportError(f"{chosen.precision.value} does not answer as PyTorch does: {'; '.join(found)}")
-        manifest = _manifest(checkpoint, chosen, reason)
+        found = _refuse_or_force(chosen, force)
+        _write_evidence(chosen, checkpoint, reference, found)
+        manifest = _manifest(checkpoint, chosen, reason).model_copy(update={"forced": found})
         manifest.write(chosen.folder)
         _replace(chosen.folder, output)
     return manifest, candidates
@@ -108,6 +120,27 @@ def _candidate(checkpoint: Checkpoint, precision: Precision, raw: Path, referenc
     with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.sentences)) as advance:
         parity, evaluation = measure(folder, checkpoint, reference, advance)
     return Candidate(precision, folder, parity, evaluation, (folder / MODEL_FILE).stat().st_size)
+
+
+def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
+    """What is outside the tolerance, if that is to be overlooked. Raises ExportError if not, or if nothing can be."""
+    found = chosen.violations()
+    if not found:
+        return []
+    because = f"{chosen.precision.value} does not answer as PyTorch does: {'; '.join(found)}"
+    if not math.isfinite(chosen.parity.max_logit_difference):
+        raise ExportError(f"{because}. It has no answers that could be served; --force does not help.")
+    if not force:
+        raise ExportError(f"{because}. Give another --precision, or --force to write it all the same.")
+    return found
+
+
+def _write_evidence(chosen: Candidate, checkpoint: Checkpoint, reference: Reference, found: list[str]) -> None:
+    """The parity report and the golden sentences, beside the graph."""
+    write_golden(chosen.folder, checkpoint, reference, chosen.precision)
+    if chosen.sweep is not None:
+        tolerance = TOLERANCES[chosen.precision]
+        write_report(chosen.folder, chosen.precision, tolerance, found, chosen.parity, chosen.evaluation, chosen.sweep)
 
 
 def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifest:

@@ -1,0 +1,78 @@
+"""Chooses the golden sentences of a version and writes them with PyTorch's answers (see repository.golden)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from export.checkpoint import Checkpoint
+from export.parity import Reference, open_session
+from repository.golden import Golden, GoldenSentence, replay_batches
+from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from repository.manifest import MODEL_FILE, Precision
+
+SENTENCES = 20
+# Of all together: a model of XLM-R large's size answers them in some 15 s on two cores, and is loaded that much later.
+MOST_TOKENS = 2048
+
+# The least that is allowed, in logits. It is wider than the export's own bound, because it has to hold on machines that
+# are not here: CUDA computes float32 products in TF32, with fp16's ten bits, so that fp32 gets the bound of fp16; fp16
+# is summed in fp32 on one processor and in fp16 on another. int8 is the same integers everywhere, but what is left of
+# it (scales, LayerNorm) is not, and a rounding that falls to the other side is a whole step. A graph that is wrong is
+# off by the distance between sentences, several units.
+LEAST_BOUND = {Precision.FP32: 0.1, Precision.FP16: 0.2, Precision.INT8: 0.2}
+# Of the difference that is there at export already: another machine's roundings come on top of it.
+MARGIN = 2.0
+
+
+def choose_golden(texts: Sequence[str], lengths: Sequence[int]) -> list[int]:
+    """Indices of sentences of all lengths, the shortest and the longest among them; the same ones every time.
+
+    Args:
+        texts: sentences; of equal ones, one is taken.
+        lengths: their lengths in tokens.
+
+    Returns:
+        At most SENTENCES indices, shortest first, together at most MOST_TOKENS long where short ones are to be had.
+    """
+    first = {text: index for index, text in reversed(list(enumerate(texts)))}
+    order = sorted(first.values(), key=lambda index: (lengths[index], texts[index]))
+    shorter, longest = order[:-1], order[-1]
+    # Beside the longest one, each has an equal share of the tokens that are left.
+    share = (MOST_TOKENS - lengths[longest]) // (SENTENCES - 1)
+    fitting = [index for index in shorter if lengths[index] <= share]
+    pool = fitting if len(fitting) >= SENTENCES - 1 else shorter[: SENTENCES - 1]
+    places = np.linspace(0, len(pool) - 1, min(SENTENCES - 1, len(pool))).round().astype(int)
+    return [*(pool[place] for place in places), longest]
+
+
+def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, precision: Precision) -> Golden:
+    """Write `folder/golden.json`: sentences, PyTorch's answers to them, and how far others may be from those."""
+    tokenizer = load_tokenizer(folder, checkpoint.max_length)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(reference.sentences)]
+    chosen = choose_golden(reference.sentences, list(map(len, ids)))
+    logits = reference.logits[chosen]
+    probabilities = scores(logits, checkpoint.problem_type)
+    here = _difference(folder, checkpoint, [ids[index] for index in chosen], logits)
+    golden = Golden(
+        max_logit_difference=max(LEAST_BOUND[precision], MARGIN * here),
+        sentences=[
+            GoldenSentence(
+                text=reference.sentences[index], ids=ids[index], logits=row.tolist(), scores=probability.tolist()
+            )
+            for index, row, probability in zip(chosen, logits, probabilities, strict=True)
+        ],
+    )
+    golden.write(folder)
+    return golden
+
+
+def _difference(folder: Path, checkpoint: Checkpoint, ids: Sequence[Sequence[int]], expected: Float32Array) -> float:
+    """The largest difference of a logit, asked one by one as the server does, and batched as the gateway does."""
+    session = open_session(folder / MODEL_FILE)
+    largest = 0.0
+    for batch in [*([index] for index in range(len(ids))), *replay_batches(ids, SENTENCES)]:
+        length = len(ids[batch[0]]) if len(batch) == 1 else None
+        inputs = pad_batch([ids[index] for index in batch], checkpoint.pad_token_id, length)
+        largest = max(largest, float(np.abs(session.run(None, inputs)[0] - expected[batch]).max()))
+    return largest

@@ -2,15 +2,56 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 
 from rich.table import Table
 
 from export.parity import Tolerance
-from export.sweep import BUDGET_S, Cell, Placement, Sweep
 from repository.manifest import Evaluation, Parity, Precision, StrictModel
 
 PARITY_FILE = "parity.json"
+
+
+class Source(StrEnum):
+    """What a text is made of."""
+
+    REAL = "real text"
+    RANDOM = "random ids"
+
+
+class Placement(StrEnum):
+    """How a text stands in its batch."""
+
+    ALONE = "alone"
+    BATCHED = "batched"
+    PADDED = "padded"
+    LONG_NEIGHBOURS = "beside long neighbours"
+
+
+class Cell(StrictModel):
+    """How far texts of one length are from PyTorch in one placement; None where the graph gives no finite number."""
+
+    length: int
+    batch: int
+    placement: Placement
+    source: Source
+    texts: int
+    max_logit_difference: float | None
+    max_probability_difference: float | None
+    label_agreement: float
+    sure_label_flips: int
+
+
+class Sweep(StrictModel):
+    """Everything that was measured, and the shapes that were left out, with the reason."""
+
+    budget_s: float
+    lengths: list[int]
+    logit_range: float
+    """How far PyTorch's own logits are apart, of the label on which its answers to the texts differ most."""
+    cells: list[Cell]
+    skipped: list[str]
 
 
 class ParityReport(StrictModel):
@@ -21,7 +62,6 @@ class ParityReport(StrictModel):
     violations: list[str]
     sentences: Parity
     evaluation: Evaluation | None
-    sweep_budget_s: float = BUDGET_S
     sweep: Sweep
 
     def write(self, folder: Path) -> None:
@@ -63,7 +103,8 @@ def sweep_table(precision: Precision, sweep: Sweep) -> Table:
         placed = [_largest(cell for cell in cells if cell.placement is placement) for placement in Placement]
         probabilities = [cell.max_probability_difference for cell in cells]
         probability = "not finite" if None in probabilities else f"{max(filter(None, probabilities), default=0):.2g}"
-        agreement = min((cell.label_agreement for cell in cells), default=1.0)
+        same = sum(cell.label_agreement * cell.texts for cell in cells)
+        agreement = same / sum(cell.texts for cell in cells) if cells else 1.0
         table.add_row(str(length), *placed, probability, f"{agreement:.1%}")
     return table
 

@@ -4,10 +4,10 @@ Real sentences are mostly short, so that they say little of the longest sequence
 are the subject: a ladder of lengths up to the model's limit, filled with real text and with random token ids.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,61 +17,24 @@ import torch
 
 from export.checkpoint import Checkpoint
 from export.parity import Step, Tolerance, decided, open_session, same_answer
+from export.report import Cell, Placement, Source, Sweep
 from repository.config import ModelConfig
 from repository.inference import Float32Array, Int64Array, pad_batch, scores
-from repository.manifest import MODEL_FILE, ProblemType, StrictModel
+from repository.manifest import MODEL_FILE, ProblemType
 
 # Next to powers of two lie the lengths at which kernels change to another path.
 LADDER = (1, 2, 3, 8, 13, 16, 17, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 BATCHES = (2, 7, ModelConfig.max_batch_size)
 # Different texts of one length, half of them random; past LONG_TOKENS two, since a token costs PyTorch the same there.
 TEXTS, TEXTS_OF_LONG, LONG_TOKENS = 8, 2, 128
+# A limit past this many tokens waits its turn: PyTorch may need minutes for it.
+AFFORDABLE = 1024
 # Attention's memory grows with batch x length x length; of a larger shape than this (64 x 512) nothing is learned.
 MOST_ATTENTION = 64 * 512 * 512
 # For each precision, and as much for PyTorch. MiniLM needs about half of it on two cores.
 BUDGET_S = 20.0
 # Where PyTorch's answer is this far (in probability) from being another one, no number format may change it.
 SURE = 0.5
-
-
-class Source(StrEnum):
-    """What a text is made of."""
-
-    REAL = "real text"
-    RANDOM = "random ids"
-
-
-class Placement(StrEnum):
-    """How a text stands in its batch."""
-
-    ALONE = "alone"
-    BATCHED = "batched"
-    PADDED = "padded"
-    LONG_NEIGHBOURS = "beside long neighbours"
-
-
-class Cell(StrictModel):
-    """How far texts of one length are from PyTorch in one placement; None where the graph gives no finite number."""
-
-    length: int
-    batch: int
-    placement: Placement
-    source: Source
-    texts: int
-    max_logit_difference: float | None
-    max_probability_difference: float | None
-    label_agreement: float
-    sure_label_flips: int
-
-
-class Sweep(StrictModel):
-    """Everything that was measured, and the shapes that were left out, with the reason."""
-
-    lengths: list[int]
-    logit_range: float
-    """How far PyTorch's own logits are apart, of the label on which its answers to the texts differ most."""
-    cells: list[Cell]
-    skipped: list[str]
 
 
 @dataclass(frozen=True)
@@ -110,12 +73,12 @@ def ladder(max_length: int) -> list[int]:
 
 
 def ask_pytorch(checkpoint: Checkpoint, sentences: Sequence[str], step: Step) -> SweepTexts:
-    """PyTorch's answers to texts of each length, as long as the time lasts: short ones first."""
+    """PyTorch's answers to texts of each length, as long as the time lasts: the limit first, where most goes wrong."""
     make = _text_maker(checkpoint, sentences)
     by_length: dict[int, list[SweepText]] = {}
     skipped = []
     budget = _Budget()
-    lengths = ladder(checkpoint.max_length)
+    lengths = sorted(ladder(checkpoint.max_length), key=lambda n: (n != min(checkpoint.max_length, AFFORDABLE), n))
     with step("Asking PyTorch at each length", len(lengths)) as advance:
         for length in lengths:
             count = TEXTS if length <= LONG_TOKENS else TEXTS_OF_LONG
@@ -133,7 +96,7 @@ def ask_pytorch(checkpoint: Checkpoint, sentences: Sequence[str], step: Step) ->
                 skipped.append(f"length {length}: PyTorch itself does not take it")
                 continue
             by_length[length] = [SweepText(ids, source, row) for (ids, source), row in zip(texts, logits, strict=True)]
-    return SweepTexts(by_length, skipped)
+    return SweepTexts(dict(sorted(by_length.items())), skipped)
 
 
 def sweep(folder: Path, checkpoint: Checkpoint, texts: SweepTexts, step: Step) -> Sweep:
@@ -160,7 +123,7 @@ def sweep(folder: Path, checkpoint: Checkpoint, texts: SweepTexts, step: Step) -
     cells = [_cell(*key, found, checkpoint.problem_type) for key, found in sorted(measured.items())]
     asked = [text.logits for found in texts.by_length.values() for text in found]
     spread = float(np.ptp(np.stack(asked), axis=0).max()) if asked else 0.0
-    return Sweep(lengths=sorted(texts.by_length), logit_range=spread, cells=cells, skipped=skipped)
+    return Sweep(budget_s=BUDGET_S, lengths=sorted(texts.by_length), logit_range=spread, cells=cells, skipped=skipped)
 
 
 def sweep_violations(found: Sweep, tolerance: Tolerance) -> list[str]:
@@ -184,19 +147,23 @@ def sweep_violations(found: Sweep, tolerance: Tolerance) -> list[str]:
 
 
 class _Budget:
-    """Whether the next call still fits into the time, judged by what a token cost in the call before."""
+    """Whether the next call still fits into the time, judged by the least that a token has cost so far.
+
+    The least, because a small call, or one that another program held up, says nothing of what a large one will take.
+    """
 
     def __init__(self) -> None:
         self._end = time.monotonic() + BUDGET_S
-        self._token_s = 0.0
+        self._token_s = math.inf
 
     def allows(self, tokens: int) -> bool:
-        return time.monotonic() + tokens * self._token_s <= self._end
+        expected_s = tokens * self._token_s if self._token_s < math.inf else 0.0
+        return time.monotonic() + expected_s <= self._end
 
     def run(self, tokens: int, ask: Callable[[], Any]) -> Float32Array:
         began = time.monotonic()
         answer = ask()
-        self._token_s = (time.monotonic() - began) / tokens
+        self._token_s = min(self._token_s, (time.monotonic() - began) / tokens)
         return np.asarray(answer, dtype=np.float32)
 
 

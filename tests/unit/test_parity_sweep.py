@@ -17,8 +17,8 @@ from export.__main__ import app
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.golden import SENTENCES
 from export.parity import TOLERANCES
-from export.report import PARITY_FILE, ParityReport
-from export.sweep import Placement, Source, SweepTexts, ask_pytorch, ladder, sweep_violations
+from export.report import PARITY_FILE, ParityReport, Placement, Source
+from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import MODEL_FILE, Manifest, Precision
 from repository.store import ModelStore

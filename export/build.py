@@ -16,8 +16,8 @@ from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
 from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, measure, violations
 from export.precision import cuda_serves, write_precision
-from export.report import write_report
-from export.sweep import Sweep, ask_pytorch, sweep, sweep_violations
+from export.report import Sweep, write_report
+from export.sweep import ask_pytorch, sweep, sweep_violations
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Manifest, Parity, Precision, digest_file
 
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")

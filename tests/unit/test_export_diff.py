@@ -100,6 +100,14 @@ def test_a_label_change_comes_before_a_larger_shift(version: Path) -> None:
     assert [change.sentence for change in compare(a, b, ["shifts", "flips"], None, 10).largest] == ["flips", "shifts"]
 
 
+def test_shifts_are_those_of_the_best_label_of_a(version: Path) -> None:
+    kind, steps = ProblemType.SINGLE_LABEL, np.arange(21) / 100
+    a = answers(version, ["x", "y", "z"], [[0.8, 0.1, 0.1]] * 21, kind)
+    b = answers(version, ["x", "y", "z"], [[0.8 - step, 0.1 + 2 * step, 0.1 - step] for step in steps], kind)
+    shift = compare(a, b, ["s"] * 21, None, 0).shift
+    assert (shift.median, shift.p95, shift.max) == pytest.approx((0.10, 0.19, 0.20), abs=1e-6)
+
+
 def test_labels_are_matched_by_name_whatever_their_order(version: Path) -> None:
     kind = ProblemType.SINGLE_LABEL
     a = answers(version, ["x", "y", "z"], [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]], kind)

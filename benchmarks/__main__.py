@@ -1,6 +1,8 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
+import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -8,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gateway import BenchmarkError, Comparison, compare_costless, compare_gateway
+from benchmarks.precision import Variant, compare_precisions
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
+from export import ExportError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 from training import SAMPLE_DATA
@@ -49,6 +53,48 @@ def gateway(
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
     out.print(_table(found))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[str, typer.Argument(help="Folder of a fine-tuned sequence classifier, or its hub id.")],
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
+    sentences: Annotated[int, typer.Option(min=64, help="Sentences asked in a round.")] = 256,
+) -> None:
+    """Each precision beside what `torch.onnx.export` gives without any optimization.
+
+    ONNX Runtime alone in this process, tokenization not counted: latency of one sentence, throughput in batches of 32
+    neighbours in length. About two minutes on two cores for a model of MiniLM's size.
+    """
+    texts = load_sentences(data, sentences)
+    try:
+        with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
+            found = compare_precisions(checkpoint, texts, rounds, Path(folder), errors.print)
+    except ExportError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    if any(variant.per_second for variant in found):
+        out.print(_precision_table(found))
+    for variant in found:
+        if variant.note:
+            out.print(f"{variant.name}: {variant.note}", markup=False)
+
+
+def _precision_table(variants: list[Variant]) -> Table:
+    table = Table("", "batch 1", "× plain", "batch 32", "× plain", "size")
+    plain = variants[0]
+    for variant in variants:
+        if variant.note:
+            table.add_row(variant.name, "not measured")
+            continue
+        latency, throughput = f"{median(variant.latencies_ms):.2f} ms", f"{median(variant.per_second):.0f}/s"
+        ratios = ["", ""]
+        if variant is not plain and not plain.note:
+            ratios = [f"{median(found):.2f} ({found[0]:.2f}…{found[-1]:.2f})" for found in variant.speedups(plain)]
+        size = f"{variant.size_bytes / 1e6:.1f} MB"
+        table.add_row(variant.name, latency, ratios[0], throughput, ratios[1], size)
+    return table
 
 
 def _table(comparisons: list[Comparison]) -> Table:

@@ -14,14 +14,22 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from export import ExportError
-from repository.manifest import MANIFEST_FILE, Precision
+from export.default_command import DefaultCommandGroup
+from export.diff_command import diff_versions
+from export.inspect_command import inspect_version
+from repository.manifest import MANIFEST_FILE, Precision, RepositoryError
 from training import SAMPLE_DATA
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint import Checkpoint
     from export.parity import Reference
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Export a fine-tuned checkpoint, and look at what came out.",
+    epilog="`export` is meant where no command is named; `export --help` lists its options.",
+    pretty_exceptions_enable=False,
+)
 out = Console()
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -144,11 +152,16 @@ def _step(description: str, total: int) -> Iterator[Callable[[int], None]]:
         progress.update(task, completed=total)
 
 
+# These two start without PyTorch: scripts call them.
+app.command("inspect")(inspect_version)
+app.command("diff")(diff_versions)
+
+
 def main() -> None:
     """Run the command line; what cannot be exported becomes one line on stderr and exit status 2."""
     try:
         app(prog_name="python -m export")
-    except ExportError as error:
+    except (ExportError, RepositoryError) as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise SystemExit(2) from None
 

@@ -12,13 +12,8 @@ from optimum.exporters.tasks import TasksManager
 
 from export import ExportError
 from export.checkpoint import Checkpoint
+from export.triton_floor import NEWEST_IR_VERSION, NEWEST_OPSET, OPSET
 from repository.manifest import INPUTS, OUTPUT
-
-# Floor of the pinned Triton image (24.10): ONNX Runtime 1.19 reads opset 21 and IR version 10. 17 is the first
-# opset with LayerNormalization as one operator.
-OPSET = 17
-NEWEST_OPSET = 21
-NEWEST_IR_VERSION = 10
 
 
 def export_graph(checkpoint: Checkpoint, folder: Path) -> Path:

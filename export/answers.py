@@ -1,0 +1,57 @@
+"""A version's answers to sentences: its own tokenizer and graph, without PyTorch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from export import ExportError
+from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from repository.manifest import MODEL_FILE, OUTPUT, Manifest
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores `[sentences, labels]` of a version, in the order of its manifest's labels."""
+
+    folder: Path
+    manifest: Manifest
+    scores: Float32Array
+
+
+def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int], None]) -> Answers:
+    """Ask the version in `folder` in batches of neighbours in length; `advance` is told of every batch's size.
+
+    Raises:
+        ExportError: ONNX Runtime cannot run the graph, or a logit is no number.
+        RepositoryError: it is no version folder.
+    """
+    manifest = Manifest.read(folder)
+    tokenizer = load_tokenizer(folder, manifest.max_length)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+    order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    logits = np.empty((len(ids), len(manifest.labels)), dtype=np.float32)
+    try:
+        session = _open_session(folder / MODEL_FILE)
+        for start in range(0, len(order), BATCH_SIZE):
+            batch = order[start : start + BATCH_SIZE]
+            inputs = pad_batch([ids[place] for place in batch], manifest.pad_token_id)
+            logits[batch] = session.run([OUTPUT], inputs)[0]
+            advance(len(batch))
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"ONNX Runtime cannot run the graph in {folder}: {reason}") from None
+    if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
+        raise ExportError(f"{folder} gives logits that are no numbers for {bad} of {len(ids)} sentences")
+    return Answers(folder, manifest, scores(logits, manifest.problem_type))
+
+
+def _open_session(path: Path) -> Any:
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    return onnxruntime.InferenceSession(str(path), providers=providers)

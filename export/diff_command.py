@@ -1,0 +1,161 @@
+"""`python -m export diff`: how the answers of two versions differ on a file of sentences, as tables or as JSON."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from export import ExportError
+from export.versions import find_version
+from repository.manifest import Manifest, ProblemType
+from training import SAMPLE_DATA
+
+if TYPE_CHECKING:
+    from export.comparison import Change, Comparison, Confusion, LabelCounts
+
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def diff_versions(
+    a: Annotated[str, typer.Argument(metavar="A", help="Version folder, or number of a published version.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The one to compare it with.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Sentences to ask: a CSV as for training (its test split; true labels are used if they are the "
+            "versions'), or a .txt file with one sentence a line."
+        ),
+    ] = SAMPLE_DATA,
+    show: Annotated[int, typer.Option(min=0, help="How many of the sentences that change most to show.")] = 10,
+    fail_under: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit with status 1 if a smaller share of answers agrees.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
+    """Compare two versions' answers: labels that change, scores that shift, accuracy.
+
+    Each version is tokenized by its own tokenizer; labels are matched by name.
+    """
+    if not data.is_file():
+        raise ExportError(f"{data} does not exist: give --data a CSV or a .txt file of real sentences")
+    folder_a, folder_b = find_version(a), find_version(b)
+    labels = sorted({*Manifest.read(folder_a).labels, *Manifest.read(folder_b).labels})
+    from export.answers import ask_version
+    from export.comparison import compare
+    from export.sentences import load_sentences
+
+    sentences, truth = load_sentences(data, labels)
+    with _progress(f"Asking A, {folder_a}", len(sentences)) as advance:
+        answers_a = ask_version(folder_a, sentences, advance)
+    with _progress(f"Asking B, {folder_b}", len(sentences)) as advance:
+        answers_b = ask_version(folder_b, sentences, advance)
+    comparison = compare(answers_a, answers_b, sentences, truth, show)
+    if as_json:
+        typer.echo(comparison.model_dump_json(indent=2))
+    else:
+        _print(comparison, Console(highlight=False))
+    if fail_under is not None and comparison.agreement < fail_under:
+        errors.print(f"{comparison.agreement:.2%} of answers agree, {fail_under:.2%} needed.")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    # On stderr and gone when done: what is on stdout may go into a file.
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda amount: progress.advance(task, amount)
+
+
+def _print(comparison: "Comparison", out: Console) -> None:
+    out.print(_summary(comparison))
+    if comparison.confusion:
+        out.print(_confusion(comparison.confusion, out.width))
+    if comparison.labels:
+        out.print(_label_counts(comparison.labels))
+    if comparison.largest:
+        out.print(_changes(comparison.largest))
+
+
+def _summary(comparison: "Comparison") -> Table:
+    regression = comparison.problem_type is ProblemType.REGRESSION
+    shift = comparison.shift
+    what = {
+        ProblemType.SINGLE_LABEL: "score shift of A's label",
+        ProblemType.MULTI_LABEL: "largest score shift",
+        ProblemType.REGRESSION: "difference of values",
+    }[comparison.problem_type]
+    shown = {
+        "A": comparison.a,
+        "B": comparison.b,
+        "sentences": str(comparison.sentences),
+        "close values" if regression else "same labels": f"{comparison.agreement:.2%}, {comparison.changed} changed",
+        what: f"median {shift.median:.4f}, p95 {shift.p95:.4f}, max {shift.max:.4f}",
+    }
+    for name, quality in (("A", comparison.quality_a), ("B", comparison.quality_b)):
+        if quality:
+            shown[f"{name} against the truth"] = f"accuracy {quality.accuracy:.4f}, macro-F1 {quality.macro_f1:.4f}"
+    for name, labels in (("A", comparison.only_in_a), ("B", comparison.only_in_b)):
+        if labels:
+            shown[f"labels only in {name}"] = ", ".join(labels) + ("" if regression else " (score 0 in the other)")
+    if comparison.reordered:
+        shown["labels"] = "the same, in another order"
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="cyan")
+    table.add_column()
+    for name, value in shown.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _confusion(confusion: "Confusion", width: int) -> Table:
+    """Rows A, columns B; where the names are too wide for the console, columns carry numbers that the rows explain."""
+    numbers = {label: place + 1 for place, label in enumerate(dict.fromkeys(confusion.labels_a + confusion.labels_b))}
+    wide = max(map(len, confusion.labels_a)) + sum(len(label) + 3 for label in confusion.labels_b) + 6 > width
+    headers = [str(numbers[label]) if wide else label for label in confusion.labels_b]
+    table = Table(title="Labels of A (rows) and B (columns)")
+    table.add_column("A \\ B")
+    for header in headers:
+        table.add_column(Text(header), justify="right")
+    for label, row in zip(confusion.labels_a, confusion.rows, strict=True):
+        name = f"{numbers[label]} {label}" if wide else label
+        cells = [
+            Text(str(count) if count else "·", style="bold" if other == label else "")
+            for other, count in zip(confusion.labels_b, row, strict=True)
+        ]
+        table.add_row(Text(name), *cells)
+    unexplained = [label for label in confusion.labels_b if label not in confusion.labels_a]
+    if wide and unexplained:
+        table.caption = Text(", ".join(f"{numbers[label]} {label}" for label in unexplained))
+    return table
+
+
+def _label_counts(labels: "list[LabelCounts]") -> Table:
+    table = Table("label", "in both", "only in A", "only in B", title="Sentences with a label")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for counts in labels:
+        table.add_row(Text(counts.label), str(counts.both), str(counts.only_a), str(counts.only_b))
+    return table
+
+
+def _changes(changes: "list[Change]") -> Table:
+    with_truth = any(change.truth is not None for change in changes)
+    table = Table("sentence", "A", "B", "shift", title="What changes most")
+    if with_truth:
+        table.add_column("truth")
+    for change in changes:
+        truth = [Text(change.truth or "")] if with_truth else []
+        table.add_row(Text(change.sentence), _answer(change.a), _answer(change.b), f"{change.shift:.3f}", *truth)
+    return table
+
+
+def _answer(answer: dict[str, float]) -> Text:
+    return Text("\n".join(f"{label} {score:.3f}" for label, score in answer.items()) or "none")

@@ -1,0 +1,143 @@
+"""`python -m export inspect`: what a version is made of and what was measured of it, as tables or as JSON."""
+
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from export.anatomy import Anatomy, Layer, dissect
+from export.triton_floor import NEWEST_IR_VERSION, NEWEST_OPSET
+from export.versions import find_version
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
+
+VersionArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="VERSION",
+        help="Version folder, or number of a published version (MODEL_REPOSITORY, MODEL_NAME); the newest if none.",
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, with sizes in bytes, in place of tables.")]
+
+
+def inspect_version(version: VersionArgument = None, as_json: Json = False) -> None:
+    """Show what is inside a version: operators, number formats by layer, sizes, opsets, figures.
+
+    Reads neither PyTorch nor the graph's external data.
+    """
+    folder = find_version(version)
+    manifest = Manifest.read(folder)
+    anatomy = dissect(folder / MODEL_FILE)
+    sizes = file_sizes(folder, [*manifest.files, *anatomy.external_files])
+    if as_json:
+        graph = anatomy.model_dump(mode="json")
+        contents = {"folder": str(folder), "manifest": manifest.model_dump(mode="json"), "graph": graph, "files": sizes}
+        typer.echo(json.dumps(contents, indent=2, ensure_ascii=False))
+        return
+    out = Console(highlight=False)
+    out.print(Text(str(folder), style="bold"))
+    out.print(_summary(manifest, anatomy, sizes))
+    out.print(_operators(anatomy))
+    out.print(_layers(anatomy))
+
+
+def file_sizes(folder: Path, names: Iterable[str]) -> dict[str, int | None]:
+    """Size of each file in bytes, None where it is missing."""
+    paths = {name: folder / name for name in sorted({*names, MANIFEST_FILE})}
+    return {name: path.stat().st_size if path.is_file() else None for name, path in paths.items()}
+
+
+def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None]) -> Table:
+    shown = {
+        "source": manifest.source,
+        "created": f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}"
+        + (f", copy of version {manifest.republished_from}" if manifest.republished_from else ""),
+        "precision": f"{manifest.precision.value} ({manifest.precision_reason})",
+        "problem type": manifest.problem_type.value,
+        "labels": f"{len(manifest.labels)}: {', '.join(manifest.labels)}",
+        "longest input": f"{manifest.max_length} tokens, padding id {manifest.pad_token_id}",
+        "inputs": "\n".join(_tensor(tensor) for tensor in anatomy.inputs),
+        "outputs": "\n".join(_tensor(tensor) for tensor in anatomy.outputs),
+        "opsets": _opsets(anatomy),
+        "files": "\n".join(f"{name} {'missing' if size is None else _size(size)}" for name, size in sizes.items()),
+        "weights": _size(sum(anatomy.bytes_by_format.values())) + ": " + _formats(anatomy.bytes_by_format),
+        "parity": _figures(manifest.parity.model_dump()),
+        "evaluation": _figures(manifest.evaluation.model_dump()) if manifest.evaluation else "not measured",
+        "libraries": ", ".join(f"{name} {number}" for name, number in manifest.library_versions.items()) or "unknown",
+    }
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="cyan")
+    table.add_column()
+    for name, value in shown.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _operators(anatomy: Anatomy) -> Table:
+    count = sum(operator.count for operator in anatomy.operators)
+    fused = sum(operator.count for operator in anatomy.operators if operator.fused)
+    table = Table("operator", "domain", "count", "fused", title=f"{count} operators, {fused} of them fused")
+    table.columns[2].justify = "right"
+    for operator in anatomy.operators:
+        table.add_row(operator.name, operator.domain, str(operator.count), "fused" if operator.fused else "")
+    return table
+
+
+def _layers(anatomy: Anatomy) -> Table:
+    """Neighbouring layers that are made alike share a row."""
+    formats = list(anatomy.bytes_by_format)
+    table = Table("part", "operators", *formats, title="Weights and constants by number format")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for _, group in groupby(anatomy.layers, key=lambda layer: (layer.name.split(" ")[:-1], layer.bytes_by_format)):
+        alike = list(group)
+        sizes = [_size(alike[0].bytes_by_format[name]) if name in alike[0].bytes_by_format else "" for name in formats]
+        table.add_row(_layer_names(alike), _range({layer.operators for layer in alike}), *sizes)
+    return table
+
+
+def _layer_names(layers: list[Layer]) -> str:
+    first = layers[0].name
+    return first if len(layers) == 1 else f"{first} to {layers[-1].name.rsplit(' ', 1)[1]}, each"
+
+
+def _range(counts: set[int]) -> str:
+    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def _tensor(tensor: Any) -> str:
+    return f"{tensor.name} {tensor.type} [{', '.join(map(str, tensor.shape))}]"
+
+
+def _opsets(anatomy: Anatomy) -> str:
+    opsets = ", ".join(f"{domain} {version}" for domain, version in anatomy.opsets.items())
+    verdict = "within" if anatomy.within_triton_floor else "NEWER than"
+    return (
+        f"{opsets}; IR version {anatomy.ir_version}\n"
+        f"{verdict} what the pinned Triton reads (opset {NEWEST_OPSET}, IR version {NEWEST_IR_VERSION})"
+    )
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+        for name, value in figures.items()
+    )
+
+
+def _formats(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{name} {_size(size)}" for name, size in sizes.items()) or "none"
+
+
+def _size(size_bytes: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} B"

@@ -14,7 +14,7 @@ from export import ExportError
 from export.checkpoint import Checkpoint
 from export.floor import floor
 from export.tracing import trace
-from export.weights import read_skeleton
+from export.weights import read_skeleton, read_structure
 from repository.manifest import INPUTS, OUTPUT
 
 # The first opset with LayerNormalization as one operator; `export.floor` says what the pinned Triton reads.
@@ -82,7 +82,7 @@ def check_graph(path: Path) -> tuple[int, int]:
     Raises:
         ExportError: inputs or output differ, or the pinned Triton knows less than the graph needs.
     """
-    model = read_skeleton(path)
+    model = read_structure(path)
     inputs = tuple(sorted(tensor.name for tensor in model.graph.input))
     outputs = tuple(tensor.name for tensor in model.graph.output)
     if inputs != tuple(sorted(INPUTS)) or outputs != (OUTPUT,):

@@ -6,6 +6,7 @@ graph only points (ONNX's external data), and the file that is served is written
 """
 
 import math
+import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -73,6 +74,23 @@ def read_skeleton(path: Path) -> Any:
     return onnx.load(path, load_external_data=False)
 
 
+def read_structure(path: Path) -> Any:
+    """A graph without its large weights, wherever they lie: to look at, not to run. A large file is not read whole."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        kept = []
+        for number, start, inside, end in _fields(content, 0, len(content)):
+            if number != GRAPH_FIELD:
+                kept.append(content[start:end])
+                continue
+            parts = [
+                content[part_start:part_end]
+                for part, part_start, _, part_end in _fields(content, inside, end)
+                if part != INITIALIZER_FIELD or part_end - part_start < LARGE_BYTES
+            ]
+            kept += [_head(GRAPH_FIELD, sum(map(len, parts))), *parts]
+        return onnx.ModelProto.FromString(b"".join(kept))
+
+
 def is_stored(tensor: Any) -> bool:
     """Whether a tensor's content lies in a file of its own."""
     return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
@@ -107,11 +125,7 @@ def _is_large(tensor: Any) -> bool:
 
 
 def _write_embedded(model: Any, large: list[Any], folder: Path, stream: BinaryIO) -> None:
-    """Write a `ModelProto` and, as further initializers of its graph, the large tensors, each piece by piece.
-
-    This is protobuf's wire format: a field is a tag (number * 8 + 2 for what has a length), a length and the content.
-    """
-    graph_field, initializer_field, raw_data_field = 7, 5, 9
+    """Write a `ModelProto` and, as further initializers of its graph, the large tensors, each piece by piece."""
     inner = model.graph.SerializeToString()
     model.ClearField("graph")
     stream.write(model.SerializeToString())
@@ -119,9 +133,9 @@ def _write_embedded(model: Any, large: list[Any], folder: Path, stream: BinaryIO
     for tensor in large:
         described = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
         size = content_bytes(tensor)
-        head = described.SerializeToString() + _field(raw_data_field, size)
-        heads.append(_field(initializer_field, len(head) + size) + head)
-    stream.write(_field(graph_field, len(inner) + sum(map(len, heads)) + sum(map(content_bytes, large))))
+        head = described.SerializeToString() + _head(RAW_DATA_FIELD, size)
+        heads.append(_head(INITIALIZER_FIELD, len(head) + size) + head)
+    stream.write(_head(GRAPH_FIELD, len(inner) + sum(map(len, heads)) + sum(map(content_bytes, large))))
     stream.write(inner)
     for tensor, head in zip(large, heads, strict=True):
         stream.write(head)
@@ -129,8 +143,36 @@ def _write_embedded(model: Any, large: list[Any], folder: Path, stream: BinaryIO
             stream.write(piece)
 
 
-def _field(number: int, length: int) -> bytes:
+# protobuf's wire format (protobuf.dev/programming-guides/encoding): a field is a tag, its number * 8 + its wire type,
+# and a value: for type 0 a varint, for type 1 or 5 eight or four bytes, for type 2 a length and so many bytes.
+GRAPH_FIELD, INITIALIZER_FIELD, RAW_DATA_FIELD = 7, 5, 9
+
+
+def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Number, start, start of the value, and end of each field of the message in `content[start:end]`."""
+    while start < end:
+        tag, inside = _read_varint(content, start)
+        if tag & 7 == 2:
+            length, inside = _read_varint(content, inside)
+            after = inside + length
+        elif tag & 7 == 0:
+            _, after = _read_varint(content, inside)
+        else:
+            after = inside + (8 if tag & 7 == 1 else 4)
+        yield tag >> 3, start, inside, after
+        start = after
+
+
+def _head(number: int, length: int) -> bytes:
     return _varint(number * 8 + 2) + _varint(length)
+
+
+def _read_varint(content: mmap.mmap, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while content[place] & 0x80:
+        value |= (content[place] & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+    return value | content[place] << shift, place + 1
 
 
 def _varint(value: int) -> bytes:

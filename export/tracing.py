@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ def trace(model: Any, onnx_config: Any, path: Path, opset: int) -> None:
     for name, value in (onnx_config.values_override or {}).items():
         setattr(model.config, name, value)
     sample = onnx_config.rename_ambiguous_inputs(onnx_config.generate_dummy_inputs(framework="pt"))
-    with torch.no_grad(), warnings.catch_warnings(), onnx_config.patch_model_for_export(model, model_kwargs={}):
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        onnx_config.patch_model_for_export(model, model_kwargs={}),
+        _largest_put_aside(model),
+    ):
         # The tracer warns of every Python value it takes for a constant; the parity check tells whether that matters.
         warnings.simplefilter("ignore")
         inputs = onnx_config.ordered_inputs(model)
@@ -48,6 +54,27 @@ def trace(model: Any, onnx_config: Any, path: Path, opset: int) -> None:
     bare = onnx.load(path)
     _attach(bare, model.state_dict(), path)
     onnx.save(bare, path)
+
+
+@contextmanager
+def _largest_put_aside(model: Any) -> Iterator[None]:
+    """Let the largest weight, an embedding as a rule, be zeros that take no memory until they are written to.
+
+    The tracer copies each weight several times to infer the shape of what is computed with it, and looks at no value
+    but for one thing: it takes weights of one shape that are equal for the same one. So the shape must be the only one.
+    """
+    parameters = list({id(each): each for each in model.parameters()}.values())
+    largest = max(parameters, key=lambda each: each.nbytes)
+    if [each.shape for each in parameters].count(largest.shape) > 1:
+        yield
+        return
+    content = largest.data
+    # NumPy, unlike PyTorch, leaves fresh zeros to the operating system.
+    largest.data = torch.from_numpy(np.zeros(tuple(content.shape), content[:0].numpy().dtype))
+    try:
+        yield
+    finally:
+        largest.data = content
 
 
 def _attach(bare: Any, weights: dict[str, torch.Tensor], path: Path) -> None:

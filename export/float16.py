@@ -1,7 +1,7 @@
 """float16 for GPUs: measured on real sentences first, so that what leaves its range stays float32."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from repository.manifest import OUTPUT
 LARGEST = 65504.0
 # Sentences that were not measured reach further than those that were; rounding is no worse near the limit.
 HEADROOM = 4.0
-# Zero after the softmax, as every mask is, and still finite after a score is added: a row of nothing but padding, as
-# Triton's warm-up sends it, must not become NaN. It is also ONNX Runtime's own default.
-MASK = -10_000.0
+# Below every score that stays float16, so that what is masked is zero after the softmax, and still finite when a score
+# is added: a row of nothing but padding, as Triton's warm-up sends it, must not become NaN.
+MASK = -30_000.0
+# While the ranges are measured: within them, so that only what the mask is added to can leave them.
+MEASURED_MASK = -10_000.0
 
 
 def convert_to_float16(optimized: Any, weights: Path, feeds: Sequence[Feed]) -> list[str]:
@@ -37,8 +39,16 @@ def convert_to_float16(optimized: Any, weights: Path, feeds: Sequence[Feed]) -> 
     model = optimized.model
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_unnamed_{number}"
-    bound_masks(model)
-    kept = nodes_out_of_range(model, measure_ranges(model, weights, feeds), weights)
+    bounded = onnx.ModelProto()
+    bounded.CopyFrom(model)
+    masks = bound_constants(bounded.graph, MEASURED_MASK)
+    kept = nodes_out_of_range(bounded, measure_ranges(bounded, weights, feeds), weights)
+    if kept and masks:
+        # Scores may reach past the mask: leave it as it is, so that whatever it touches stays float32.
+        kept = nodes_out_of_range(model, measure_ranges(model, weights, feeds), weights)
+    else:
+        bound_constants(model.graph, MASK)
+    bound_fused_masks(node for node in model.graph.node if node.name not in kept)
     hidden = _hide_weights(model.graph)
     with contextlib.chdir(weights):
         optimized.convert_float_to_float16(keep_io_types=[OUTPUT], node_block_list=kept)
@@ -46,15 +56,22 @@ def convert_to_float16(optimized: Any, weights: Path, feeds: Sequence[Feed]) -> 
     return kept
 
 
-def bound_masks(model: Any) -> None:
-    """Replace what stands for minus infinity (a lone constant past float16's range, a fused mask's value) by MASK."""
-    for tensor, constant in _constants(model.graph):
+def bound_constants(graph: Any, mask: float) -> int:
+    """Replace constants that stand for minus infinity, lone or among zeros, by `mask`; returns how many there are."""
+    found = 0
+    for name, constant in _constants(graph):
         values = numpy_helper.to_array(constant)
         past = values < -LARGEST
         if past.any() and (past | (values == 0)).all():
-            bounded = np.where(past, np.float32(MASK), values).astype(np.float32)
-            constant.CopyFrom(numpy_helper.from_array(bounded, tensor))
-    for node in model.graph.node:
+            found += 1
+            bounded = np.where(past, np.float32(mask), values).astype(np.float32)
+            constant.CopyFrom(numpy_helper.from_array(bounded, name))
+    return found
+
+
+def bound_fused_masks(nodes: Iterable[Any]) -> None:
+    """Let fused attention add no less than MASK where the attention mask is 0."""
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.name == "mask_filter_value" and attribute.f < MASK:
                 attribute.f = MASK

@@ -40,7 +40,11 @@ ARCHITECTURES = {"bert": _bert, "roberta": _roberta, "distilbert": _distilbert}
 def write_architecture(folder: Path, name: str) -> Path:
     """A sequence classifier with three labels, far apart, in two layers of 32 channels."""
     torch.manual_seed(0)
-    model = ARCHITECTURES[name]()
+    return write_model(folder, ARCHITECTURES[name]())
+
+
+def write_model(folder: Path, model: PreTrainedModel) -> Path:
+    """A checkpoint of a model with three labels, whose logits are moved apart."""
     heads = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == 3]
     torch.nn.init.normal_(heads[-1].weight, std=2.0)
     model.save_pretrained(folder)

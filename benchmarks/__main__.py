@@ -97,6 +97,30 @@ def _precision_table(variants: list[Variant]) -> Table:
     return table
 
 
+@app.command()
+def memory(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Checkpoint to export [default: XLM-RoBERTa base, random weights, 1.1 GB].")
+    ] = None,
+) -> None:
+    """The most memory an export takes, in each precision, beside the size of the checkpoint.
+
+    Needs some 8 GB of disk under TMPDIR and a few minutes.
+    """
+    from benchmarks.memory import measure_exports, write_large_checkpoint
+
+    table = Table("", "peak", "checkpoint", "ratio", "target")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for peak in measure_exports(checkpoint or write_large_checkpoint(folder / "checkpoint"), folder):
+            if peak.status:
+                errors.print((folder / f"{peak.precision.value}.log").read_text())
+                raise typer.Exit(1)
+            sizes = (f"{size / 1e9:.2f} GB" for size in (peak.peak_bytes, peak.checkpoint_bytes))
+            table.add_row(peak.precision.value, *sizes, f"{peak.ratio:.2f}", "at most 2.5")
+    out.print(table)
+
+
 def _table(comparisons: list[Comparison]) -> Table:
     table = Table("", "gateway", "beside it", "median", "from … to", "target")
     for comparison in comparisons:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from export.checkpoint import Checkpoint
-from export.triton_floor import OPSET
+from export.floor import OPSET
 from repository.manifest import INPUTS, OUTPUT
 
 

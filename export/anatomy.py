@@ -16,7 +16,7 @@ from onnx import AttributeProto, TensorProto
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from export import ExportError
-from export.triton_floor import NEWEST_IR_VERSION, NEWEST_OPSET
+from export.floor import floor
 
 # Operators of ONNX Runtime that each stand for a handful of the standard's.
 FUSED_OPERATORS = frozenset(
@@ -73,7 +73,8 @@ class Anatomy(_Part):
     producer: str
     ir_version: int
     opsets: dict[str, int]
-    within_triton_floor: bool
+    past_triton_floor: list[str]
+    """What the pinned Triton does not know; empty if it reads all of it."""
     inputs: list[Tensor]
     outputs: list[Tensor]
     operators: list[Operator]
@@ -109,7 +110,7 @@ def dissect(path: Path) -> Anatomy:
         producer=f"{model.producer_name} {model.producer_version}".strip(),
         ir_version=model.ir_version,
         opsets=opsets,
-        within_triton_floor=opsets.get(STANDARD_DOMAIN, 0) <= NEWEST_OPSET and model.ir_version <= NEWEST_IR_VERSION,
+        past_triton_floor=floor().violations(model),
         # Up to IR version 3, initializers are listed among the inputs.
         inputs=[_tensor(value) for value in graph.input if value.name not in initializers],
         outputs=[_tensor(value) for value in graph.output],

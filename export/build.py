@@ -16,8 +16,10 @@ from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
 from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, measure, violations
 from export.precision import cuda_serves, write_precision
+from export.ranges import Feed, calibration_feeds
 from export.report import Sweep, write_report
 from export.sweep import ask_pytorch, sweep, sweep_violations
+from export.weights import EMBEDDED_LIMIT_BYTES
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Manifest, Parity, Precision, digest_file
 
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
@@ -48,6 +50,7 @@ def build_version(
     output: Path,
     step: Step,
     force: bool = False,
+    embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
 ) -> tuple[Manifest, list[Candidate]]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -58,6 +61,7 @@ def build_version(
         output: version folder to write.
         step: opens a progress bar.
         force: write it although it is outside the tolerance; the manifest tells.
+        embedded_limit_bytes: size from which the weights are written to a file beside the graph.
 
     Returns:
         The manifest written, and every candidate that was measured.
@@ -68,14 +72,15 @@ def build_version(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
         scratch = Path(temporary)
+        texts = ask_pytorch(checkpoint, reference.sentences, step)
         with step("Tracing the graph", 1) as advance:
             raw = export_graph(checkpoint, scratch)
+            # The weights are on the disk now, and PyTorch has answered: let its copy of them go.
+            checkpoint.model.to("meta")
             advance(1)
 
-        texts = ask_pytorch(checkpoint, reference.sentences, step)
-
         def candidate(wanted: Precision) -> Candidate:
-            measured = _candidate(checkpoint, wanted, raw, reference, step)
+            measured = _candidate(checkpoint, wanted, raw, reference, step, embedded_limit_bytes)
             return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step))
 
         if precision is None:
@@ -106,11 +111,20 @@ def _choose(candidate: Callable[[Precision], Candidate]) -> tuple[Candidate, str
     return full, f"auto: no CUDA here, and int8 is not right enough ({'; '.join(found)})", [small, full]
 
 
-def _candidate(checkpoint: Checkpoint, precision: Precision, raw: Path, reference: Reference, step: Step) -> Candidate:
+def _candidate(
+    checkpoint: Checkpoint,
+    precision: Precision,
+    raw: Path,
+    reference: Reference,
+    step: Step,
+    embedded_limit_bytes: int,
+) -> Candidate:
     folder = raw.parent / precision.value
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
-        write_precision(optimize_graph(raw, checkpoint.model.config), precision, folder / MODEL_FILE, raw.parent)
+        optimized = optimize_graph(raw, checkpoint.model.config)
+        feeds = _feeds(checkpoint, reference)
+        write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, feeds, embedded_limit_bytes)
         advance(1)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer
@@ -119,7 +133,14 @@ def _candidate(checkpoint: Checkpoint, precision: Precision, raw: Path, referenc
     tokenizer.save(str(folder / TOKENIZER_FILE))
     with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.sentences)) as advance:
         parity, evaluation = measure(folder, checkpoint, reference, advance)
-    return Candidate(precision, folder, parity, evaluation, (folder / MODEL_FILE).stat().st_size)
+    size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
+    return Candidate(precision, folder, parity, evaluation, size_bytes)
+
+
+def _feeds(checkpoint: Checkpoint, reference: Reference) -> list[Feed]:
+    encodings = checkpoint.tokenizer(reference.sentences, truncation=True, max_length=checkpoint.max_length)
+    vocabulary = checkpoint.model.config.vocab_size
+    return calibration_feeds(encodings["input_ids"], checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:

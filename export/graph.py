@@ -1,18 +1,20 @@
 """Checkpoint → optimized ONNX graph with the inputs and the output that every served model has."""
 
-import warnings
+import contextlib
 from pathlib import Path
 from typing import Any
 
-import onnx
+import optimum.exporters.onnx.model_configs  # noqa: F401  registers what TasksManager knows
+from onnx import TensorProto
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
-from optimum.exporters.onnx import export as optimum_export
 from optimum.exporters.tasks import TasksManager
 
 from export import ExportError
 from export.checkpoint import Checkpoint
-from export.triton_floor import NEWEST_IR_VERSION, NEWEST_OPSET, OPSET
+from export.floor import OPSET, floor
+from export.tracing import trace
+from export.weights import read_skeleton, read_structure
 from repository.manifest import INPUTS, OUTPUT
 
 
@@ -36,10 +38,7 @@ def export_graph(checkpoint: Checkpoint, folder: Path) -> Path:
         ) from None
     path = folder / "raw.onnx"
     onnx_config = _with_uniform_inputs(constructor(config, task="text-classification"))
-    with warnings.catch_warnings():
-        # The tracer warns of every Python value it takes for a constant; the parity check tells whether that matters.
-        warnings.simplefilter("ignore")
-        optimum_export(model=checkpoint.model, config=onnx_config, output=path, opset=OPSET)
+    trace(checkpoint.model, onnx_config, path, OPSET)
     return path
 
 
@@ -59,34 +58,36 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
     """Fuse attention, LayerNorm and GELU; returns ONNX Runtime's `OnnxModel` of the float32 graph.
 
     `opt_level=0`: only the hardware-independent fusions of onnxruntime.transformers are written into the file. The
-    session does the rest when it loads, for the processor it finds.
+    session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there.
     """
     model_type = model_config.model_type if model_config.model_type in MODEL_TYPES else "bert"
-    return optimize_model(
-        str(raw),
-        model_type=model_type,
-        num_heads=getattr(model_config, "num_attention_heads", 0) or 0,
-        hidden_size=getattr(model_config, "hidden_size", 0) or 0,
-        optimization_options=FusionOptions(model_type),
-        opt_level=0,
-    )
+    # Fusion reads a few weights by the names of their files, from the current folder.
+    with contextlib.chdir(raw.parent):
+        return optimize_model(
+            read_skeleton(raw),
+            model_type=model_type,
+            num_heads=getattr(model_config, "num_attention_heads", 0) or 0,
+            hidden_size=getattr(model_config, "hidden_size", 0) or 0,
+            optimization_options=FusionOptions(model_type),
+            opt_level=0,
+        )
 
 
 def check_graph(path: Path) -> tuple[int, int]:
     """Check that a graph is what Triton's config promises; returns (opset, IR version).
 
     Raises:
-        ExportError: inputs or output differ, or the opset or IR version is past what the pinned Triton reads.
+        ExportError: inputs or output differ, or the pinned Triton knows less than the graph needs.
     """
-    model = onnx.load(path, load_external_data=False)
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    model = read_structure(path)
     inputs = tuple(sorted(tensor.name for tensor in model.graph.input))
     outputs = tuple(tensor.name for tensor in model.graph.output)
     if inputs != tuple(sorted(INPUTS)) or outputs != (OUTPUT,):
         raise ExportError(f"the graph takes {inputs} and gives {outputs}; {INPUTS} and {OUTPUT!r} are needed")
     types = {tensor.name: tensor.type.tensor_type.elem_type for tensor in (*model.graph.input, *model.graph.output)}
-    if types != {**dict.fromkeys(INPUTS, onnx.TensorProto.INT64), OUTPUT: onnx.TensorProto.FLOAT}:
+    if types != {**dict.fromkeys(INPUTS, TensorProto.INT64), OUTPUT: TensorProto.FLOAT}:
         raise ExportError(f"the graph's inputs must be INT64 and {OUTPUT} FLOAT, not {types}")
-    if opset > NEWEST_OPSET or model.ir_version > NEWEST_IR_VERSION:
-        raise ExportError(f"opset {opset} and IR version {model.ir_version} are newer than the pinned Triton reads")
+    if found := floor().violations(model):
+        raise ExportError(f"the pinned Triton (ONNX Runtime {floor().onnxruntime}) does not know {'; '.join(found)}")
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return int(opset), int(model.ir_version)

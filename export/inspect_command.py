@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from export.anatomy import Anatomy, Layer, dissect
-from export.triton_floor import NEWEST_IR_VERSION, NEWEST_OPSET
+from export.floor import floor
 from export.versions import find_version
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
 
@@ -118,11 +118,10 @@ def _tensor(tensor: Any) -> str:
 
 def _opsets(anatomy: Anatomy) -> str:
     opsets = ", ".join(f"{domain} {version}" for domain, version in anatomy.opsets.items())
-    verdict = "within" if anatomy.within_triton_floor else "NEWER than"
-    return (
-        f"{opsets}; IR version {anatomy.ir_version}\n"
-        f"{verdict} what the pinned Triton reads (opset {NEWEST_OPSET}, IR version {NEWEST_IR_VERSION})"
-    )
+    runtime = f"the pinned Triton reads (ONNX Runtime {floor().onnxruntime})"
+    past = anatomy.past_triton_floor
+    verdict = f"NEWER than what {runtime}: {'; '.join(past)}" if past else f"within what {runtime}"
+    return f"{opsets}; IR version {anatomy.ir_version}\n{verdict}"
 
 
 def _figures(figures: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The same graph in another number format: float16 for GPUs, int8 for CPUs."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +9,58 @@ import onnx
 import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from repository.manifest import OUTPUT, Precision
+from export.float16 import convert_to_float16
+from export.ranges import Feed
+from export.weights import EMBEDDED_LIMIT_BYTES, read_skeleton, write_model
+from repository.manifest import Precision
 
 
-def write_precision(optimized: Any, precision: Precision, path: Path, scratch: Path) -> None:
+def write_precision(
+    optimized: Any,
+    precision: Precision,
+    path: Path,
+    scratch: Path,
+    feeds: Sequence[Feed],
+    embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
+) -> None:
     """Write the optimized float32 graph to `path` in the precision asked for; the logits stay FP32.
 
     Args:
         optimized: ONNX Runtime's `OnnxModel`, changed in place for float16.
         precision: number format of the weights.
         path: file to write.
-        scratch: folder for intermediate files.
+        scratch: folder in which the graph's large weights lie, and for intermediate files.
+        feeds: inputs to measure on what float16 can hold.
+        embedded_limit_bytes: size from which the weights are written to a file beside `path`.
     """
+    optimized.topological_sort()
     if precision is Precision.FP16:
-        # Keeping the output's type puts one Cast before the logits.
-        optimized.convert_float_to_float16(keep_io_types=[OUTPUT])
+        convert_to_float16(optimized, scratch, feeds)
+        optimized.topological_sort()
     if precision is not Precision.INT8:
-        optimized.save_model_to_file(str(path))
+        write_model(optimized.model, path, scratch, embedded_limit_bytes)
         return
     full = scratch / "float32.onnx"
-    optimized.save_model_to_file(str(full))
+    quantized = scratch / "int8.onnx"
+    write_model(optimized.model, full, scratch)
     # The quantizer logs advice for other kinds of models on the root logger.
     logging.getLogger().addFilter(_no_quantizer_advice)
     try:
         quantize_dynamic(
             full,
-            path,
+            quantized,
             op_types_to_quantize=["Attention", "MatMul", "Gemm"],
             per_channel=True,
             # Seven-bit weights: on processors without VNNI, products of eight-bit ones saturate in 16 bits.
             reduce_range=True,
             weight_type=QuantType.QInt8,
+            use_external_data_format=True,
             # Fused operators carry no type information; everything that reaches a product is float32.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:
         logging.getLogger().removeFilter(_no_quantizer_advice)
+    write_model(read_skeleton(quantized), path, scratch, embedded_limit_bytes)
 
 
 def cuda_serves() -> bool:

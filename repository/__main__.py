@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from repository.manifest import RepositoryError
+from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
@@ -80,12 +80,21 @@ def publish(
     folder: Annotated[Path, typer.Argument(help="Version folder written by `python -m export`.", exists=True)],
     repository: Repository = None,
     model: Model = None,
+    tensorrt: Annotated[
+        bool, typer.Option("--tensorrt", help="Let GPUs run the model through TensorRT; for a new model's config only.")
+    ] = False,
 ) -> None:
     """Copy an exported version folder into the repository as the next version."""
-    from repository.config import ModelConfig
+    from repository.config import ModelConfig, parse_config
 
     store = _store(repository, model)
-    store.ensure_config(ModelConfig(store.model_name).to_pbtxt())
+    store.ensure_config(ModelConfig(store.model_name, tensorrt=tensorrt).to_pbtxt())
+    # Checked before publishing: a request that is not met must not look as if it were.
+    if tensorrt and not parse_config(store.config()).tensorrt:
+        raise RepositoryError(
+            f"{store.folder / CONFIG_FILE} is there already, without TensorRT, and stays as it is: delete it first, or "
+            "publish without --tensorrt"
+        )
     out.print(f"Published version {store.publish(folder)} of {store.model_name}.")
 
 

@@ -7,6 +7,10 @@ from tritonclient.grpc import model_config_pb2
 
 from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 
+TENSORRT = "tensorrt"
+# No engine cache: it would lie in Triton's working folder, and every version is another graph.
+TENSORRT_PARAMETERS = {"precision_mode": "FP16"}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -18,6 +22,7 @@ class ModelConfig:
         loaded_versions: how many of the newest versions stay loaded; 2 lets requests to the previous one finish.
         pinned: the one version that is loaded, in place of the newest ones.
         instance_count: copies of the model that compute at the same time.
+        tensorrt: whether a GPU runs the graph through TensorRT, in float16; the CPU does as before.
     """
 
     name: str
@@ -25,6 +30,7 @@ class ModelConfig:
     loaded_versions: int = 2
     instance_count: int = 1
     pinned: int | None = None
+    tensorrt: bool = False
 
     def __post_init__(self) -> None:
         for field in ("max_batch_size", "loaded_versions", "instance_count"):
@@ -50,6 +56,9 @@ class ModelConfig:
         # work, and requests lie for 500 ms before it looks again (triton-inference-server/server issue 8870). The
         # gateway bounds what waits, and has only a few calls under way.
         message.dynamic_batching.SetInParent()
+        if self.tensorrt:
+            accelerator = message.optimization.execution_accelerators.gpu_execution_accelerator.add(name=TENSORRT)
+            accelerator.parameters.update(TENSORRT_PARAMETERS)
         for batch_size, length in ((1, 16), (min(8, self.max_batch_size), 32)):
             warmup = message.model_warmup.add(name=f"batch_{batch_size}", batch_size=batch_size)
             for name in INPUTS:
@@ -96,6 +105,10 @@ def parse_config(text: str) -> ModelConfig:
             loaded_versions=message.version_policy.latest.num_versions or ModelConfig.loaded_versions,
             instance_count=sum(group.count for group in message.instance_group),
             pinned=pinned_version(text),
+            tensorrt=any(
+                accelerator.name == TENSORRT
+                for accelerator in message.optimization.execution_accelerators.gpu_execution_accelerator
+            ),
         )
     except ValueError as error:
         raise RepositoryError(f"{CONFIG_FILE}: {error}") from None

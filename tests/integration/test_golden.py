@@ -83,6 +83,16 @@ def test_a_version_that_answers_its_golden_sentences_right_is_switched_to(
     assert state_of(stack, number) == ("current", "")
 
 
+def test_a_forced_export_shows_in_models(stack: Stack, store: ModelStore, tmp_path: Path) -> None:
+    folder = write_checked_model(tmp_path / "forced", 0, seed=50)
+    Manifest.read(folder).model_copy(update={"forced": ["1 labels change"]}).write(folder)
+    number = store.publish(folder)
+    wait_until(lambda: stack.version() == number, SWAP_S, "the forced version is current")
+    forced = {version["version"]: version["forced"] for version in stack.client.get("/models").json()["versions"]}
+    assert forced[number] == ["1 labels change"]
+    assert forced[number - 1] == []
+
+
 @pytest.mark.parametrize(
     ("change", "reason"), [(change_graph, OFF), (change_tokenizer, "are tokenized otherwise than at export")]
 )

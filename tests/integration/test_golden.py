@@ -1,6 +1,10 @@
 """A version carries PyTorch's answers to a few sentences: where they come out otherwise, it is not used."""
 
+import contextlib
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +14,8 @@ import pytest
 
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Manifest
 from repository.store import ModelStore
-from tests.integration.stack import Stack, wait_until
+from tests.integration.gateways import gateway_beside
+from tests.integration.stack import ROOT, Stack, wait_until
 from tests.integration.swapping import (
     SWAP_S,
     assert_failed,
@@ -78,6 +83,16 @@ def test_a_version_that_answers_its_golden_sentences_right_is_switched_to(
     assert state_of(stack, number) == ("current", "")
 
 
+def test_a_forced_export_shows_in_models(stack: Stack, store: ModelStore, tmp_path: Path) -> None:
+    folder = write_checked_model(tmp_path / "forced", 0, seed=50)
+    Manifest.read(folder).model_copy(update={"forced": ["1 labels change"]}).write(folder)
+    number = store.publish(folder)
+    wait_until(lambda: stack.version() == number, SWAP_S, "the forced version is current")
+    forced = {version["version"]: version["forced"] for version in stack.client.get("/models").json()["versions"]}
+    assert forced[number] == ["1 labels change"]
+    assert forced[number - 1] == []
+
+
 @pytest.mark.parametrize(
     ("change", "reason"), [(change_graph, OFF), (change_tokenizer, "are tokenized otherwise than at export")]
 )
@@ -123,3 +138,39 @@ def test_after_a_restart_the_good_version_beside_one_that_is_off_is_served(tmp_p
         assert answer.status_code == 500
         assert OFF in answer.json()["error"]
         assert infer(stack, 1).status_code == 200
+
+
+@contextlib.contextmanager
+def triton(store: ModelStore, env: dict[str, str], log: Path) -> Iterator[None]:
+    """`python -m server` alone, over this repository, on the ports in `env`."""
+    command = [sys.executable, "-m", "server"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**env, "MODEL_REPOSITORY": str(store.folder.parent)}, stdout=output, stderr=output
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def test_a_version_that_answers_otherwise_after_triton_was_away_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    store.publish(write_checked_model(tmp_path / "good", 1, seed=2))
+    # Another machine, as far as the gateway can tell: the same versions, but the newest computes otherwise there.
+    elsewhere = ModelStore(tmp_path / "elsewhere", "classifier")
+    shutil.copytree(store.folder, elsewhere.folder)
+    (elsewhere.folder / "2" / "golden.json").unlink()
+    change_graph(elsewhere.folder / "2")
+    stack = serving(store)  # never entered: its ports and environment
+    with contextlib.ExitStack() as gateway_s, contextlib.ExitStack() as second:
+        with triton(store, stack.env, tmp_path / "triton"):
+            gateway = gateway_s.enter_context(gateway_beside(stack, tmp_path / "gateway"))
+            assert gateway.client.get("/health/ready").json()["version"] == 2
+        wait_until(lambda: not gateway.is_ready(), 20, "the gateway notices that Triton is away")
+        second.enter_context(triton(elsewhere, stack.env, tmp_path / "triton-elsewhere"))
+        wait_until(gateway.is_ready, 60, "the gateway is ready again")
+        assert gateway.client.get("/health/ready").json()["version"] == 1
+        reasons = {found["version"]: found["reason"] for found in gateway.client.get("/models").json()["versions"]}
+        assert OFF in reasons[2]

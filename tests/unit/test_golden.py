@@ -5,10 +5,13 @@ import random
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from export.golden import MOST_TOKENS, SENTENCES, choose_golden
+from repository.__main__ import app
 from repository.golden import CALL_TOKENS, GOLDEN_FILE, Golden, GoldenSentence, replay_batches
-from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Manifest, RepositoryError
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, RepositoryError
 from repository.store import ModelStore
 from tests.version_folders import write_golden, write_manifest, write_version
 
@@ -155,3 +158,36 @@ def test_the_bound_is_the_version_s_own(store: ModelStore, tmp_path: Path) -> No
     (folder / MODEL_FILE).write_bytes((other / MODEL_FILE).read_bytes())
     write_manifest(folder, ["Animal", "Plant"])
     store.publish(folder)
+
+
+def repository(store: ModelStore, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--repository", str(store.folder.parent)], env={"COLUMNS": "300"})
+
+
+def test_verify_replays_golden_sentences(store: ModelStore, tmp_path: Path) -> None:
+    store.publish(write_version(tmp_path / "exported", WORDS, golden=GOLDEN))
+    assert repository(store, "verify").exit_code == 0
+    other = write_version(tmp_path / "other", WORDS, weight=3.0)
+    (store.folder / "1" / MODEL_FILE).write_bytes((other / MODEL_FILE).read_bytes())
+    write_manifest(store.folder / "1", ["Animal", "Plant"])  # the files are those of the manifest
+    result = repository(store, "verify")
+    assert result.exit_code == 1
+    assert "version 1: 3 of 3 golden sentences" in result.output
+
+
+def test_a_forced_version_is_listed_with_what_was_overlooked(store: ModelStore, tmp_path: Path) -> None:
+    folder = write_version(tmp_path / "exported", WORDS)
+    store.publish(folder)
+    assert "was forced" not in repository(store, "list").output
+    Manifest.read(folder).model_copy(update={"forced": ["logits off by 3, 0.1 allowed"]}).write(folder)
+    store.publish(folder)
+    assert "Version 2 was forced: logits off by 3, 0.1 allowed" in repository(store, "list").output
+
+
+def test_a_manifest_of_an_older_export_is_read(tmp_path: Path) -> None:
+    folder = write_version(tmp_path / "exported", WORDS)
+    path = folder / MANIFEST_FILE
+    content = json.loads(path.read_text())
+    del content["forced"]
+    path.write_text(json.dumps(content))
+    assert Manifest.read(folder).forced == []

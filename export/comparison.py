@@ -96,6 +96,7 @@ class _Aligned:
     `best_a` and `best_b` `[sentences]` are the places of the best labels; ties go to the label a version lists first.
     """
 
+    problem_type: ProblemType
     labels: list[str]
     a: Float32Array
     b: Float32Array
@@ -116,8 +117,8 @@ def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[st
         )
     labels_a, labels_b = a.manifest.labels, b.manifest.labels
     aligned = _align(a, b)
-    same = _same(aligned, problem_type)
-    shifts = _shifts(aligned, problem_type)
+    same = _same(aligned)
+    shifts = _shifts(aligned)
     single = problem_type is ProblemType.SINGLE_LABEL
     return Comparison(
         a=str(a.folder),
@@ -135,13 +136,13 @@ def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[st
         quality_a=_quality(a, truth) if single and truth is not None else None,
         quality_b=_quality(b, truth) if single and truth is not None else None,
         largest=[
-            Change(
-                sentence=sentences[place],
-                a=_answer(aligned.labels, aligned.a[place], aligned.best_a[place], problem_type),
-                b=_answer(aligned.labels, aligned.b[place], aligned.best_b[place], problem_type),
-                same=bool(same[place]),
-                shift=float(shifts[place]),
-                truth=truth[place] if truth is not None else None,
+            _change(
+                aligned,
+                place,
+                sentences[place],
+                bool(same[place]),
+                float(shifts[place]),
+                truth[place] if truth else None,
             )
             for place in _largest(same, shifts, show)
         ],
@@ -158,7 +159,8 @@ def _align(a: Answers, b: Answers) -> _Aligned:
             f"the values of the two regressions have no name in common: {', '.join(a.manifest.labels)} in A, "
             f"{', '.join(b.manifest.labels)} in B"
         )
-    return _Aligned(labels, _columns(a, labels), _columns(b, labels), _best(a, labels), _best(b, labels))
+    columns, best = [_columns(answers, labels) for answers in (a, b)], [_best(answers, labels) for answers in (a, b)]
+    return _Aligned(a.manifest.problem_type, labels, columns[0], columns[1], best[0], best[1])
 
 
 def _columns(answers: Answers, labels: Sequence[str]) -> Float32Array:
@@ -175,19 +177,19 @@ def _best(answers: Answers, labels: Sequence[str]) -> IntArray:
     return np.array([places[best] for best in answers.scores.argmax(axis=1)], dtype=np.int64)
 
 
-def _same(aligned: _Aligned, problem_type: ProblemType) -> BoolArray:
+def _same(aligned: _Aligned) -> BoolArray:
     """Row by row: the same best label, the same labels over the threshold, or values close to each other."""
-    if problem_type is ProblemType.REGRESSION:
+    if aligned.problem_type is ProblemType.REGRESSION:
         allowed = 0.01 + RANGE_SHARE * float(np.ptp(aligned.a))
         return np.asarray((np.abs(aligned.a - aligned.b) <= allowed).all(axis=1), dtype=bool)
-    if problem_type is ProblemType.MULTI_LABEL:
+    if aligned.problem_type is ProblemType.MULTI_LABEL:
         return np.asarray(((aligned.a > THRESHOLD) == (aligned.b > THRESHOLD)).all(axis=1), dtype=bool)
     return np.asarray(aligned.best_a == aligned.best_b, dtype=bool)
 
 
-def _shifts(aligned: _Aligned, problem_type: ProblemType) -> Float32Array:
+def _shifts(aligned: _Aligned) -> Float32Array:
     difference = np.abs(aligned.a - aligned.b)
-    if problem_type is ProblemType.SINGLE_LABEL:
+    if aligned.problem_type is ProblemType.SINGLE_LABEL:
         return np.asarray(difference[np.arange(len(difference)), aligned.best_a], dtype=np.float32)
     return np.asarray(difference.max(axis=1), dtype=np.float32)
 
@@ -224,10 +226,16 @@ def _largest(same: BoolArray, shifts: Float32Array, show: int) -> list[int]:
     return [place for place in order if not same[place] or shifts[place] > 0][:show]
 
 
-def _answer(labels: Sequence[str], row: Float32Array, best: int, problem_type: ProblemType) -> dict[str, float]:
-    if problem_type is ProblemType.SINGLE_LABEL:
-        return {labels[best]: float(row[best])}
-    named = {label: float(score) for label, score in zip(labels, row, strict=True)}
-    if problem_type is ProblemType.MULTI_LABEL:
+def _change(aligned: _Aligned, place: int, sentence: str, same: bool, shift: float, truth: str | None) -> Change:
+    a = _answer(aligned, aligned.a[place], aligned.best_a[place])
+    b = _answer(aligned, aligned.b[place], aligned.best_b[place])
+    return Change(sentence=sentence, a=a, b=b, same=same, shift=shift, truth=truth)
+
+
+def _answer(aligned: _Aligned, row: Float32Array, best: int) -> dict[str, float]:
+    if aligned.problem_type is ProblemType.SINGLE_LABEL:
+        return {aligned.labels[best]: float(row[best])}
+    named = {label: float(score) for label, score in zip(aligned.labels, row, strict=True)}
+    if aligned.problem_type is ProblemType.MULTI_LABEL:
         return {label: score for label, score in named.items() if score > THRESHOLD}
     return named

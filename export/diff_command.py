@@ -17,6 +17,7 @@ from repository.manifest import Manifest, ProblemType
 from training import SAMPLE_DATA
 
 if TYPE_CHECKING:
+    from export.answers import Answers
     from export.comparison import Change, Comparison, Confusion, LabelCounts
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -46,16 +47,11 @@ def diff_versions(
         raise ExportError(f"{data} does not exist: give --data a CSV or a .txt file of real sentences")
     folder_a, folder_b = find_version(a), find_version(b)
     labels = sorted({*Manifest.read(folder_a).labels, *Manifest.read(folder_b).labels})
-    from export.answers import ask_version
     from export.comparison import compare
     from export.sentences import load_sentences
 
     sentences, truth = load_sentences(data, labels)
-    with _progress(f"Asking A, {folder_a}", len(sentences)) as advance:
-        answers_a = ask_version(folder_a, sentences, advance)
-    with _progress(f"Asking B, {folder_b}", len(sentences)) as advance:
-        answers_b = ask_version(folder_b, sentences, advance)
-    comparison = compare(answers_a, answers_b, sentences, truth, show)
+    comparison = compare(_ask("A", folder_a, sentences), _ask("B", folder_b, sentences), sentences, truth, show)
     if as_json:
         typer.echo(comparison.model_dump_json(indent=2))
     else:
@@ -63,6 +59,13 @@ def diff_versions(
     if fail_under is not None and comparison.agreement < fail_under:
         errors.print(f"{comparison.agreement:.2%} of answers agree, {fail_under:.2%} needed.")
         raise typer.Exit(1)
+
+
+def _ask(name: str, folder: Path, sentences: list[str]) -> "Answers":
+    from export.answers import ask_version
+
+    with _progress(f"Asking {name}, {folder}", len(sentences)) as advance:
+        return ask_version(folder, sentences, advance)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from benchmarks.precision import Variant, compare_precisions
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
 from export import ExportError
+from repository.manifest import Precision
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 from training import SAMPLE_DATA
@@ -102,6 +103,7 @@ def memory(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Checkpoint to export [default: XLM-RoBERTa base, random weights, 1.1 GB].")
     ] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Measure this one alone [default: all].")] = None,
 ) -> None:
     """The most memory an export takes, in each precision, beside the size of the checkpoint.
 
@@ -109,16 +111,17 @@ def memory(
     """
     from benchmarks.memory import measure_exports, write_large_checkpoint
 
-    table = Table("", "peak", "checkpoint", "ratio", "target")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for peak in measure_exports(checkpoint or write_large_checkpoint(folder / "checkpoint"), folder):
+        source = checkpoint or write_large_checkpoint(folder / "checkpoint")
+        for peak in measure_exports(source, folder, [precision] if precision else list(Precision)):
+            out.print(
+                f"{peak.precision.value}: {peak.peak_bytes / 1e9:.2f} GB for a checkpoint of "
+                f"{peak.checkpoint_bytes / 1e9:.2f} GB, {peak.ratio:.2f} times (target: at most 2.5)"
+            )
             if peak.status:
                 errors.print((folder / f"{peak.precision.value}.log").read_text())
                 raise typer.Exit(1)
-            sizes = (f"{size / 1e9:.2f} GB" for size in (peak.peak_bytes, peak.checkpoint_bytes))
-            table.add_row(peak.precision.value, *sizes, f"{peak.ratio:.2f}", "at most 2.5")
-    out.print(table)
 
 
 def _table(comparisons: list[Comparison]) -> Table:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +28,12 @@ class Peak:
         return self.peak_bytes / self.checkpoint_bytes
 
 
-def measure_exports(checkpoint: Path, folder: Path) -> Iterator[Peak]:
-    """Export a checkpoint in each precision, one after the other, into `folder`."""
+def measure_exports(checkpoint: Path, folder: Path, precisions: Sequence[Precision]) -> Iterator[Peak]:
+    """Export a checkpoint in each of the precisions, one after the other, into `folder`."""
     sentences = folder / "sentences.txt"
     sentences.write_text("\n".join(" ".join(WORDS[i % 7 : i % 7 + 1 + i % 5]) for i in range(60)))
     size = sum(path.stat().st_size for path in checkpoint.glob("*.safetensors"))
-    for precision in Precision:
+    for precision in precisions:
         command = [sys.executable, "-m", "export", str(checkpoint), "--output", str(folder / precision.value)]
         command += ["--data", str(sentences), "--precision", precision.value]
         with (folder / f"{precision.value}.log").open("wb") as log:

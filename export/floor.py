@@ -75,6 +75,16 @@ def nodes_of(graph: Any) -> Iterator[Any]:
                 yield from nodes_of(inner)
 
 
+def used_names(graph: Any) -> set[str]:
+    """Names of the tensors that a graph, or a graph inside one of its nodes, reads or gives."""
+    names = {tensor.name for tensor in graph.output}
+    for node in nodes_of(graph):
+        names.update(node.input)
+        for attribute in node.attribute:
+            names.update(tensor.name for inner in (attribute.g, *attribute.graphs) for tensor in inner.output)
+    return names
+
+
 def import_used_domains(model: Any) -> None:
     """Let the opset imports be those that nodes need: fusion forgets its own, and a runtime refuses unknown ones."""
     used = {node.domain for graph in (model.graph, *model.functions) for node in nodes_of(graph)}

@@ -19,14 +19,18 @@ MOST_SENTENCES = 128
 
 
 def calibration_feeds(ids: Sequence[Sequence[int]], pad_token_id: int, max_length: int, vocabulary: int) -> list[Feed]:
-    """Inputs to measure on: a sample of the sentences, and two rows of random tokens as long as the model takes."""
+    """Inputs to measure on: a sample of the sentences, and two rows of random tokens, as long as can be."""
     chance = random.Random(0)
     chosen = sorted(chance.sample(list(ids), min(MOST_SENTENCES, len(ids))), key=len)
     feeds: list[Feed] = [
         pad_batch(chosen[start : start + BATCH_SIZE], pad_token_id) for start in range(0, len(chosen), BATCH_SIZE)
     ]
-    rows = [[chance.randrange(vocabulary) for _ in range(max_length)] for _ in range(2)]
-    return [*feeds, pad_batch(rows, pad_token_id, max_length)]
+    for frame in chosen[-2:]:
+        # The first and last tokens are those of a sentence: some models look for the one that ends it.
+        inner = [chance.randrange(vocabulary) for _ in range(max_length - 2)]
+        row = [frame[0], *inner, frame[-1]][:max_length]
+        feeds.append(pad_batch([row], pad_token_id, len(row)))
+    return feeds
 
 
 def measure_ranges(model: Any, weights: Path, feeds: Sequence[Feed]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import onnx
 import torch
 from onnx.reference import ReferenceEvaluator
 
+from export.floor import nodes_of, used_names
 from export.weights import DATA_SUFFIX, LARGE_BYTES, PIECE_BYTES, store
 
 # Computed while tracing, as PyTorch's own constant folding would, which wants all weights in the graph.
@@ -85,7 +86,7 @@ def _attach(bare: Any, weights: dict[str, torch.Tensor], path: Path) -> None:
         graph.input.remove(tensor)
     values = {tensor.name: weights[tensor.name].detach() for tensor in declared}
     _fold(graph, values)
-    used = {name for node in graph.node for name in node.input}
+    used = used_names(graph)
     with path.with_name(path.name + DATA_SUFFIX).open("wb") as stream:
         for name, value in values.items():
             if name not in used:
@@ -119,9 +120,13 @@ def _fold(graph: Any, values: dict[str, torch.Tensor]) -> None:
             kept.append(onnx.helper.make_node("Constant", [], list(node.output), name=node.name, value=value))
             continue
         kept.append(node)
-    used = {name for node in kept for name in node.input} | {tensor.name for tensor in graph.output}
     del graph.node[:]
-    graph.node.extend(node for node in kept if node.op_type != "Constant" or node.output[0] in used)
+    graph.node.extend(kept)
+    for node in nodes_of(graph):
+        node.input[:] = [same.get(name, name) for name in node.input]
+    used = used_names(graph)
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in used]:
+        graph.node.remove(node)
 
 
 def _evaluate(node: Any, known: dict[str, Any]) -> list[Any]:

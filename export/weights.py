@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, set_external_data
 
-from export.floor import import_used_domains
+from export.floor import import_used_domains, nodes_of
 
 DATA_SUFFIX = ".data"
 # protobuf reads no message of 2 GiB; the rest of the graph is small.
@@ -42,6 +42,7 @@ def write_model(model: Any, path: Path, weights: Path, embedded_limit_bytes: int
     import_used_domains(model)
     graph = onnx.ModelProto()
     graph.CopyFrom(model)
+    _take_in_constants(graph.graph, weights)
     large = [tensor for tensor in graph.graph.initializer if _is_large(tensor)]
     if graph.ByteSize() + sum(map(content_bytes, large)) > embedded_limit_bytes:
         with data.open("wb") as stream:
@@ -118,6 +119,17 @@ def pieces(tensor: Any, folder: Path) -> Iterator[bytes]:
                 raise EOFError(f"{folder / info.location} ends within {tensor.name}")
             left -= len(piece)
             yield np.frombuffer(piece, np.float32).astype(np.float16).tobytes() if convert else piece
+
+
+def _take_in_constants(graph: Any, folder: Path) -> None:
+    """Constants inside nodes stay in the graph; a quantizer may have put them beside it."""
+    for node in nodes_of(graph):
+        for attribute in node.attribute:
+            if is_stored(attribute.t):
+                content = b"".join(pieces(attribute.t, folder))
+                del attribute.t.external_data[:]
+                attribute.t.data_location = onnx.TensorProto.DEFAULT
+                attribute.t.raw_data = content
 
 
 def _is_large(tensor: Any) -> bool:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from export.build import build_version
 from export.checkpoint import load_checkpoint
 from export.parity import Reference, reference_answers
-from export.weights import EMBEDDED_LIMIT_BYTES, pieces, read_structure, write_model
+from export.weights import EMBEDDED_LIMIT_BYTES, pieces, read_skeleton, read_structure, write_model
 from repository.manifest import MODEL_FILE, Manifest, Precision, RepositoryError
 from repository.store import ModelStore
 from tests.architectures import write_architecture
@@ -115,6 +115,27 @@ def test_what_is_written_in_pieces_is_what_onnx_reads(tmp_path: Path, limit: int
             name: value.tolist() for name, value in weights.items()
         }
         assert [node.op_type for node in read.graph.node] == ["MatMul", "Add"]
+
+
+def test_a_constant_that_lies_beside_the_graph_is_taken_in(tmp_path: Path) -> None:
+    """ONNX Runtime's quantizer writes those of a kilobyte and more into its data file."""
+    value = np.arange(1000, dtype=np.int64)
+    node = helper.make_node("Constant", [], ["z"], value=numpy_helper.from_array(value, "z"))
+    output = helper.make_tensor_value_info("z", TensorProto.INT64, [1000])
+    model = helper.make_model(helper.make_graph([node], "constant", [], [output]), ir_version=8)
+    options = {"save_as_external_data": True, "convert_attribute": True, "size_threshold": 1000}
+    (tmp_path / "scratch").mkdir()
+    onnx.save(model, tmp_path / "scratch" / "beside.onnx", location="beside.onnx.data", **options)
+    write_model(read_skeleton(tmp_path / "scratch" / "beside.onnx"), tmp_path / MODEL_FILE, tmp_path / "scratch")
+    read = onnx.load(tmp_path / MODEL_FILE)
+    assert (numpy_helper.to_array(read.graph.node[0].attribute[0].t) == value).all()
+
+
+def test_data_of_an_older_file_is_removed(tmp_path: Path) -> None:
+    write_model(two_weights()[0], tmp_path / MODEL_FILE, tmp_path, 1000)
+    assert (tmp_path / DATA_FILE).is_file()
+    write_model(two_weights()[0], tmp_path / MODEL_FILE, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [MODEL_FILE]
 
 
 def test_the_structure_of_a_graph_is_read_without_its_large_weights(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import importlib.metadata
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from export import ExportError
 from export.checkpoint import Checkpoint
 from export.graph import check_graph, export_graph, optimize_graph
-from export.parity import AUTO_INT8, TOLERANCES, Advance, Reference, Tolerance, measure, violations
+from export.parity import AUTO_INT8, TOLERANCES, Advance, Reference, Tolerance, encode, measure, violations
 from export.precision import cuda_serves, write_precision
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Manifest, Parity, Precision, digest_file
 
@@ -39,7 +39,12 @@ class Candidate:
 
 
 def build_version(
-    checkpoint: Checkpoint, precision: Precision | None, reference: Reference, output: Path, step: Step
+    checkpoint: Checkpoint,
+    precision: Precision | None,
+    reference: Reference,
+    calibration: Sequence[str],
+    output: Path,
+    step: Step,
 ) -> tuple[Manifest, list[Candidate]]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -47,6 +52,7 @@ def build_version(
         checkpoint: what to export.
         precision: number format, or None to choose (fp16 on CUDA, else int8 if it is as right, else fp32).
         reference: PyTorch's answers to compare with.
+        calibration: sentences that int8 sets its scales by, none of them in `reference`.
         output: version folder to write.
         step: opens a progress bar.
 
@@ -64,7 +70,7 @@ def build_version(
             advance(1)
 
         def candidate(wanted: Precision) -> Candidate:
-            return _candidate(checkpoint, wanted, raw, reference, step)
+            return _candidate(checkpoint, wanted, raw, reference, calibration, step)
 
         if precision is None:
             chosen, reason, candidates = _choose(candidate)
@@ -87,18 +93,31 @@ def _choose(candidate: Callable[[Precision], Candidate]) -> tuple[Candidate, str
             return half, "auto: CUDA serves here and fp16 is within its tolerance", [half]
         full = candidate(Precision.FP32)
         return full, f"auto: fp16 is outside its tolerance ({'; '.join(found)})", [half, full]
-    small = candidate(Precision.INT8)
+    try:
+        small = candidate(Precision.INT8)
+    except ExportError as error:
+        full = candidate(Precision.FP32)
+        return full, f"auto: no CUDA here, and no int8 ({error})", [full]
     if not (found := small.violations(AUTO_INT8)):
         return small, "auto: no CUDA here, and int8 answers as fp32 does", [small]
     full = candidate(Precision.FP32)
     return full, f"auto: no CUDA here, and int8 is not right enough ({'; '.join(found)})", [small, full]
 
 
-def _candidate(checkpoint: Checkpoint, precision: Precision, raw: Path, reference: Reference, step: Step) -> Candidate:
+def _candidate(
+    checkpoint: Checkpoint,
+    precision: Precision,
+    raw: Path,
+    reference: Reference,
+    calibration: Sequence[str],
+    step: Step,
+) -> Candidate:
     folder = raw.parent / precision.value
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
-        write_precision(optimize_graph(raw, checkpoint.model.config), precision, folder / MODEL_FILE, raw.parent)
+        optimized = optimize_graph(raw, checkpoint.model.config)
+        ids = [encode(checkpoint, sentence) for sentence in calibration] if precision is Precision.INT8 else []
+        write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, ids, checkpoint.pad_token_id)
         advance(1)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer

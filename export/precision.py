@@ -1,17 +1,24 @@
 """The same graph in another number format: float16 for GPUs, int8 for CPUs."""
 
-import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 import onnxruntime
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from export.int8 import quantize
 from repository.manifest import OUTPUT, Precision
 
 
-def write_precision(optimized: Any, precision: Precision, path: Path, scratch: Path) -> None:
+def write_precision(
+    optimized: Any,
+    precision: Precision,
+    path: Path,
+    scratch: Path,
+    calibration: Sequence[Sequence[int]],
+    pad_token_id: int,
+) -> None:
     """Write the optimized float32 graph to `path` in the precision asked for; the logits stay FP32.
 
     Args:
@@ -19,6 +26,11 @@ def write_precision(optimized: Any, precision: Precision, path: Path, scratch: P
         precision: number format of the weights.
         path: file to write.
         scratch: folder for intermediate files.
+        calibration: token ids of the sentences that int8 sets its scales by.
+        pad_token_id: id that fills rows.
+
+    Raises:
+        ExportError: the graph cannot be put into int8.
     """
     if precision is Precision.FP16:
         # Keeping the output's type puts one Cast before the logits.
@@ -28,22 +40,7 @@ def write_precision(optimized: Any, precision: Precision, path: Path, scratch: P
         return
     full = scratch / "float32.onnx"
     optimized.save_model_to_file(str(full))
-    # The quantizer logs advice for other kinds of models on the root logger.
-    logging.getLogger().addFilter(_no_quantizer_advice)
-    try:
-        quantize_dynamic(
-            full,
-            path,
-            op_types_to_quantize=["Attention", "MatMul", "Gemm"],
-            per_channel=True,
-            # Seven-bit weights: on processors without VNNI, products of eight-bit ones saturate in 16 bits.
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-            # Fused operators carry no type information; everything that reaches a product is float32.
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
-    finally:
-        logging.getLogger().removeFilter(_no_quantizer_advice)
+    quantize(full, path, calibration, pad_token_id)
 
 
 def cuda_serves() -> bool:
@@ -57,7 +54,3 @@ def cuda_serves() -> bool:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CUDAExecutionProvider"])
     return "CUDAExecutionProvider" in session.get_providers()
-
-
-def _no_quantizer_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()

@@ -28,6 +28,8 @@ from repository.inference import Float32Array, pad_batch
 MICROSOFT = "com.microsoft"
 # Attributes of Attention that QAttention has too; with any other one, the node stays float32.
 QATTENTION_ATTRIBUTES = {"num_heads", "unidirectional", "mask_filter_value"}
+# A channel that reaches past so many times the median one is divided down to that.
+OUTLYING = 2.0
 # A channel is repeated at most so often; past that, the scales of its columns give way.
 MOST_REPEATS = 16
 # Sentences whose tokens are summed up in one go.
@@ -137,8 +139,8 @@ def _observe(
 def _inputs(moments: Moments, products: Sequence[Product]) -> Inputs:
     """Choose the scales of one tensor for all the products that read it."""
     reach = np.maximum(np.abs(moments.low), np.abs(moments.high))
-    typical = np.median(reach[reach > 0]) if (reach > 0).any() else 1.0
-    divisor = np.maximum(reach / typical, 1).astype(np.float32)
+    usual = OUTLYING * np.median(reach[reach > 0]) if (reach > 0).any() else np.float32(1)
+    divisor = np.maximum(reach / usual, 1).astype(np.float32)
     repeats = np.ones(len(reach), dtype=np.int64)
     for product in products:
         largest = np.maximum(np.abs(product.weights[divisor == 1]).max(axis=0, initial=0), 1e-12)

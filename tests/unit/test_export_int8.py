@@ -137,7 +137,7 @@ def test_without_sentences_int8_is_refused_in_one_line(graphs: tuple[Path, Path]
         quantize(graphs[0], tmp_path / "none.onnx", [], 0)
 
 
-def test_weights_are_rounded_for_the_inputs_that_come(tmp_path: Path) -> None:
+def test_weights_are_rounded_for_the_inputs_that_come() -> None:
     generator = np.random.default_rng(0)
     tokens = generator.normal(size=(2000, 8)) @ generator.normal(size=(8, 48))
     weights = generator.normal(size=(48, 20)).astype(np.float32)

@@ -4,8 +4,8 @@ Inputs of a product are asymmetric uint8. One scale for a tensor would be set by
 times the median one after LayerNorm and GELU), so these are divided down first, and their weights multiplied up. An
 outlying channel whose weights would then spoil its column's scale is repeated, with a share of the weight each time.
 
-Float32 stay: products that have fewer outputs than inputs (on MiniLM-L6, the one after GELU alone made two thirds of
-the error); pooler and head, one row for each sentence, which cost next to nothing; products between tokens.
+Float32 stay: products that have fewer outputs than inputs (on MiniLM-L6 with them, 98.8 % of labels agree instead of
+99.2 %); pooler and head, one row for each sentence, which cost next to nothing; products between tokens.
 
 Operators: standard ones, and MatMulIntegerToFloat and QAttention of `com.microsoft`, all known to ONNX Runtime 1.19.
 """

@@ -4,7 +4,7 @@ import importlib.metadata
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from export import ExportError
 from export.checkpoint import Checkpoint
 from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
-from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, measure, violations
-from export.precision import cuda_serves, write_precision
-from export.ranges import Feed, calibration_feeds
+from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, encode, measure, violations
+from export.precision import Calibration, cuda_serves, write_precision
+from export.ranges import calibration_feeds
 from export.report import Sweep, write_report
 from export.sweep import ask_pytorch, sweep, sweep_violations
 from export.weights import EMBEDDED_LIMIT_BYTES
@@ -47,6 +47,7 @@ def build_version(
     checkpoint: Checkpoint,
     precision: Precision | None,
     reference: Reference,
+    calibration: Sequence[str],
     output: Path,
     step: Step,
     force: bool = False,
@@ -58,6 +59,7 @@ def build_version(
         checkpoint: what to export.
         precision: number format, or None to choose (fp16 on CUDA, else int8 if it is as right, else fp32).
         reference: PyTorch's answers to compare with.
+        calibration: sentences that int8 sets its scales by, none of them in `reference`.
         output: version folder to write.
         step: opens a progress bar.
         force: write it although it is outside the tolerance; the manifest tells.
@@ -80,7 +82,7 @@ def build_version(
             advance(1)
 
         def candidate(wanted: Precision) -> Candidate:
-            measured = _candidate(checkpoint, wanted, raw, reference, step, embedded_limit_bytes)
+            measured = _candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
             return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step))
 
         if precision is None:
@@ -104,7 +106,11 @@ def _choose(candidate: Callable[[Precision], Candidate]) -> tuple[Candidate, str
             return half, "auto: CUDA serves here and fp16 is within its tolerance", [half]
         full = candidate(Precision.FP32)
         return full, f"auto: fp16 is outside its tolerance ({'; '.join(found)})", [half, full]
-    small = candidate(Precision.INT8)
+    try:
+        small = candidate(Precision.INT8)
+    except ExportError as error:
+        full = candidate(Precision.FP32)
+        return full, f"auto: no CUDA here, and no int8 ({error})", [full]
     if not (found := small.violations(AUTO_INT8)):
         return small, "auto: no CUDA here, and int8 answers as fp32 does", [small]
     full = candidate(Precision.FP32)
@@ -116,6 +122,7 @@ def _candidate(
     precision: Precision,
     raw: Path,
     reference: Reference,
+    calibration: Sequence[str],
     step: Step,
     embedded_limit_bytes: int,
 ) -> Candidate:
@@ -123,8 +130,8 @@ def _candidate(
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
         optimized = optimize_graph(raw, checkpoint.model.config)
-        feeds = _feeds(checkpoint, reference)
-        write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, feeds, embedded_limit_bytes)
+        data = _calibration(checkpoint, reference, calibration)
+        write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, embedded_limit_bytes)
         advance(1)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer
@@ -137,10 +144,14 @@ def _candidate(
     return Candidate(precision, folder, parity, evaluation, size_bytes)
 
 
-def _feeds(checkpoint: Checkpoint, reference: Reference) -> list[Feed]:
-    encodings = checkpoint.tokenizer(reference.sentences, truncation=True, max_length=checkpoint.max_length)
+def _calibration(checkpoint: Checkpoint, reference: Reference, sentences: Sequence[str]) -> Calibration:
     vocabulary = checkpoint.model.config.vocab_size
-    return calibration_feeds(encodings["input_ids"], checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
+    compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
+    return Calibration(
+        ids=[encode(checkpoint, sentence) for sentence in sentences],
+        feeds=calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary),
+        pad_token_id=checkpoint.pad_token_id,
+    )
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:

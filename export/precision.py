@@ -1,18 +1,33 @@
 """The same graph in another number format: float16 for GPUs, int8 for CPUs."""
 
-import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 import onnxruntime
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from export.float16 import convert_to_float16
+from export.int8 import quantize
 from export.ranges import Feed
 from export.weights import EMBEDDED_LIMIT_BYTES, read_skeleton, write_model
 from repository.manifest import Precision
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a graph is run on to find out how far its values reach.
+
+    Attributes:
+        ids: token ids of the sentences that int8 sets its scales by.
+        feeds: inputs to measure on what float16 can hold.
+        pad_token_id: id that fills rows.
+    """
+
+    ids: Sequence[Sequence[int]]
+    feeds: Sequence[Feed]
+    pad_token_id: int
 
 
 def write_precision(
@@ -20,7 +35,7 @@ def write_precision(
     precision: Precision,
     path: Path,
     scratch: Path,
-    feeds: Sequence[Feed],
+    calibration: Calibration,
     embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
 ) -> None:
     """Write the optimized float32 graph to `path` in the precision asked for; the logits stay FP32.
@@ -30,36 +45,22 @@ def write_precision(
         precision: number format of the weights.
         path: file to write.
         scratch: folder in which the graph's large weights lie, and for intermediate files.
-        feeds: inputs to measure on what float16 can hold.
+        calibration: what the graph is run on.
         embedded_limit_bytes: size from which the weights are written to a file beside `path`.
+
+    Raises:
+        ExportError: the graph cannot be put into int8.
     """
     optimized.topological_sort()
     if precision is Precision.FP16:
-        convert_to_float16(optimized, scratch, feeds)
+        convert_to_float16(optimized, scratch, calibration.feeds)
         optimized.topological_sort()
     if precision is not Precision.INT8:
         write_model(optimized.model, path, scratch, embedded_limit_bytes)
         return
-    full = scratch / "float32.onnx"
-    quantized = scratch / "int8.onnx"
+    full, quantized = scratch / "float32.onnx", scratch / "int8.onnx"
     write_model(optimized.model, full, scratch)
-    # The quantizer logs advice for other kinds of models on the root logger.
-    logging.getLogger().addFilter(_no_quantizer_advice)
-    try:
-        quantize_dynamic(
-            full,
-            quantized,
-            op_types_to_quantize=["Attention", "MatMul", "Gemm"],
-            per_channel=True,
-            # Seven-bit weights: on processors without VNNI, products of eight-bit ones saturate in 16 bits.
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-            use_external_data_format=True,
-            # Fused operators carry no type information; everything that reaches a product is float32.
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
-    finally:
-        logging.getLogger().removeFilter(_no_quantizer_advice)
+    quantize(full, quantized, calibration.ids, calibration.pad_token_id)
     write_model(read_skeleton(quantized), path, scratch, embedded_limit_bytes)
 
 
@@ -74,7 +75,3 @@ def cuda_serves() -> bool:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CUDAExecutionProvider"])
     return "CUDAExecutionProvider" in session.get_providers()
-
-
-def _no_quantizer_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()

@@ -1,4 +1,8 @@
-"""The real sentences an export is checked on: a labelled CSV's test split, or a text file with one sentence a line."""
+"""The real sentences an export is checked on, and the others that int8 is calibrated on.
+
+Of a labelled CSV these are the test and the training split; of a text file with one sentence a line, every fifth line
+calibrates and the rest is checked on.
+"""
 
 import random
 from pathlib import Path
@@ -11,6 +15,10 @@ Item = TypeVar("Item")
 
 # Enough that 99 % agreement is told from 98.5 %, few enough that three precisions are measured within a minute.
 MOST_SENTENCES = 1000
+# Each is run alone; some 4000 tokens, more than any product of a small encoder has inputs.
+MOST_CALIBRATION = 256
+# Of a text file, the line of every so many that is kept for calibration.
+CALIBRATION_EVERY = 5
 
 
 def load_sentences(path: Path, labels: list[str]) -> tuple[list[str], list[str] | None]:
@@ -24,17 +32,36 @@ def load_sentences(path: Path, labels: list[str]) -> tuple[list[str], list[str] 
             sentences, truth = load_split(path, "test")
         except DataError as error:
             raise ExportError(str(error)) from None
-        pairs = _sample(list(zip(sentences, truth, strict=True)))
+        pairs = _sample(list(zip(sentences, truth, strict=True)), MOST_SENTENCES)
         known = {label for _, label in pairs} <= set(labels)
         return [sentence for sentence, _ in pairs], [label for _, label in pairs] if known else None
+    found = _lines(path)
+    return _sample([line for i, line in enumerate(found, 1) if i % CALIBRATION_EVERY], MOST_SENTENCES), None
+
+
+def load_calibration(path: Path) -> list[str]:
+    """Sentences of the same file that `load_sentences` leaves out; none if a text file has fewer than five lines.
+
+    Raises:
+        ExportError: the file is missing, holds no sentence or is not what its ending says.
+    """
+    if path.suffix.lower() == ".csv":
+        try:
+            return _sample(list(load_split(path, "train")[0]), MOST_CALIBRATION)
+        except DataError as error:
+            raise ExportError(str(error)) from None
+    return _sample(_lines(path)[CALIBRATION_EVERY - 1 :: CALIBRATION_EVERY], MOST_CALIBRATION)
+
+
+def _lines(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"{path} cannot be read as UTF-8 text: {error}") from None
     if not (found := [line for line in lines if line]):
         raise ExportError(f"{path} holds no sentence; give one a line")
-    return _sample(found), None
+    return found
 
 
-def _sample(items: list[Item]) -> list[Item]:
-    return items if len(items) <= MOST_SENTENCES else random.Random(0).sample(items, MOST_SENTENCES)
+def _sample(items: list[Item], most: int) -> list[Item]:
+    return items if len(items) <= most else random.Random(0).sample(items, most)

@@ -32,7 +32,11 @@ class PrecisionChoice(StrEnum):
 @app.command()
 def export(
     checkpoint: Annotated[
-        str, typer.Argument(help="Folder of a fine-tuned sequence classifier, or its id on the Hugging Face hub.")
+        str,
+        typer.Argument(
+            help="Folder of a fine-tuned sequence classifier (or of a LoRA adapter, or of a model that MLflow logged), "
+            "or its id on the Hugging Face hub."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Version folder to write; an older one is replaced.")] = Path(
         "exports/classifier"
@@ -52,6 +56,9 @@ def export(
             "the checkpoint's), or a .txt file with one sentence a line."
         ),
     ] = SAMPLE_DATA,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the Python code that the checkpoint brings along.")
+    ] = False,
 ) -> None:
     """Turn a checkpoint into an optimized ONNX graph that answers as PyTorch does.
 
@@ -69,7 +76,7 @@ def export(
         from export.precision import cuda_serves
         from export.sentences import load_sentences
 
-        loaded = load_checkpoint(checkpoint)
+        loaded = load_checkpoint(checkpoint, trust_remote_code)
     sentences, truth = load_sentences(data, loaded.labels)
     if truth is None:
         out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")

@@ -52,7 +52,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
     transformers_logging.disable_progress_bar()
     found = find_source(source, trust_remote_code)
     base = base_of(found, trust_remote_code) if found.is_adapter else found
-    for folder in {found.model, found.tokenizer, base.model}:
+    for folder in {found.model, found.tokenizer, base.model, base.tokenizer}:
         check_links(folder)
     stated = read_object(base.model / CONFIG)
     _check_code(source, stated, found, trust_remote_code)
@@ -128,6 +128,9 @@ def _build(
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **names)
         # Compiled, ModernBERT cannot be traced.
         config.reference_compile = False
+        if (config.pad_token_id or 0) >= config.vocab_size:
+            # Added to the tokenizer, never to the embedding: torch refuses to build a layer with such a padding row.
+            config.pad_token_id = None
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             folder,
             config=config,
@@ -156,7 +159,7 @@ def _tokenizer_folder(found: Source, base: Source) -> Path:
 
 def _check_answer(source: str, model: Any, label_count: int) -> None:
     """Ask for one answer: the width of the logits, and that they are numbers."""
-    ids = torch.full((1, 2), getattr(model.config, "eos_token_id", None) or 0)
+    ids = torch.zeros((1, 2), dtype=torch.int64)
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     if tuple(logits.shape) != (1, label_count):

@@ -54,8 +54,6 @@ def problem_type(config: Any, label_count: int) -> ProblemType:
 def _by_index(source: str, config: Mapping[str, Any]) -> dict[int, str]:
     """`id2label` with keys as numbers; where it is absent, `label2id` turned round."""
     named = config.get("id2label")
-    if isinstance(named, list):
-        named = dict(enumerate(named))
     if not named and isinstance(config.get("label2id"), dict):
         named = {index: name for name, index in config["label2id"].items()}
     if not named:

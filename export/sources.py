@@ -88,8 +88,8 @@ def _logged_by_mlflow(name: str, folder: Path) -> Source:
     """
     flavor = _transformers_flavor(folder / MLFLOW_MODEL)
     model = _inside(folder, str(flavor.get("model_binary") or flavor.get("pipeline") or "model"))
-    tokenizer = folder / "components" / "tokenizer"
-    adapter = folder / "peft"
+    tokenizer = _inside(folder, "components/tokenizer")
+    adapter = _inside(folder, "peft")
     if (adapter / ADAPTER_CONFIG).is_file():
         base = str(model) if (model / CONFIG).is_file() else flavor.get("source_model_name")
         return Source(name, adapter, tokenizer if tokenizer.is_dir() else adapter, base)

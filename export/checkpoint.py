@@ -159,7 +159,8 @@ def _tokenizer_folder(found: Source, base: Source) -> Path:
 
 def _check_answer(source: str, model: Any, label_count: int) -> None:
     """Ask for one answer: the width of the logits, and that they are numbers."""
-    ids = torch.zeros((1, 2), dtype=torch.int64)
+    # Any token but padding, on which mBART fails.
+    ids = torch.full((1, 2), 1 if model.config.pad_token_id == 0 else 0)
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     if tuple(logits.shape) != (1, label_count):

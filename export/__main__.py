@@ -46,7 +46,11 @@ class PrecisionChoice(StrEnum):
 @app.command()
 def export(
     checkpoint: Annotated[
-        str, typer.Argument(help="Folder of a fine-tuned sequence classifier, or its id on the Hugging Face hub.")
+        str,
+        typer.Argument(
+            help="Folder of a fine-tuned sequence classifier (or of a LoRA adapter, or of a model that MLflow logged), "
+            "or its id on the Hugging Face hub."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Version folder to write; an older one is replaced.")] = Path(
         "exports/classifier"
@@ -77,6 +81,9 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
     ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the Python code that the checkpoint brings along.")
+    ] = False,
 ) -> None:
     """Turn a checkpoint into an optimized ONNX graph that answers as PyTorch does.
 
@@ -96,7 +103,7 @@ def export(
         from export.report import sweep_table
         from export.sentences import load_calibration
 
-        loaded = load_checkpoint(checkpoint)
+        loaded = load_checkpoint(checkpoint, trust_remote_code)
     reference = _reference(loaded, data, calibration)
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
     scales = load_calibration(calibration or data)

@@ -1,15 +1,22 @@
 """Loads a checkpoint and finds out what the manifest has to say of it: labels, problem type, longest sequence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from export import ExportError
+from export.adapters import adapter_shapes, base_of, merge_adapter, require_peft
+from export.architectures import architecture_of, require_known
+from export.files import Shapes, check_links, check_weights, head_width, read_object
+from export.heads import make_rows_independent
+from export.labels import label_names, problem_type
+from export.sources import CONFIG, Source, find_source
+from export.tokenizer import SETTINGS, check_vocabulary, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
 
 # transformers writes about 1e30 where a tokenizer has no limit of its own.
@@ -31,69 +38,135 @@ class Checkpoint:
     pad_token_id: int
 
 
-def load_checkpoint(source: str) -> Checkpoint:
-    """Load a local folder or a hub id. Remote code never runs and pickled weights are not read.
+def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
+    """Load a folder, a hub id, a LoRA adapter or a model that MLflow logged. Pickled weights are never read.
+
+    Args:
+        source: where it is.
+        trust_remote_code: run the Python code that a checkpoint brings along.
 
     Raises:
-        ExportError: it is not there, is no sequence classifier, or lacks a fast tokenizer.
+        ExportError: it is not there, is broken, is no sequence classifier, or lacks a fast tokenizer.
     """
     transformers_logging.set_verbosity_error()
-    if Path(source).exists() and not (Path(source) / "config.json").is_file():
-        raise ExportError(f"{source} holds no config.json: give the folder of a Hugging Face checkpoint")
-    config = _load(source, AutoConfig)
-    architectures = getattr(config, "architectures", None) or []
-    if not any(name.endswith("ForSequenceClassification") for name in architectures):
-        found = ", ".join(architectures) or "no architecture"
-        raise ExportError(f"{source} is no sequence classifier ({found}): fine-tune it first, see `python -m training`")
-    model, loading = _load(
-        source,
-        AutoModelForSequenceClassification,
-        dtype=torch.float32,
-        use_safetensors=True,
-        output_loading_info=True,
-    )
-    if missing := sorted(loading["missing_keys"]):
-        raise ExportError(f"{source} lacks weights ({', '.join(missing[:3])}…): it is no complete sequence classifier")
-    tokenizer = _load(source, AutoTokenizer, use_fast=True)
-    if not tokenizer.is_fast:
-        raise ExportError(f"{source} has no fast tokenizer (tokenizer.json), which the gateway needs")
-    labels = _labels(source, config)
+    transformers_logging.disable_progress_bar()
+    found = find_source(source, trust_remote_code)
+    base = base_of(found, trust_remote_code) if found.is_adapter else found
+    for folder in {found.model, found.tokenizer, base.model, base.tokenizer}:
+        check_links(folder)
+    stated = read_object(base.model / CONFIG)
+    _check_code(source, stated, found, trust_remote_code)
+    model, labels = _load_adapted(found, base, stated) if found.is_adapter else _load_model(source, found, stated)
+    tokenizer = load_fast_tokenizer(_tokenizer_folder(found, base), trust_remote_code)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    check_vocabulary(source, tokenizer, vocabulary)
+    # Before the padding id is mended: RoBERTa's kin build their positions on it.
+    max_length = _max_length(model.config, tokenizer)
+    model.config.pad_token_id = padding_token(tokenizer, model.config.pad_token_id, vocabulary)
+    make_rows_independent(model.eval(), architecture_of(model.config).head)
+    _check_answer(source, model, len(labels))
     return Checkpoint(
-        name=Path(source).resolve().name if Path(source).exists() else source,
-        model=model.eval(),
+        name=found.name,
+        model=model,
         tokenizer=tokenizer,
         labels=labels,
-        problem_type=_problem_type(config, len(labels)),
-        max_length=_max_length(config, tokenizer),
-        pad_token_id=_pad_token_id(config, tokenizer),
+        problem_type=problem_type(model.config, len(labels)),
+        max_length=max_length,
+        pad_token_id=model.config.pad_token_id,
     )
 
 
-def _load(source: str, auto_class: Any, **options: Any) -> Any:
+def _check_code(source: str, config: Mapping[str, Any], found: Source, trust_remote_code: bool) -> None:
+    settings = found.tokenizer / SETTINGS
+    brings_code = "auto_map" in config or (settings.is_file() and "auto_map" in read_object(settings))
+    if brings_code and not trust_remote_code:
+        raise ExportError(
+            f"{source} brings its own Python code (auto_map), which does not run here: read it, then give "
+            "--trust-remote-code if you trust it"
+        )
+    if not brings_code:
+        require_known(source, config.get("model_type"))
+
+
+def _load_model(source: str, found: Source, stated: dict[str, Any]) -> tuple[Any, list[str]]:
+    architectures = stated.get("architectures") or []
+    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        kinds = ", ".join(map(str, architectures)) or "no architecture"
+        raise ExportError(f"{source} is no sequence classifier ({kinds}): fine-tune it first, see `python -m training`")
+    labels = label_names(source, stated, head_width(check_weights(found.model)))
+    model, missing = _build(source, found.model, labels, "auto_map" in stated)
+    _refuse_missing(source, missing)
+    return model, labels
+
+
+def _load_adapted(found: Source, base: Source, stated: dict[str, Any]) -> tuple[Any, list[str]]:
+    """An adapter with the head it was trained with, merged into its base; the base's own head is not used."""
+    require_peft()
+    check_weights(base.model)
+    brought = adapter_shapes(found.model)
+    labels = label_names(found.name, *_labels_of_adapter(stated, brought))
+    model, missing = _build(found.name, base.model, labels, "auto_map" in stated, ignore_mismatched_sizes=True)
+    _refuse_missing(found.name, [name for name in missing if name not in brought])
+    return merge_adapter(model, found.model), labels
+
+
+def _labels_of_adapter(stated: dict[str, Any], brought: Shapes) -> tuple[dict[str, Any], int | None]:
+    """What names the labels: the base's configuration, if it has as many as the adapter's head."""
+    width = head_width(brought)
+    names = stated.get("id2label")
+    if width is not None and (names is None or len(names) != width):
+        return {}, width
+    return stated, width
+
+
+def _build(
+    source: str, folder: Path, labels: list[str], trust_remote_code: bool, **options: Any
+) -> tuple[Any, list[str]]:
+    """The model in float32, and the names of the weights that its files lack."""
+    names = {"id2label": dict(enumerate(labels)), "label2id": {name: index for index, name in enumerate(labels)}}
     try:
-        return auto_class.from_pretrained(source, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ExportError(f"{source} cannot be loaded: {reason[:300]}") from None
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **names)
+        # Compiled, ModernBERT cannot be traced.
+        config.reference_compile = False
+        if (config.pad_token_id or 0) >= config.vocab_size:
+            # Added to the tokenizer, never to the embedding: torch refuses to build a layer with such a padding row.
+            config.pad_token_id = None
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=trust_remote_code,
+            **options,
+        )
+    except Exception as error:  # anything, by what is wrong with the files
+        raise ExportError(f"{source} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+    replaced = [entry[0] if isinstance(entry, tuple) else entry for entry in loading["mismatched_keys"]]
+    return model, sorted({*loading["missing_keys"], *replaced})
 
 
-def _labels(source: str, config: Any) -> list[str]:
-    by_id = {int(key): str(value) for key, value in config.id2label.items()}
-    if sorted(by_id) != list(range(config.num_labels)):
-        raise ExportError(f"{source}: id2label in config.json must name the labels 0 to {config.num_labels - 1}")
-    labels = [by_id[index] for index in range(config.num_labels)]
-    if len(set(labels)) != len(labels):
-        raise ExportError(f"{source}: id2label in config.json gives two labels the same name")
-    return labels
+def _refuse_missing(source: str, missing: list[str]) -> None:
+    if missing:
+        raise ExportError(f"{source} lacks weights ({', '.join(missing[:3])}…): it is no complete sequence classifier")
 
 
-def _problem_type(config: Any, label_count: int) -> ProblemType:
-    """As `TextClassificationPipeline` decides: one output without a problem type is a sigmoid."""
-    if config.problem_type == "regression":
-        return ProblemType.REGRESSION
-    if config.problem_type == "multi_label_classification" or label_count == 1:
-        return ProblemType.MULTI_LABEL
-    return ProblemType.SINGLE_LABEL
+def _tokenizer_folder(found: Source, base: Source) -> Path:
+    """An adapter is often saved without its tokenizer, which is the base's then."""
+    has_own = any((found.tokenizer / name).is_file() for name in ("tokenizer.json", SETTINGS))
+    return found.tokenizer if has_own or not found.is_adapter else base.tokenizer
+
+
+def _check_answer(source: str, model: Any, label_count: int) -> None:
+    """Ask for one answer: the width of the logits, and that they are numbers."""
+    # Any token but padding, on which mBART fails.
+    ids = torch.full((1, 2), 1 if model.config.pad_token_id == 0 else 0)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    if tuple(logits.shape) != (1, label_count):
+        raise ExportError(f"{source}: the model gives {logits.shape[-1]} logits for {label_count} labels")
+    if not torch.isfinite(logits).all():
+        raise ExportError(f"{source}: the model answers NaN or infinity; its weights are broken")
 
 
 def _max_length(config: Any, tokenizer: Any) -> int:
@@ -102,22 +175,10 @@ def _max_length(config: Any, tokenizer: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None)
     if positions and positions > 0:
         # RoBERTa and its kin number positions from padding id + 1, so the first ones are never used.
-        offset = config.pad_token_id + 1 if _counts_from_padding(config) else 0
-        limits.append(positions - offset)
-    if tokenizer.model_max_length < NO_LIMIT:
+        counts = architecture_of(config).counts_from_padding
+        limits.append(
+            positions - (1 if config.pad_token_id is None else config.pad_token_id) - 1 if counts else positions
+        )
+    if 0 < tokenizer.model_max_length < NO_LIMIT:
         limits.append(tokenizer.model_max_length)
     return int(min(limits, default=DEFAULT_MAX_LENGTH))
-
-
-def _counts_from_padding(config: Any) -> bool:
-    return config.model_type in {
-        "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
-        "xlm-roberta-xl", "xmod",
-    }  # fmt: skip
-
-
-def _pad_token_id(config: Any, tokenizer: Any) -> int:
-    for candidate in (tokenizer.pad_token_id, config.pad_token_id):
-        if candidate is not None and candidate >= 0:
-            return int(candidate)
-    return 0

@@ -1,16 +1,20 @@
 """Checkpoint → optimized ONNX graph with the inputs and the output that every served model has."""
 
 import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
 import optimum.exporters.onnx.model_configs  # noqa: F401  registers what TasksManager knows
 from onnx import TensorProto
 from onnxruntime.transformers.fusion_options import FusionOptions
-from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
+from onnxruntime.transformers.optimizer import optimize_model
+from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.exporters.tasks import TasksManager
+from optimum.utils import NormalizedTextConfig
 
 from export import ExportError
+from export.architectures import architecture_of
 from export.checkpoint import Checkpoint
 from export.floor import OPSET, floor
 from export.tracing import trace
@@ -21,25 +25,47 @@ from repository.manifest import INPUTS, OUTPUT
 def export_graph(checkpoint: Checkpoint, folder: Path) -> Path:
     """Trace the model into `folder/raw.onnx`: INT64 `input_ids` and `attention_mask` `[batch, sequence]` → `logits`.
 
-    Inputs that the architecture also knows (`token_type_ids`) are left to the model's own default, zeros, which the
-    tracer folds into the graph.
+    Inputs that the architecture also knows are left to the model's own default (zeros for `token_type_ids`, the count
+    for position ids), which the tracer folds into the graph.
 
     Raises:
-        ExportError: optimum knows no ONNX export for this architecture.
+        ExportError: the tracer fails on this model.
     """
-    config = checkpoint.model.config
+    path = folder / "raw.onnx"
+    onnx_config = _with_uniform_inputs(_onnx_config(checkpoint.model))
+    try:
+        trace(checkpoint.model, onnx_config, path, OPSET)
+    except Exception as error:  # anything, by what the model does
+        raise ExportError(
+            f"{checkpoint.name}: the architecture {checkpoint.model.config.model_type} cannot be traced: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from None
+    return path
+
+
+def _onnx_config(model: Any) -> Any:
+    """optimum's description of the architecture, or one for any text model where optimum has none.
+
+    Either way `torch.onnx.export` traces (TorchScript) under optimum's patches: masks without vmap, no cache.
+    """
     try:
         constructor = TasksManager.get_exporter_config_constructor(
-            "onnx", model=checkpoint.model, task="text-classification", library_name="transformers"
+            "onnx", model=model, task="text-classification", library_name="transformers"
         )
     except (KeyError, ValueError):
-        raise ExportError(
-            f"{checkpoint.name}: no ONNX export is known for the architecture {config.model_type}"
-        ) from None
-    path = folder / "raw.onnx"
-    onnx_config = _with_uniform_inputs(constructor(config, task="text-classification"))
-    trace(checkpoint.model, onnx_config, path, OPSET)
-    return path
+        constructor = AnyTextOnnxConfig
+    return constructor(model.config, task="text-classification")
+
+
+class AnyTextOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
+    """A text model of which optimum knows no more than that it reads tokens."""
+
+    NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
+
+    @property
+    def inputs(self) -> dict[str, dict[int, str]]:
+        """Names of the axes that are dynamic, by input."""
+        return {name: {0: "batch_size", 1: "sequence_length"} for name in INPUTS}
 
 
 def _with_uniform_inputs(onnx_config: Any) -> Any:
@@ -55,20 +81,27 @@ def _with_uniform_inputs(onnx_config: Any) -> Any:
 
 
 def optimize_graph(raw: Path, model_config: Any) -> Any:
-    """Fuse attention, LayerNorm and GELU; returns ONNX Runtime's `OnnxModel` of the float32 graph.
+    """Fuse LayerNorm and GELU, and attention where that is known to be right; ONNX Runtime's `OnnxModel` in float32.
 
     `opt_level=0`: only the hardware-independent fusions of onnxruntime.transformers are written into the file. The
     session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there.
     """
-    model_type = model_config.model_type if model_config.model_type in MODEL_TYPES else "bert"
-    # Fusion reads a few weights by the names of their files, from the current folder.
-    with contextlib.chdir(raw.parent):
+    # One optimizer for all: of the others, those for BART, GPT-2 and Qwen 3 either fuse no more or fuse wrongly here.
+    options = FusionOptions("bert")
+    if not architecture_of(model_config).fuses_attention:
+        # Fused, rotary embeddings of any decoder fail on every batch of two.
+        options.enable_attention = False
+        options.enable_embed_layer_norm = False
+        options.enable_rotary_embeddings = False
+    # Fusion reads a few weights by the names of their files, from the current folder. Shape inference prints its
+    # failures; what it cannot infer is left unfused.
+    with contextlib.chdir(raw.parent), contextlib.redirect_stdout(io.StringIO()):
         return optimize_model(
             read_skeleton(raw),
-            model_type=model_type,
+            model_type="bert",
             num_heads=getattr(model_config, "num_attention_heads", 0) or 0,
             hidden_size=getattr(model_config, "hidden_size", 0) or 0,
-            optimization_options=FusionOptions(model_type),
+            optimization_options=options,
             opt_level=0,
         )
 

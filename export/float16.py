@@ -33,8 +33,8 @@ def convert_to_float16(optimized: Any, weights: Path, feeds: Sequence[Feed]) -> 
         feeds: inputs to measure the operators on.
 
     Returns:
-        Names of the nodes that stay float32: a value or a weight of theirs is past float16's range, or one of their
-        values comes within a quarter of its end.
+        Names of the nodes that stay float32: a weight of theirs is past float16's range, or one of their values
+        past a quarter of it.
     """
     model = optimized.model
     for number, node in enumerate(model.graph.node):

@@ -136,14 +136,7 @@ def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[st
         quality_a=_quality(a, truth) if single and truth is not None else None,
         quality_b=_quality(b, truth) if single and truth is not None else None,
         largest=[
-            _change(
-                aligned,
-                place,
-                sentences[place],
-                bool(same[place]),
-                float(shifts[place]),
-                truth[place] if truth else None,
-            )
+            _change(aligned, place, sentences[place], truth[place] if truth else None)
             for place in _largest(same, shifts, show)
         ],
     )
@@ -226,10 +219,15 @@ def _largest(same: BoolArray, shifts: Float32Array, show: int) -> list[int]:
     return [place for place in order if not same[place] or shifts[place] > 0][:show]
 
 
-def _change(aligned: _Aligned, place: int, sentence: str, same: bool, shift: float, truth: str | None) -> Change:
-    a = _answer(aligned, aligned.a[place], aligned.best_a[place])
-    b = _answer(aligned, aligned.b[place], aligned.best_b[place])
-    return Change(sentence=sentence, a=a, b=b, same=same, shift=shift, truth=truth)
+def _change(aligned: _Aligned, place: int, sentence: str, truth: str | None) -> Change:
+    return Change(
+        sentence=sentence,
+        a=_answer(aligned, aligned.a[place], aligned.best_a[place]),
+        b=_answer(aligned, aligned.b[place], aligned.best_b[place]),
+        same=bool(_same(aligned)[place]),
+        shift=float(_shifts(aligned)[place]),
+        truth=truth,
+    )
 
 
 def _answer(aligned: _Aligned, row: Float32Array, best: int) -> dict[str, float]:

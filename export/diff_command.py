@@ -50,7 +50,7 @@ def diff_versions(
     from export.comparison import compare
     from export.sentences import load_sentences
 
-    sentences, truth = load_sentences(data, labels)
+    sentences, truth = load_sentences(data, labels, whole=True)
     comparison = compare(_ask("A", folder_a, sentences), _ask("B", folder_b, sentences), sentences, truth, show)
     if as_json:
         typer.echo(comparison.model_dump_json(indent=2))

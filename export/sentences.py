@@ -21,8 +21,13 @@ MOST_CALIBRATION = 256
 CALIBRATION_EVERY = 5
 
 
-def load_sentences(path: Path, labels: list[str]) -> tuple[list[str], list[str] | None]:
+def load_sentences(path: Path, labels: list[str], whole: bool = False) -> tuple[list[str], list[str] | None]:
     """Sentences, and their true labels where the file has them and they are this checkpoint's labels.
+
+    Args:
+        path: a CSV as for training, of which the test split is taken, or a text file.
+        labels: the checkpoint's.
+        whole: take the lines of a text file, too, that are otherwise left for calibration.
 
     Raises:
         ExportError: the file is missing, holds no sentence or is not what its ending says.
@@ -36,7 +41,8 @@ def load_sentences(path: Path, labels: list[str]) -> tuple[list[str], list[str] 
         known = {label for _, label in pairs} <= set(labels)
         return [sentence for sentence, _ in pairs], [label for _, label in pairs] if known else None
     found = _lines(path)
-    return _sample([line for i, line in enumerate(found, 1) if i % CALIBRATION_EVERY], MOST_SENTENCES), None
+    compared = found if whole else [line for i, line in enumerate(found, 1) if i % CALIBRATION_EVERY]
+    return _sample(compared, MOST_SENTENCES), None
 
 
 def load_calibration(path: Path) -> list[str]:

@@ -25,7 +25,7 @@ def export(folder: Path, precision: Precision, limit: int) -> dict[str, float]:
     """Write the version; returns the score of PyTorch's label for each sentence."""
     checkpoint = load_checkpoint(str(write_architecture(folder.parent / "checkpoint", "bert")))
     reference = reference_answers(checkpoint, SENTENCES, None, lambda _: None)
-    build_version(checkpoint, precision, reference, folder, no_step, embedded_limit_bytes=limit)
+    build_version(checkpoint, precision, reference, SENTENCES, folder, no_step, embedded_limit_bytes=limit)
     best = scores(reference.logits, checkpoint.problem_type).max(axis=1)
     return dict(zip(SENTENCES, best.tolist(), strict=True))
 

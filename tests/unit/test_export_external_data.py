@@ -33,7 +33,7 @@ def reference(checkpoint_folder: Path) -> Reference:
 
 def export(checkpoint: Path, reference: Reference, output: Path, limit: int, precision: Precision) -> Manifest:
     loaded = load_checkpoint(str(checkpoint))
-    build_version(loaded, precision, reference, output, no_step, embedded_limit_bytes=limit)
+    build_version(loaded, precision, reference, reference.sentences, output, no_step, embedded_limit_bytes=limit)
     return Manifest.read(output)
 
 

@@ -40,7 +40,7 @@ def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp(architecture)
     checkpoint = load_checkpoint(str(write_architecture(folder / "checkpoint", architecture)))
     reference = reference_answers(checkpoint, ["a short one", "and one that is longer"], None, lambda _: None)
-    build_version(checkpoint, precision, reference, folder / "version", no_step)
+    build_version(checkpoint, precision, reference, reference.sentences, folder / "version", no_step)
     return folder / "version"
 
 

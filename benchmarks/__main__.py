@@ -7,13 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from benchmarks.gateway import BenchmarkError, Comparison, compare_costless, compare_gateway
+from benchmarks import guard
+from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
+from benchmarks.limit import measure_limit
+from benchmarks.load_sweep import sweep_load
+from benchmarks.machine import this_machine
 from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
+from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
+from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
-from benchmarks.service import ServiceError, running_triton
-from benchmarks.triton_sweep import Point, Sweep, run_sweep
+from benchmarks.service import ServiceError, running_service, running_triton
+from benchmarks.triton_sweep import Sweep, run_sweep
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 from server.install import InstallError, ensure_installed
@@ -50,24 +55,99 @@ def gateway(
     except (BenchmarkError, ServiceError) as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
-    out.print(_table(found))
+    out.print(comparison_table(found).to_rich())
+
+
+@app.command(name="all")
+def everything(
+    quick: Annotated[bool, typer.Option("--quick", help="Less of each: under five minutes on two cores.")] = False,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
+) -> None:
+    """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
+
+    Ctrl-C keeps what was measured so far.
+    """
+    from benchmarks.everything import FULL, QUICK, run_everything
+
+    store, number = _published()
+    extent = QUICK if quick else FULL
+    machine = this_machine()
+    folder = ResultFolder.create(results, machine)
+    errors.print(f"{machine.line}\nAbout {extent.minutes:g} minutes; results go to {folder.folder}.")
+    try:
+        run_everything(store, number, data, folder, extent, errors.print)
+    except (BenchmarkError, ServiceError, PerfAnalyzerError, InstallError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print((folder.folder / "report.md").read_text(), markup=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", help="Folder of an earlier result.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Folder of a later one.")],
+) -> None:
+    """Tell whether B is slower than A beyond noise; exit status 1 if it is."""
+    try:
+        verdicts = guard.compare(before, after)
+    except guard.GuardError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(2) from None
+    out.print(verdict_table(verdicts).to_rich())
+    if any(verdict.worse for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each load.")] = 5,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    plot: Annotated[Path | None, typer.Option(help="Write the plot to this PNG file.")] = None,
+) -> None:
+    """The gateway's latency against the load, up to saturation and past it.
+
+    First a closed loop over more and more connections, each of which waits for its answer. Then an open loop at fixed
+    rates, as callers behave who know nothing of each other: a latency counts from the moment the request was due.
+    """
+    store, _ = _published()
+    texts = load_sentences(data, 4096)
+    points = []
+    try:
+        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
+            for point in sweep_load(url, texts, seconds, errors.print):
+                points.append(point)
+    except ServiceError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(load_table(points).to_rich())
+    if plot is not None:
+        from benchmarks.plots import plot_load
+
+        plot_load(points, plot)
+
+
+@app.command()
+def limit(
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    sentences: Annotated[int, typer.Option(min=128, help="Sentences of a round.")] = 1024,
+) -> None:
+    """ONNX Runtime alone at each batch size, on all cores and on one, beside the processor's peak."""
+    store, number = _published()
+    out.print(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
 
 
 @app.command()
 def triton(
     protocols: Annotated[str, typer.Option(help="`http`, `grpc`, or both with a comma.")] = "http,grpc",
-    concurrency: Annotated[
-        str, typer.Option(help="Requests at a time, each sentence at its own length.")
-    ] = "1,2,4,8,16",
+    concurrency: Annotated[str, typer.Option(help="Requests at a time, sentences as long as they are.")] = "1,2,4,8,16",
     batch_sizes: Annotated[str, typer.Option(help="Sentences in a request, at the first of the lengths.")] = "1,4,16",
     lengths: Annotated[str, typer.Option(help="Tokens of a sentence, at the last of the batch sizes.")] = "16,64,128",
     window_ms: Annotated[int, typer.Option(min=200, help="Length of one of the three windows of a load.")] = 2000,
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     sentences: Annotated[int, typer.Option(min=16, help="Sentences that are asked in turn.")] = 512,
     output: Annotated[Path | None, typer.Option(help="Write the raw figures to this JSON file, too.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="One protocol, fewer and shorter loads: half a minute.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter loads: half a minute.")] = False,
 ) -> None:
     """Triton by itself, under NVIDIA's perf_analyzer.
 
@@ -98,7 +178,7 @@ def triton(
     except (PerfAnalyzerError, InstallError, ServiceError) as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
-    out.print(_sweep_table(points))
+    out.print(sweep_table(points).to_rich())
     for point in points:
         if point.problem:
             errors.print(f"{point.load}: {point.problem}")
@@ -130,38 +210,6 @@ def _numbers(text: str) -> list[int]:
 def _progress(seconds: float) -> Progress:
     errors.print(f"About {seconds:.0f} seconds.")
     return Progress(TextColumn("{task.description:<14}"), BarColumn(), TimeRemainingColumn(), console=errors)
-
-
-def _sweep_table(points: list[Point]) -> Table:
-    columns = ("", "at a time", "batch", "tokens", "sentences/s", "p50", "p90", "p99", "queue", "compute")
-    table = Table(*columns, title="Triton under perf_analyzer, times in ms")
-    for point in points:
-        load, found = point.load, point.measured
-        row = [load.protocol, str(load.concurrency), str(load.batch_size), str(load.length or "own")]
-        if found is None:
-            table.add_row(*row, "failed")
-            continue
-        times = (found.p50_ms, found.p90_ms, found.p99_ms, found.queue_ms, found.compute_infer_ms)
-        table.add_row(*row, f"{found.sentences_per_second:.0f}", *(f"{value:.1f}" for value in times))
-    return table
-
-
-def _table(comparisons: list[Comparison]) -> Table:
-    table = Table("", "gateway", "beside it", "median", "from … to", "target")
-    for comparison in comparisons:
-        figures = comparison.figures
-        median = figures[len(figures) // 2]
-        sign, unit = ("+", " ms") if comparison.difference else ("", "")
-        decimals = 0 if comparison.unit == "/s" else 2
-        table.add_row(
-            comparison.name,
-            f"{comparison.ours:.{decimals}f} {comparison.unit}",
-            f"{comparison.limit:.{decimals}f} {comparison.unit}",
-            f"{median:{sign}.2f}{unit}",
-            f"{figures[0]:{sign}.2f} … {figures[-1]:{sign}.2f}",
-            comparison.target,
-        )
-    return table
 
 
 if __name__ == "__main__":

@@ -53,12 +53,7 @@ def sweep_load(url: str, sentences: Sequence[str], seconds: float, report: Repor
 
 def _point(kind: str, offered: float, result: LoadResult) -> LoadPoint:
     answered = result.statuses[200]
-    percentiles = [result.percentile_ms(share) if answered else 0.0 for share in (0.5, 0.9, 0.99)]
-    return LoadPoint(
-        kind,
-        offered,
-        result.per_second,
-        *percentiles,
-        refused=result.statuses.total() - answered - result.statuses[0],
-        unanswered=result.statuses[0],
-    )
+    p50, p90, p99 = (result.percentile_ms(share) if answered else 0.0 for share in (0.5, 0.9, 0.99))
+    unanswered = result.statuses[0]
+    refused = result.statuses.total() - answered - unanswered
+    return LoadPoint(kind, offered, result.per_second, p50, p90, p99, refused, unanswered)

@@ -18,7 +18,7 @@ export DATA CHECKPOINT PRECISION
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 
-.PHONY: help check check-ports setup train export up test lint format readme lock clean
+.PHONY: help check check-ports setup train export up test bench lint format readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
@@ -31,7 +31,7 @@ setup: check $(INSTALLED) ## Install the project into .venv and Triton into .tri
 
 $(INSTALLED): pyproject.toml locks/app.txt | check
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,dev,$(ACCELERATOR)]'
+	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,bench,dev,$(ACCELERATOR)]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
@@ -50,6 +50,9 @@ check-ports:
 
 test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest
+
+bench: setup ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
+	$(PY) -m benchmarks all $(if $(QUICK),--quick)
 
 lint: setup ## Run linter and type checker
 	$(VENV)/bin/ruff check .

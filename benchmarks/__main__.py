@@ -1,27 +1,37 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
-import tempfile
+import json
 from pathlib import Path
-from statistics import median
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.gateway import BenchmarkError, Comparison, compare_costless, compare_gateway
-from benchmarks.precision import Variant, compare_precisions
+from benchmarks import guard, offline
+from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
+from benchmarks.limit import measure_limit
+from benchmarks.load_sweep import sweep_load
+from benchmarks.machine import this_machine
+from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
+from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
+from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
-from benchmarks.service import ServiceError
-from export import ExportError
-from repository.manifest import Precision
+from benchmarks.service import ServiceError, running_service, running_triton
+from benchmarks.triton_sweep import Sweep, run_sweep
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
+from server.install import InstallError, ensure_installed
+from server.settings import ServerSettings
 from training import SAMPLE_DATA
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+app.command()(offline.export)
+app.command()(offline.memory)
 
 
 @app.callback()
@@ -41,105 +51,169 @@ def gateway(
     round measures both sides, one right after the other, so that a busy machine disturbs both alike. About three
     minutes for five rounds on two cores.
     """
+    store, number = _published()
+    texts = load_sentences(data, sentences)
+    try:
+        found = compare_gateway(store, number, texts, rounds, errors.print)
+        found += compare_costless(store, number, texts, rounds, errors.print)
+    except (BenchmarkError, ServiceError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(comparison_table(found).to_rich())
+
+
+@app.command(name="all")
+def everything(
+    quick: Annotated[bool, typer.Option("--quick", help="Less of each: under five minutes on two cores.")] = False,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
+) -> None:
+    """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
+
+    Ctrl-C keeps what was measured so far.
+    """
+    from benchmarks.everything import FULL, QUICK, run_everything
+
+    store, number = _published()
+    extent = QUICK if quick else FULL
+    machine = this_machine()
+    folder = ResultFolder.create(results, machine)
+    errors.print(f"{machine.line}\nAbout {extent.minutes:g} minutes; results go to {folder.folder}.")
+    try:
+        run_everything(store, number, data, folder, extent, errors.print)
+    except (BenchmarkError, ServiceError, PerfAnalyzerError, InstallError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print((folder.folder / "report.md").read_text(), markup=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", help="Folder of an earlier result.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Folder of a later one.")],
+) -> None:
+    """Tell whether B is slower than A beyond noise; exit status 1 if it is."""
+    try:
+        verdicts = guard.compare(before, after)
+    except guard.GuardError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(2) from None
+    out.print(verdict_table(verdicts).to_rich())
+    if any(verdict.worse for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each load.")] = 5,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    plot: Annotated[Path | None, typer.Option(help="Write the plot to this PNG file.")] = None,
+) -> None:
+    """The gateway's latency against the load, up to saturation and past it.
+
+    First a closed loop over more and more connections, each of which waits for its answer. Then an open loop at fixed
+    rates, as callers behave who know nothing of each other: a latency counts from the moment the request was due.
+    """
+    store, _ = _published()
+    texts = load_sentences(data, 4096)
+    points = []
+    try:
+        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
+            for point in sweep_load(url, texts, seconds, errors.print):
+                points.append(point)
+    except ServiceError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(load_table(points).to_rich())
+    if plot is not None:
+        from benchmarks.plots import plot_load
+
+        plot_load(points, plot)
+
+
+@app.command()
+def limit(
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    sentences: Annotated[int, typer.Option(min=128, help="Sentences of a round.")] = 1024,
+) -> None:
+    """ONNX Runtime alone at each batch size, on all cores and on one, beside the processor's peak."""
+    store, number = _published()
+    out.print(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
+
+
+@app.command()
+def triton(
+    protocols: Annotated[str, typer.Option(help="`http`, `grpc`, or both with a comma.")] = "http,grpc",
+    concurrency: Annotated[str, typer.Option(help="Requests at a time, sentences as long as they are.")] = "1,2,4,8,16",
+    batch_sizes: Annotated[str, typer.Option(help="Sentences in a request, at the first of the lengths.")] = "1,4,16",
+    lengths: Annotated[str, typer.Option(help="Tokens of a sentence, at the last of the batch sizes.")] = "16,64,128",
+    window_ms: Annotated[int, typer.Option(min=200, help="Length of one of the three windows of a load.")] = 2000,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    sentences: Annotated[int, typer.Option(min=16, help="Sentences that are asked in turn.")] = 512,
+    output: Annotated[Path | None, typer.Option(help="Write the raw figures to this JSON file, too.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter loads: half a minute.")] = False,
+) -> None:
+    """Triton by itself, under NVIDIA's perf_analyzer.
+
+    Starts a Triton of its own over the published model (MODEL_REPOSITORY, MODEL_NAME) on free ports. The inputs are
+    real sentences, tokenized by the model's own tokenizer. perf_analyzer is the one on PATH, else it is fetched from
+    PyPI into .perf_analyzer the first time. Each of the lists is varied by itself: concurrency with single sentences
+    of their own lengths; batch sizes at the first length and lengths at the last batch size, both at the middle
+    concurrency. All times are milliseconds; those of the server are means, as Triton counts them.
+    """
+    store, number = _published()
+    sweep = Sweep(protocols.split(","), _numbers(concurrency), _numbers(batch_sizes), _numbers(lengths), window_ms)
+    if quick:
+        sweep = Sweep(("http",), (1, 4, 16), (16,), (16,), 500)
+    try:
+        settings = ServerSettings()
+        analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(settings, errors.print))
+        with running_triton(store.folder.parent, store.model_name) as addresses, _progress(sweep.seconds) as progress:
+            task = progress.add_task("perf_analyzer", total=len(sweep.loads()))
+            points = run_sweep(
+                analyzer,
+                sweep,
+                store.folder / str(number),
+                store.model_name,
+                addresses,
+                load_sentences(data, sentences),
+                lambda done: progress.update(task, advance=1, description=done),
+            )
+    except (PerfAnalyzerError, InstallError, ServiceError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(sweep_table(points).to_rich())
+    for point in points:
+        if point.problem:
+            errors.print(f"{point.load}: {point.problem}")
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps([point.as_dict() for point in points], indent=2) + "\n")
+
+
+def _published() -> tuple[ModelStore, int]:
+    """The model that the settings name, and its newest version."""
     store = ModelStore.from_settings(RepositorySettings())
     numbers = store.numbers()
     if not numbers:
         errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
         raise typer.Exit(2)
-    texts = load_sentences(data, sentences)
+    return store, numbers[-1]
+
+
+def _numbers(text: str) -> list[int]:
     try:
-        found = compare_gateway(store, numbers[-1], texts, rounds, errors.print)
-        found += compare_costless(store, numbers[-1], texts, rounds, errors.print)
-    except (BenchmarkError, ServiceError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
-        raise typer.Exit(1) from None
-    out.print(_table(found))
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
+    if min(numbers) < 1:
+        raise typer.BadParameter("numbers must be at least 1")
+    return numbers
 
 
-@app.command()
-def export(
-    checkpoint: Annotated[str, typer.Argument(help="Folder of a fine-tuned sequence classifier, or its hub id.")],
-    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
-    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
-    sentences: Annotated[int, typer.Option(min=64, help="Sentences asked in a round.")] = 256,
-) -> None:
-    """Each precision beside what `torch.onnx.export` gives without any optimization.
-
-    ONNX Runtime alone in this process, tokenization not counted: latency of one sentence, throughput in batches of 32
-    neighbours in length. ONNX Runtime optimizes every graph when it loads it, the plain one too.
-    """
-    texts = load_sentences(data, sentences)
-    try:
-        with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
-            found = compare_precisions(checkpoint, texts, rounds, Path(folder), errors.print)
-    except ExportError as error:
-        errors.print(f"[red]Error:[/red] {error}")
-        raise typer.Exit(1) from None
-    if any(variant.per_second for variant in found):
-        out.print(_precision_table(found))
-    for variant in found:
-        if variant.note:
-            out.print(f"{variant.name}: {variant.note}", markup=False)
-
-
-def _precision_table(variants: list[Variant]) -> Table:
-    table = Table("", "batch 1", "× plain", "batch 32", "× plain", "size")
-    plain = variants[0]
-    for variant in variants:
-        if variant.note:
-            table.add_row(variant.name, "not measured")
-            continue
-        latency, throughput = f"{median(variant.latencies_ms):.2f} ms", f"{median(variant.per_second):.0f}/s"
-        ratios = ["", ""]
-        if variant is not plain and not plain.note:
-            ratios = [f"{median(found):.2f} ({found[0]:.2f}…{found[-1]:.2f})" for found in variant.speedups(plain)]
-        size = f"{variant.size_bytes / 1e6:.1f} MB"
-        table.add_row(variant.name, latency, ratios[0], throughput, ratios[1], size)
-    return table
-
-
-@app.command()
-def memory(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Checkpoint to export [default: XLM-RoBERTa base, random weights, 1.1 GB].")
-    ] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Measure this one alone [default: all].")] = None,
-) -> None:
-    """The most memory an export takes, in each precision, beside the size of the checkpoint.
-
-    Needs some 8 GB of disk under TMPDIR and a few minutes.
-    """
-    from benchmarks.memory import measure_exports, write_large_checkpoint
-
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        source = checkpoint or write_large_checkpoint(folder / "checkpoint")
-        for peak in measure_exports(source, folder, [precision] if precision else list(Precision)):
-            out.print(
-                f"{peak.precision.value}: {peak.peak_bytes / 1e9:.2f} GB for a checkpoint of "
-                f"{peak.checkpoint_bytes / 1e9:.2f} GB, {peak.ratio:.2f} times (target: at most 2.5)"
-            )
-            if peak.status:
-                errors.print((folder / f"{peak.precision.value}.log").read_text())
-                raise typer.Exit(1)
-
-
-def _table(comparisons: list[Comparison]) -> Table:
-    table = Table("", "gateway", "beside it", "median", "from … to", "target")
-    for comparison in comparisons:
-        figures = comparison.figures
-        median = figures[len(figures) // 2]
-        sign, unit = ("+", " ms") if comparison.difference else ("", "")
-        decimals = 0 if comparison.unit == "/s" else 2
-        table.add_row(
-            comparison.name,
-            f"{comparison.ours:.{decimals}f} {comparison.unit}",
-            f"{comparison.limit:.{decimals}f} {comparison.unit}",
-            f"{median:{sign}.2f}{unit}",
-            f"{figures[0]:{sign}.2f} … {figures[-1]:{sign}.2f}",
-            comparison.target,
-        )
-    return table
+def _progress(seconds: float) -> Progress:
+    errors.print(f"About {seconds:.0f} seconds.")
+    return Progress(TextColumn("{task.description:<14}"), BarColumn(), TimeRemainingColumn(), console=errors)
 
 
 if __name__ == "__main__":

@@ -25,16 +25,18 @@ class ServiceError(RuntimeError):
 @contextlib.contextmanager
 def running_service(repository: Path, model_name: str, **settings: str) -> Iterator[str]:
     """The service over a repository with a published version; yields the gateway's URL."""
-    ports = _free_ports(len(PORT_SETTINGS))
-    env = {
-        **os.environ,
-        "MODEL_REPOSITORY": str(repository),
-        "MODEL_NAME": model_name,
-        **dict(zip(PORT_SETTINGS, map(str, ports), strict=True)),
-        **settings,
-    }
-    with _running([sys.executable, "-m", "launcher"], env, ports[0], "/health/ready") as url:
+    env, ports = _environment(repository, model_name, settings)
+    with _running([sys.executable, "-m", "launcher"], env, ports["GATEWAY_PORT"], "/health/ready") as url:
         yield url
+
+
+@contextlib.contextmanager
+def running_triton(repository: Path, model_name: str, **settings: str) -> Iterator[dict[str, str]]:
+    """Triton alone; yields host and port of its HTTP and its gRPC endpoint, by `http` and `grpc`."""
+    env, ports = _environment(repository, model_name, settings)
+    ready = f"/v2/models/{model_name}/ready"
+    with _running([sys.executable, "-m", "server"], env, ports["TRITON_HTTP_PORT"], ready):
+        yield {name: f"127.0.0.1:{ports[f'TRITON_{name.upper()}_PORT']}" for name in ("http", "grpc")}
 
 
 @contextlib.contextmanager
@@ -45,6 +47,13 @@ def running_bare_fastapi() -> Iterator[str]:
     options = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
     with _running([*command, *options], dict(os.environ), port, "/classify") as url:
         yield url
+
+
+def _environment(repository: Path, model_name: str, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, int]]:
+    """The variables of a service on free ports, and the ports by the settings that name them."""
+    ports = dict(zip(PORT_SETTINGS, _free_ports(len(PORT_SETTINGS)), strict=True))
+    named = {name: str(port) for name, port in ports.items()}
+    return {**os.environ, "MODEL_REPOSITORY": str(repository), "MODEL_NAME": model_name, **named, **settings}, ports
 
 
 @contextlib.contextmanager

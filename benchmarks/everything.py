@@ -1,0 +1,89 @@
+"""All measurements in one run, each kept on disk before the next begins."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.gateway import Comparison, compare_costless, compare_gateway
+from benchmarks.limit import measure_limit
+from benchmarks.load_sweep import sweep_load
+from benchmarks.perf_analyzer import find_perf_analyzer
+from benchmarks.plots import plot_load
+from benchmarks.render import comparison_table, limit_table, load_table, sweep_table
+from benchmarks.results import ResultFolder
+from benchmarks.sentences import load_sentences
+from benchmarks.service import running_service, running_triton
+from benchmarks.triton_sweep import Sweep, run_sweep
+from repository.store import ModelStore
+from server.install import ensure_installed
+from server.settings import ServerSettings
+
+QUICK_SWEEP = Sweep(("http", "grpc"), (1, 4), (16,), (16,), 500)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    rounds: int
+    sentences: int
+    load_s: float
+    sweep: Sweep
+    minutes: float
+    """About how long that takes on two cores."""
+
+
+FULL = Extent(rounds=7, sentences=2048, load_s=8, sweep=Sweep(), minutes=14)
+QUICK = Extent(rounds=2, sentences=512, load_s=2, sweep=QUICK_SWEEP, minutes=3)
+
+
+def run_everything(
+    store: ModelStore, number: int, data: Path, results: ResultFolder, extent: Extent, report: Report
+) -> None:
+    """Measure version `number` of the model; tables, plots and raw figures go to `results`.
+
+    Raises:
+        BenchmarkError, ServiceError, PerfAnalyzerError, InstallError: a measurement failed; what was measured before
+            is in `results`.
+    """
+    version = store.folder / str(number)
+    texts = load_sentences(data, extent.sentences)
+    started = time.monotonic()
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        passed = (time.monotonic() - started) / 60
+        report(f"{name} ({passed:.1f} of about {extent.minutes:g} minutes)")
+        yield
+
+    with step("The limit"):
+        limit = measure_limit(version, texts[:512], repeats=min(3, extent.rounds))
+        results.add("limit", limit.as_dict(), limit_table(limit))
+    with step("The gateway beside the limit"):
+        found = compare_gateway(store, number, texts, extent.rounds, report)
+        found += compare_costless(store, number, texts, extent.rounds, report)
+        results.add("gateway", [_as_dict(comparison) for comparison in found], comparison_table(found))
+    with step("Triton under perf_analyzer"):
+        analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), report))
+        with running_triton(store.folder.parent, store.model_name) as addresses:
+            points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
+        results.add("triton", [point.as_dict() for point in points], sweep_table(points))
+    with step("The gateway under load"):
+        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
+            loads = list(sweep_load(url, texts, extent.load_s, report))
+        results.add("load", [point.as_dict() for point in loads], load_table(loads))
+        plot_load(loads, results.plot_path("load"))
+        results.write()
+
+
+def _as_dict(comparison: Comparison) -> dict[str, object]:
+    return {
+        "name": comparison.name,
+        "unit": comparison.unit,
+        "difference": comparison.difference,
+        "pairs": comparison.pairs,
+    }

@@ -1,0 +1,38 @@
+"""Plots of the results, as PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.load_sweep import LoadPoint
+
+matplotlib.use("Agg")
+
+
+def plot_load(points: Sequence[LoadPoint], path: Path) -> None:
+    """Latency against what is answered and, for fixed rates, against what is offered."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    closed_axes, open_axes = figure.subplots(1, 2)
+    closed = [point for point in points if point.kind == "closed"]
+    _latencies(closed_axes, [point.answered_per_second for point in closed], closed)
+    for point in closed:
+        closed_axes.annotate(f"{point.offered:.0f}", (point.answered_per_second, point.p50_ms))
+    closed_axes.set(title="closed loop, by connections", xlabel="answers a second")
+    fixed = [point for point in points if point.kind == "open"]
+    _latencies(open_axes, [point.offered for point in fixed], fixed)
+    if closed:
+        open_axes.axvline(max(point.answered_per_second for point in closed), color="grey", linestyle=":")
+    open_axes.set(title="open loop, at fixed rates (dotted: the closed loop's best)", xlabel="requests a second")
+    figure.savefig(path, dpi=120)
+
+
+def _latencies(axes: Axes, places: Sequence[float], points: Sequence[LoadPoint]) -> None:
+    for name in ("p50", "p90", "p99"):
+        axes.plot(places, [getattr(point, f"{name}_ms") for point in points], marker="o", label=name)
+    axes.set_yscale("log")
+    axes.set_ylabel("latency, ms")
+    axes.grid(alpha=0.3)
+    axes.legend()

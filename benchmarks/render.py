@@ -1,0 +1,95 @@
+"""What was measured, as tables."""
+
+from collections.abc import Sequence
+
+from benchmarks.gateway import Comparison
+from benchmarks.guard import CONFIDENCE, Verdict
+from benchmarks.limit import Limit
+from benchmarks.load_sweep import LoadPoint
+from benchmarks.tables import ResultTable
+from benchmarks.triton_sweep import Point
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> ResultTable:
+    """Pairs of figures with their ratio or difference."""
+    rows = []
+    for comparison in comparisons:
+        figures = comparison.figures
+        median = figures[len(figures) // 2]
+        sign, unit = ("+", " ms") if comparison.difference else ("", "")
+        decimals = 0 if comparison.unit == "/s" else 2
+        rows.append(
+            [
+                comparison.name,
+                f"{comparison.ours:.{decimals}f} {comparison.unit}",
+                f"{comparison.limit:.{decimals}f} {comparison.unit}",
+                f"{median:{sign}.2f}{unit}",
+                f"{figures[0]:{sign}.2f} … {figures[-1]:{sign}.2f}",
+                comparison.target,
+            ]
+        )
+    columns = ("", "gateway", "beside it", "median", "from … to", "target")
+    return ResultTable("The gateway beside the limit", columns, rows)
+
+
+def sweep_table(points: Sequence[Point]) -> ResultTable:
+    """Triton under perf_analyzer."""
+    rows = []
+    for point in points:
+        load, found = point.load, point.measured
+        row = [load.protocol, str(load.concurrency), str(load.batch_size), str(load.length or "own")]
+        if found is None:
+            rows.append([*row, "failed", *[""] * 5])
+            continue
+        times = (found.p50_ms, found.p90_ms, found.p99_ms, found.queue_ms, found.compute_infer_ms)
+        rows.append([*row, f"{found.sentences_per_second:.0f}", *(f"{value:.1f}" for value in times)])
+    columns = ("", "at a time", "batch", "tokens", "sentences/s", "p50", "p90", "p99", "queue", "compute")
+    note = "Times in ms; queue and compute are means that Triton counts itself."
+    return ResultTable("Triton under perf_analyzer", columns, rows, note)
+
+
+def load_table(points: Sequence[LoadPoint]) -> ResultTable:
+    """The gateway's latency against the load."""
+    rows = []
+    for point in points:
+        offered = f"{point.offered:.0f} connections" if point.kind == "closed" else f"{point.offered:.0f}/s"
+        times = [f"{value:.1f}" for value in (point.p50_ms, point.p90_ms, point.p99_ms)]
+        rows.append([offered, f"{point.answered_per_second:.0f}/s", *times, str(point.refused), str(point.unanswered)])
+    columns = ("load", "answered", "p50", "p90", "p99", "refused", "unanswered")
+    note = (
+        "Times in ms. Connections: a closed loop. A rate: an open loop, sent at random moments whether answers come "
+        "or not; its latencies count from the moment a request was due."
+    )
+    return ResultTable("The gateway under load", columns, rows, note)
+
+
+def limit_table(limit: Limit) -> ResultTable:
+    """ONNX Runtime alone at each batch size and thread count."""
+    rows = [
+        [str(size), str(threads), f"{rate:.0f}/s", f"{rate * limit.operations_per_sentence / limit.peak:.0%}"]
+        for (size, threads), rate in limit.rates.items()
+    ]
+    note = (
+        f"A sentence has {limit.mean_tokens:.1f} tokens on average, {limit.operations_per_sentence / 1e6:.0f} million "
+        f"floating-point operations; this machine reaches {limit.peak / 1e9:.0f} billion a second in one large float32 "
+        "product, by ONNX Runtime, on all cores."
+    )
+    return ResultTable("The limit: ONNX Runtime alone", ("batch", "threads", "sentences", "of the peak"), rows, note)
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> ResultTable:
+    """What changed from one result to another."""
+    rows = [
+        [
+            verdict.name,
+            f"{verdict.before:.3f}",
+            f"{verdict.after:.3f}",
+            f"{verdict.low:+.3f} … {verdict.high:+.3f}",
+            "slower" if verdict.worse else "not slower, as far as can be told",
+        ]
+        for verdict in verdicts
+    ]
+    note = (
+        f"Ratios to what was measured beside them, or differences in ms. The change with {CONFIDENCE:.0%} confidence."
+    )
+    return ResultTable("B beside A", ("", "A", "B", "change", "verdict"), rows, note)

@@ -1,0 +1,164 @@
+"""The measuring instruments: what they count, what they read, and what they conclude."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.arithmetic import graph_size, peak_operations_per_second
+from benchmarks.guard import GuardError, compare
+from benchmarks.http_load import closed_loop, get_requests
+from benchmarks.machine import this_machine
+from benchmarks.open_loop import open_loop
+from benchmarks.perf_analyzer import PerfAnalyzerError, read_report, write_inputs
+from benchmarks.results import ResultFolder
+from benchmarks.tables import ResultTable
+from benchmarks.triton_sweep import Sweep
+from repository.manifest import MODEL_FILE
+from tests.version_folders import LAYER_WIDTH, write_version
+
+REPORT = """\
+Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,Server Compute Input,\
+Server Compute Infer,Server Compute Output,Client Recv,p50 latency,p90 latency,p95 latency,p99 latency
+4,120.5,10,900,1500,40,7000,350,5,9000,12000,15000,21000
+"""
+
+
+def test_a_report_of_perf_analyzer_is_read_in_milliseconds() -> None:
+    measured = read_report(REPORT)
+    assert measured.sentences_per_second == 120.5
+    assert (measured.p50_ms, measured.p99_ms) == (9.0, 21.0)
+    assert (measured.queue_ms, measured.compute_infer_ms, measured.compute_output_ms) == (1.5, 7.0, 0.35)
+
+
+@pytest.mark.parametrize("text", ["", "Concurrency\n", REPORT.replace("Server Queue", "Queue"), "a,b\n1,2\n"])
+def test_another_report_is_refused(text: str) -> None:
+    with pytest.raises(PerfAnalyzerError):
+        read_report(text)
+
+
+def test_inputs_are_cut_and_padded_to_a_length_or_left_as_they_are(tmp_path: Path) -> None:
+    write_inputs(tmp_path / "fixed.json", [[5, 6], [7, 8, 9, 10]], pad_token_id=1, length=3)
+    rows = json.loads((tmp_path / "fixed.json").read_text())["data"]
+    assert [row["input_ids"]["content"] for row in rows] == [[5, 6, 1], [7, 8, 9]]
+    assert [row["attention_mask"]["content"] for row in rows] == [[1, 1, 0], [1, 1, 1]]
+    assert rows[0]["input_ids"]["shape"] == [3]
+    write_inputs(tmp_path / "own.json", [[5, 6], [7] * 9], pad_token_id=1, length=None)
+    rows = json.loads((tmp_path / "own.json").read_text())["data"]
+    assert [row["input_ids"]["shape"] for row in rows] == [[8], [16]]  # whole multiples, which Triton can join
+
+
+def test_a_sweep_measures_each_load_once() -> None:
+    loads = Sweep(("http",), (1, 4), (1, 8), (16, 32), 1000).loads()
+    assert len(loads) == len(set(loads)) == 2 + 2 + 2 - 1  # the last batch size at the first length is in both
+    assert all(load.length is not None for load in loads if load.batch_size > 1)
+
+
+def test_operations_are_counted_from_the_graph(tmp_path: Path) -> None:
+    size = graph_size(write_version(tmp_path / "version", {"cat": "A", "oak": "B"}, layers=3) / MODEL_FILE)
+    assert size.weights == LAYER_WIDTH**2  # one matrix, used three times
+    assert size.operations(10) == 20 * LAYER_WIDTH**2
+    assert peak_operations_per_second(1) > 1e8
+
+
+@contextmanager
+def server(pause_s: float = 0.0, status: int = 200) -> Iterator[str]:
+    """Answers at once, but for one pause of the whole server at its tenth request."""
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+    address: list[int] = []
+    count = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                count += 1
+                if count == 10:
+                    time.sleep(pause_s)
+                writer.write(b"HTTP/1.1 %d x\r\ncontent-length: 2\r\n\r\n[]" % status)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def serve() -> None:
+        running = await asyncio.start_server(answer, "127.0.0.1", 0)
+        address.append(running.sockets[0].getsockname()[1])
+        started.set()
+
+    def run() -> None:
+        loop.run_until_complete(serve())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://127.0.0.1:{address[0]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_an_open_loop_sends_at_its_rate_and_sees_a_pause_in_full() -> None:
+    """A closed loop over one connection sees a pause once; at 200 a second, a pause of 0.5 s hits a hundred callers."""
+    with server(pause_s=0.5) as url:
+        requests = get_requests(f"{url}/classify", ["cat"] * 200)
+        result = open_loop(url, requests, rate=200, seconds=1.0)
+        assert 140 < result.statuses[200] < 260
+        assert sum(latency > 50 for latency in result.latencies_ms) > 40
+    with server(pause_s=0.5) as url:
+        result = closed_loop(url, get_requests(f"{url}/classify", ["cat"] * 200), 1)
+        assert sum(latency > 50 for latency in result.latencies_ms) < 10
+
+
+def test_an_open_loop_counts_refusals_apart() -> None:
+    with server(status=503) as url:
+        result = open_loop(url, get_requests(url, ["cat"]), rate=100, seconds=0.5)
+        assert result.statuses[200] == 0
+        assert result.statuses[503] > 20
+        assert result.first_failure == "[]"
+
+
+def test_a_result_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
+    results = ResultFolder.create(tmp_path, this_machine())
+    results.add("limit", {"best": 3}, ResultTable("A <title>", ("a|b", "c"), [["1 < 2", "x"]], "A note."))
+    raw = json.loads((results.folder / "results.json").read_text())
+    assert raw["limit"] == {"best": 3}
+    assert raw["machine"]["cores"] >= 1
+    markdown = (results.folder / "report.md").read_text()
+    assert "| a\\|b | c |\n| --- | --- |\n| 1 < 2 | x |" in markdown
+    page = (results.folder / "report.html").read_text()
+    assert "<h2>A &lt;title&gt;</h2>" in page
+    assert "1 &lt; 2" in page
+
+
+def write_result(folder: Path, ratios: list[float], milliseconds: list[float]) -> Path:
+    folder.mkdir()
+    pairs = [[ratio * 100, 100.0] for ratio in ratios]
+    entries = [
+        {"name": "rate", "difference": False, "pairs": pairs},
+        {"name": "latency", "difference": True, "pairs": [[4 + each, 4.0] for each in milliseconds]},
+    ]
+    (folder / "results.json").write_text(json.dumps({"gateway": entries}))
+    return folder
+
+
+def test_a_result_that_is_slower_beyond_noise_is_told_from_one_that_is_not(tmp_path: Path) -> None:
+    before = write_result(tmp_path / "a", [0.90, 0.92, 0.88, 0.95, 0.91], [1.5, 1.7, 1.4, 1.6, 1.5])
+    noisy = write_result(tmp_path / "b", [0.85, 0.93, 0.89, 0.94, 0.90], [1.4, 1.9, 1.6, 1.5, 1.5])
+    slower = write_result(tmp_path / "c", [0.80, 0.79, 0.83, 0.81, 0.78], [2.5, 2.7, 2.4, 2.6, 2.5])
+    assert [verdict.worse for verdict in compare(before, noisy)] == [False, False]
+    assert [verdict.worse for verdict in compare(before, slower)] == [True, True]
+    assert [verdict.worse for verdict in compare(slower, before)] == [False, False]
+
+
+def test_what_holds_no_result_cannot_be_compared(tmp_path: Path) -> None:
+    with pytest.raises(GuardError, match="cannot be read"):
+        compare(tmp_path, tmp_path)

@@ -84,7 +84,7 @@ def everything(
     except (BenchmarkError, ServiceError, PerfAnalyzerError, InstallError) as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
-    out.print((folder.folder / "report.md").read_text(), markup=False, soft_wrap=True)
+    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
 
 
 @app.command()

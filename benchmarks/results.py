@@ -53,8 +53,8 @@ class ResultFolder:
         head = {"started": self.started.isoformat(), "machine": self.machine.as_dict()}
         (self.folder / "results.json").write_text(json.dumps({**head, **self._raw}, indent=2) + "\n")
         title = f"Benchmarks of {self.started:%Y-%m-%d %H:%M} UTC"
-        (self.folder / "report.md").write_text(self._markdown(title))
-        (self.folder / "report.html").write_text(self._html(title))
+        (self.folder / "report.md").write_text(self._markdown(title), encoding="utf-8")
+        (self.folder / "report.html").write_text(self._html(title), encoding="utf-8")
 
     def _markdown(self, title: str) -> str:
         parts = [f"# {title}\n\n{self.machine.line}\n"]

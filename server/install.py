@@ -106,7 +106,7 @@ def ensure_installed(settings: ServerSettings, report: Report = lambda _line: No
 def requirements(gpu: bool, lock: Path = LOCK_FILE) -> list[str]:
     """The lock file's lines for this kind of machine: the common part, then `# [cpu]` or `# [gpu]`."""
     kept, section = [], ""
-    for line in lock.read_text().splitlines():
+    for line in lock.read_text(encoding="utf-8").splitlines():
         if line.startswith("# ["):
             section = line.strip("# []")
         elif line.strip() and not line.startswith("#") and section in ("", "gpu" if gpu else "cpu"):
@@ -224,7 +224,7 @@ def _environment_digest(settings: ServerSettings, gpu: bool) -> str:
 
 
 def _backends_digest() -> str:
-    return _sha256(f"{path.name}\n{path.read_text()}" for path in sorted(BACKEND_SOURCES.glob("*.py")))
+    return _sha256(f"{path.name}\n{path.read_text(encoding='utf-8')}" for path in sorted(BACKEND_SOURCES.glob("*.py")))
 
 
 def _sha256(parts: Iterable[str]) -> str:

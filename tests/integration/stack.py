@@ -52,7 +52,13 @@ class Stack:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "launcher"], cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(lambda: self.version() is not None, self.ready_timeout_s, f"the service is ready, see {self.log}")
+        try:
+            wait_until(
+                lambda: self.version() is not None, self.ready_timeout_s, f"the service is ready, see {self.log}"
+            )
+        except BaseException:
+            self.stop(signal.SIGTERM)
+            raise
         return self
 
     def __exit__(

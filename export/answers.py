@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from export import ExportError
+from export.session import start_session
 from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
 from repository.manifest import MODEL_FILE, OUTPUT, Manifest
 
@@ -37,7 +36,7 @@ def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int],
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     logits = np.empty((len(ids), len(manifest.labels)), dtype=np.float32)
     try:
-        session = _open_session(folder / MODEL_FILE)
+        session = start_session(folder / MODEL_FILE)
         for start in range(0, len(order), BATCH_SIZE):
             batch = order[start : start + BATCH_SIZE]
             inputs = pad_batch([ids[place] for place in batch], manifest.pad_token_id)
@@ -49,9 +48,3 @@ def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int],
     if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
         raise ExportError(f"{folder} gives logits that are no numbers for {bad} of {len(ids)} sentences")
     return Answers(folder, manifest, scores(logits, manifest.problem_type))
-
-
-def _open_session(path: Path) -> Any:
-    available = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-    return onnxruntime.InferenceSession(str(path), providers=providers)

@@ -16,7 +16,7 @@ from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
 from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, encode, measure, violations
 from export.precision import Calibration, cuda_serves, write_precision
-from export.ranges import calibration_feeds
+from export.ranges import Feed, calibration_feeds
 from export.report import Sweep, write_report
 from export.sweep import ask_pytorch, sweep, sweep_violations
 from export.weights import EMBEDDED_LIMIT_BYTES
@@ -130,7 +130,7 @@ def _candidate(
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
         optimized = optimize_graph(raw, checkpoint.model.config)
-        data = _calibration(checkpoint, reference, calibration)
+        data = _calibration(checkpoint, precision, reference, calibration)
         write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, embedded_limit_bytes)
         advance(1)
     check_graph(folder / MODEL_FILE)
@@ -144,14 +144,19 @@ def _candidate(
     return Candidate(precision, folder, parity, evaluation, size_bytes)
 
 
-def _calibration(checkpoint: Checkpoint, reference: Reference, sentences: Sequence[str]) -> Calibration:
-    vocabulary = checkpoint.model.config.vocab_size
-    compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
-    return Calibration(
-        ids=[encode(checkpoint, sentence) for sentence in sentences],
-        feeds=calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary),
-        pad_token_id=checkpoint.pad_token_id,
-    )
+def _calibration(
+    checkpoint: Checkpoint, precision: Precision, reference: Reference, sentences: Sequence[str]
+) -> Calibration:
+    """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""
+    ids: list[list[int]] = []
+    feeds: list[Feed] = []
+    if precision is Precision.INT8:
+        ids = [encode(checkpoint, sentence) for sentence in sentences]
+    elif precision is Precision.FP16:
+        compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
+        vocabulary = checkpoint.model.config.vocab_size
+        feeds = calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
+    return Calibration(ids, feeds, checkpoint.pad_token_id)
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:

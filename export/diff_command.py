@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from export import ExportError
+from export.facts import facts_table
 from export.versions import find_version
 from repository.manifest import Manifest, ProblemType
 from training import SAMPLE_DATA
@@ -110,12 +111,7 @@ def _summary(comparison: "Comparison") -> Table:
             shown[f"labels only in {name}"] = ", ".join(labels) + ("" if regression else " (score 0 in the other)")
     if comparison.reordered:
         shown["labels"] = "the same, in another order"
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="cyan")
-    table.add_column()
-    for name, value in shown.items():
-        table.add_row(name, Text(value))
-    return table
+    return facts_table(shown)
 
 
 def _confusion(confusion: "Confusion", width: int) -> Table:

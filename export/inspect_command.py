@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from export.anatomy import Anatomy, Layer, dissect
+from export.facts import facts_table
 from export.floor import floor
 from export.versions import find_version
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
@@ -72,12 +73,7 @@ def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None])
         "evaluation": _figures(manifest.evaluation.model_dump()) if manifest.evaluation else "not measured",
         "libraries": ", ".join(f"{name} {number}" for name, number in manifest.library_versions.items()) or "unknown",
     }
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="cyan")
-    table.add_column()
-    for name, value in shown.items():
-        table.add_row(name, Text(value))
-    return table
+    return facts_table(shown)
 
 
 def _operators(anatomy: Anatomy) -> Table:

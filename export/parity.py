@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
 from export.checkpoint import Checkpoint
+from export.session import start_session
 from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
 
@@ -166,10 +166,8 @@ def open_session(path: Path) -> Any:
     Raises:
         ExportError: ONNX Runtime refuses the graph.
     """
-    available = onnxruntime.get_available_providers()
-    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
     try:
-        return onnxruntime.InferenceSession(str(path), providers=providers)
+        return start_session(path)
     except Exception as error:  # onnxruntime's exceptions have no common base but this
         raise ExportError(f"ONNX Runtime refuses the exported graph: {' '.join(str(error).split())[:300]}") from None
 

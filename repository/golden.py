@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError, model_validator
 
-from repository.manifest import RepositoryError, StrictModel
+from repository.manifest import RepositoryError, StrictModel, first_mistake
 
 GOLDEN_FILE = "golden.json"
 
@@ -56,9 +56,7 @@ class Golden(StrictModel):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "file"
-            raise RepositoryError(f"{path} is not valid ({where}: {first['msg']}): export it again") from None
+            raise RepositoryError(f"{path} is not valid ({first_mistake(error)}): export it again") from None
         except OSError as error:
             raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
 

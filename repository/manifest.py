@@ -121,9 +121,7 @@ class Manifest(StrictModel):
         except FileNotFoundError:
             raise RepositoryError(f"{path} is missing: {folder} is no exported version folder") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "file"
-            raise RepositoryError(f"{path} is not a valid manifest ({where}: {first['msg']})") from None
+            raise RepositoryError(f"{path} is not a valid manifest ({first_mistake(error)})") from None
         except OSError as error:
             raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -143,6 +141,13 @@ class Manifest(StrictModel):
                 raise RepositoryError(f"{path} is missing or not a regular file")
             if path.stat().st_size != expected.size_bytes or digest_file(path) != expected:
                 raise RepositoryError(f"{path} is not the file that {MANIFEST_FILE} describes: export it again")
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Where in a file the first thing is wrong, and what."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "file"
+    return f"{where}: {first['msg']}"
 
 
 def digest_file(path: Path) -> FileDigest:

@@ -24,6 +24,7 @@ MODELS: list[dict[str, Any]] = [
     {"words": WORDS[:14:-1], "labels": ["Business", "Education", "Technology"], "max_length": 24},
 ]
 SWAP_S = 20.0
+LEAST_ASKED = 100
 
 Score = tuple[str, float]
 Own = Mapping[int, Mapping[str, Score]]
@@ -77,7 +78,7 @@ def assert_undisturbed(traffic: Traffic, own: Own, stack: Stack) -> None:
     """Every answer is the named version's own, and the gateway's log tells of no accident."""
     wrong = {answer: count for answer, count in traffic.answers.items() if not is_own(answer, own)}
     assert not wrong, f"{sum(wrong.values())} of {traffic.asked} answers, such as {next(iter(wrong))}"
-    assert traffic.asked > 100
+    assert traffic.asked > LEAST_ASKED
     log = stack.log.read_text()
     assert "Traceback" not in log
     assert "never retrieved" not in log
@@ -102,7 +103,12 @@ def traffic_at(stack: Stack) -> Traffic:
 
 
 def until_answered(traffic: Traffic, version: int) -> None:
-    wait_until(lambda: version in traffic.versions, SWAP_S, f"version {version} answers")
+    """Until the version has answered and, on a slow machine too, enough was asked to be called traffic."""
+    wait_until(
+        lambda: version in traffic.versions and traffic.asked > LEAST_ASKED,
+        SWAP_S,
+        f"version {version} answers, after {LEAST_ASKED} other requests",
+    )
 
 
 def state_of(stack: Stack, number: int) -> tuple[str, str]:

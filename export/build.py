@@ -130,9 +130,9 @@ def _candidate(
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
         optimized = optimize_graph(raw, checkpoint.model.config)
-        data = _calibration(checkpoint, precision, reference, calibration)
-        write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, embedded_limit_bytes)
         advance(1)
+    data = _calibration(checkpoint, precision, reference, calibration)
+    write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, step, embedded_limit_bytes)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer
     tokenizer.no_truncation()

@@ -8,10 +8,12 @@ from typing import Any
 import onnx
 import onnxruntime
 
+from export.cpu_kernels import split_skip_layer_norms
 from export.float16 import convert_to_float16
 from export.int8 import quantize
+from export.parity import Step
 from export.ranges import Feed
-from export.weights import EMBEDDED_LIMIT_BYTES, read_skeleton, write_model
+from export.weights import EMBEDDED_LIMIT_BYTES, write_model
 from repository.manifest import Precision
 
 
@@ -36,16 +38,18 @@ def write_precision(
     path: Path,
     scratch: Path,
     calibration: Calibration,
+    step: Step,
     embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
 ) -> None:
     """Write the optimized float32 graph to `path` in the precision asked for; the logits stay FP32.
 
     Args:
-        optimized: ONNX Runtime's `OnnxModel`, changed in place for float16.
+        optimized: ONNX Runtime's `OnnxModel`, changed in place.
         precision: number format of the weights.
         path: file to write.
         scratch: folder in which the graph's large weights lie, and for intermediate files.
         calibration: what the graph is run on.
+        step: opens a progress bar.
         embedded_limit_bytes: size from which the weights are written to a file beside `path`.
 
     Raises:
@@ -55,13 +59,11 @@ def write_precision(
     if precision is Precision.FP16:
         convert_to_float16(optimized, scratch, calibration.feeds)
         optimized.topological_sort()
-    if precision is not Precision.INT8:
-        write_model(optimized.model, path, scratch, embedded_limit_bytes)
-        return
-    full, quantized = scratch / "float32.onnx", scratch / "int8.onnx"
-    write_model(optimized.model, full, scratch)
-    quantize(full, quantized, calibration.ids, calibration.pad_token_id)
-    write_model(read_skeleton(quantized), path, scratch, embedded_limit_bytes)
+    else:
+        split_skip_layer_norms(optimized.model)
+    if precision is Precision.INT8:
+        quantize(optimized.model, scratch, calibration.ids, calibration.pad_token_id, step)
+    write_model(optimized.model, path, scratch, embedded_limit_bytes)
 
 
 def cuda_serves() -> bool:

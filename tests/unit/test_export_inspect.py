@@ -66,7 +66,7 @@ def operators(anatomy: Anatomy) -> dict[str, tuple[str, int, bool]]:
 
 
 def test_fused_operators_are_counted_and_marked(exported: dict[str, Path]) -> None:
-    found = operators(dissect(exported["fp32"] / MODEL_FILE))
+    found = operators(dissect(exported["fp16"] / MODEL_FILE))
     assert found["Attention"] == ("com.microsoft", 2, True)
     assert found["SkipLayerNormalization"] == ("com.microsoft", 4, True)
     assert found["BiasGelu"] == ("com.microsoft", 2, True)
@@ -91,13 +91,12 @@ def test_every_layer_has_its_number_format_and_its_exact_size(
     assert found["head"][number_format] == (CHANNELS * CHANNELS + CHANNELS + len(LABELS) * (CHANNELS + 1)) * width
 
 
-def test_int8_layers_keep_the_product_that_narrows_in_float32(exported: dict[str, Path]) -> None:
+def test_int8_layers_have_their_products_in_int8_but_for_those_that_stay_float32(exported: dict[str, Path]) -> None:
     found = layers(exported["int8"])
-    in_int8 = 4 * CHANNELS * CHANNELS + CHANNELS * FEED_FORWARD
-    columns = 4 * CHANNELS + FEED_FORWARD  # each with a scale and a zero point; some channels are there twice
-    for layer in ("layer 0", "layer 1"):
-        assert in_int8 <= found[layer]["int8"] <= 1.1 * in_int8 + columns
-        assert 4 * FEED_FORWARD * CHANNELS < found[layer]["float32"] < 4 * 1.5 * FEED_FORWARD * CHANNELS
+    in_layer = 4 * CHANNELS * CHANNELS + 2 * CHANNELS * FEED_FORWARD
+    in_int8 = sum(found[layer]["int8"] for layer in ("layer 0", "layer 1"))
+    # At most a fifth of the work stays; columns have scales and zero points, some channels are there twice.
+    assert 0.8 * 2 * in_layer <= in_int8 <= 1.3 * 2 * in_layer
     assert "int8" not in found["embeddings"]
 
 

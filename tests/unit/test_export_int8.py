@@ -1,6 +1,8 @@
 """int8 answers near float32, gives a sentence the same score in any company, and cannot saturate."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,22 @@ from transformers import (
 
 from export import ExportError
 from export.checkpoint import load_checkpoint
+from export.cpu_kernels import split_skip_layer_norms
 from export.graph import check_graph, export_graph, optimize_graph
-from export.int8 import quantize
+from export.int8 import products_of, quantize, round_products
+from export.int8_calibration import Moments, observe
+from export.int8_choice import products_to_keep
+from export.int8_graph import Int8Graph
+from export.int8_inputs import fixed_scale, row_zero_point
 from export.int8_weights import round_weights
 from export.sentences import load_calibration, load_sentences
+from export.weights import write_model
 from repository.inference import pad_batch
+from tests.steps import no_step
 from tests.tiny_models import PACKAGED_ENCODER, write_classifier
 from training import SAMPLE_DATA
 
+INT8 = ("MatMulIntegerToFloat", "QAttention")
 SIZES = {"num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 30522, "num_labels": 3}
 
 
@@ -71,18 +81,41 @@ def some_ids(count: int, longest: int, seed: int) -> list[list[int]]:
     return [generator.integers(1000, 30000, length).tolist() for length in lengths]
 
 
+@dataclass(frozen=True)
+class Graphs:
+    """A traced graph, its float32 and int8 form, and the products that stay float32 in the latter."""
+
+    raw: Path
+    config: Any
+    full: Path
+    small: Path
+    kept: list[str]
+
+
 @pytest.fixture(scope="module", params=sorted(WRITERS))
-def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """float32 and int8 graph of a tiny classifier."""
+def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
     folder = tmp_path_factory.mktemp(request.param)
     torch.manual_seed(0)
     WRITERS[request.param](folder / "checkpoint")
     AutoTokenizer.from_pretrained(PACKAGED_ENCODER).save_pretrained(folder / "checkpoint")
     checkpoint = load_checkpoint(str(folder / "checkpoint"))
+    return write_graphs(export_graph(checkpoint, folder), checkpoint.model.config, folder / "written")
+
+
+def write_graphs(raw: Path, config: Any, folder: Path) -> Graphs:
+    folder.mkdir()
     full, small = folder / "full.onnx", folder / "int8.onnx"
-    optimize_graph(export_graph(checkpoint, folder), checkpoint.model.config).save_model_to_file(str(full))
-    quantize(full, small, some_ids(64, 24, seed=1), 0)
-    return full, small
+    model = optimize(raw, config)
+    write_model(model, full, raw.parent)
+    kept = quantize(model, raw.parent, some_ids(64, 24, seed=1), 0, no_step)
+    write_model(model, small, raw.parent)
+    return Graphs(raw, config, full, small, kept)
+
+
+def optimize(raw: Path, config: Any) -> Any:
+    optimized = optimize_graph(raw, config)
+    split_skip_layer_norms(optimized.model)
+    return optimized.model
 
 
 def asker(path: Path) -> Callable[..., Any]:
@@ -91,10 +124,8 @@ def asker(path: Path) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("batch", [2, 3, 8, 17])
-def test_a_sentence_scores_the_same_bit_for_bit_alone_padded_and_beside_long_ones(
-    graphs: tuple[Path, Path], batch: int
-) -> None:
-    ask = asker(graphs[1])
+def test_a_sentence_scores_the_same_bit_for_bit_alone_padded_and_beside_long_ones(graphs: Graphs, batch: int) -> None:
+    ask = asker(graphs.small)
     ids = some_ids(batch - 1, 12, seed=batch) + some_ids(1, 40, seed=0)
     together = ask(ids, 48)
     for row, sentence in zip(together, ids, strict=True):
@@ -102,17 +133,17 @@ def test_a_sentence_scores_the_same_bit_for_bit_alone_padded_and_beside_long_one
         assert np.array_equal(ask([sentence], 56)[0], row)
 
 
-def test_int8_answers_near_float32(graphs: tuple[Path, Path]) -> None:
+def test_int8_answers_near_float32(graphs: Graphs) -> None:
     ids = some_ids(200, 24, seed=2)
-    full, small = (asker(path)(ids) for path in graphs)
+    full, small = (asker(path)(ids) for path in (graphs.full, graphs.small))
     assert not np.array_equal(full, small)
     assert np.abs(full - small).max() < 0.05 * np.ptp(full)
 
 
-def test_weights_are_bytes_whose_pairs_cannot_saturate_16_bits(graphs: tuple[Path, Path]) -> None:
-    graph = onnx.load(graphs[1]).graph
+def test_weights_are_bytes_whose_pairs_cannot_saturate_16_bits(graphs: Graphs) -> None:
+    graph = onnx.load(graphs.small).graph
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    found = [weights[n.input[1]] for n in graph.node if n.op_type in ("MatMulIntegerToFloat", "QAttention")]
+    found = [weights[n.input[1]] for n in graph.node if n.op_type in INT8]
     assert len(found) >= 4
     for matrix in found:
         assert matrix.dtype == np.int8
@@ -121,20 +152,93 @@ def test_weights_are_bytes_whose_pairs_cannot_saturate_16_bits(graphs: tuple[Pat
         assert 255 * np.clip(pairs, None, 0).sum(axis=1).min() >= -(2**15)
 
 
-def test_nothing_in_the_graph_measures_the_batch(graphs: tuple[Path, Path]) -> None:
-    operators = {node.op_type for node in onnx.load(graphs[1]).graph.node}
+def test_nothing_in_the_graph_measures_the_batch(graphs: Graphs) -> None:
+    operators = {node.op_type for node in onnx.load(graphs.small).graph.node}
     assert not operators & {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
-    check_graph(graphs[1])
+    check_graph(graphs.small)
 
 
-def test_the_same_sentences_give_the_same_file(graphs: tuple[Path, Path], tmp_path: Path) -> None:
-    quantize(graphs[0], tmp_path / "again.onnx", some_ids(64, 24, seed=1), 0)
-    assert (tmp_path / "again.onnx").read_bytes() == graphs[1].read_bytes()
+def test_the_same_sentences_give_the_same_file(graphs: Graphs, tmp_path: Path) -> None:
+    again = write_graphs(graphs.raw, graphs.config, tmp_path / "again")
+    assert again.small.read_bytes() == graphs.small.read_bytes()
 
 
-def test_without_sentences_int8_is_refused_in_one_line(graphs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_without_sentences_int8_is_refused_in_one_line(graphs: Graphs, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="int8 needs sentences to set its scales by"):
-        quantize(graphs[0], tmp_path / "none.onnx", [], 0)
+        quantize(onnx.load(graphs.full), tmp_path, [], 0, no_step)
+
+
+def test_a_fifth_of_the_work_at_most_stays_in_float32(graphs: Graphs) -> None:
+    model = optimize(graphs.raw, graphs.config)
+    work = {product.output: product.work for product in products_of(model.graph)}
+    assert graphs.kept
+    assert sum(work[name] for name in graphs.kept) <= 0.2 * sum(work.values())
+    outputs = {name for node in onnx.load(graphs.small).graph.node if node.op_type in INT8 for name in node.output}
+    assert len(outputs) == len(work) - len(graphs.kept)
+
+
+def test_what_int8_harms_most_stays_in_float32(graphs: Graphs) -> None:
+    model = optimize(graphs.raw, graphs.config)
+    products = list(products_of(model.graph))
+    small = [product for product in products if product.work <= 0.2 * sum(p.work for p in products)]
+    folder, ids = graphs.raw.parent, some_ids(64, 24, seed=1)
+    channels = {product.data: product.inputs for product in products}
+    rounded = {}
+    for data, moments in observe(model, folder, channels, ids, 0):
+        rounded.update(round_products(model.graph, folder, [p for p in products if p.data == data], moments, False))
+    harmed = small[-1].output
+    rounded[harmed] = replace(rounded[harmed], scales=-rounded[harmed].scales)
+    advanced: list[int] = []
+    attention = [product for product in products if product.node.op_type == "Attention"]
+    graph = Int8Graph(model, folder, [product for product in products if product not in attention], rounded)
+    assert products_to_keep(graph, folder, ids, 0, advanced.append)[0] == harmed
+    assert sum(advanced) == len(graph.products)
+
+
+def test_layer_norm_centres_what_it_gives_at_no_cost(graphs: Graphs) -> None:
+    operators = Counter(node.op_type for node in onnx.load(graphs.small).graph.node)
+    full = Counter(node.op_type for node in onnx.load(graphs.full).graph.node)
+    assert operators["LayerNormalization"] > full["LayerNormalization"]
+    # Only the embedding's fused operator cannot do it.
+    assert operators["Sub"] - full["Sub"] <= 1
+
+
+def test_statistics_of_centred_and_repeated_channels_are_those_of_the_values_themselves() -> None:
+    generator = np.random.default_rng(0)
+    rows = (generator.normal(size=(500, 24)) * np.geomspace(0.1, 30, 24) + 3).astype(np.float32)
+    weights = generator.normal(size=(24, 5)).astype(np.float32)
+    moments = Moments(24)
+    moments.add(rows[:200])
+    moments.add(rows[200:])
+    scale = fixed_scale(moments, [weights])
+    columns = ((rows - scale.centre) / scale.divisor)[:, scale.columns].astype(np.float64)
+    assert len(scale.columns) > 24
+    assert np.allclose(scale.mean(moments), columns.mean(axis=0), atol=1e-4)
+    assert np.allclose(scale.second_moments(moments), columns.T @ columns / 500, atol=1e-3)
+    assert np.allclose(columns @ scale.spread(weights) + scale.centre @ weights, rows @ weights, atol=1e-3)
+    # Every value seen has a byte.
+    found = columns / scale.scale + scale.zero_point
+    assert found.min() > -0.51
+    assert found.max() < 255.51
+
+
+def test_the_zero_point_of_tokens_with_scales_of_their_own_follows_where_their_values_lie() -> None:
+    generator = np.random.default_rng(0)
+    symmetric, positive = Moments(8), Moments(8)
+    rows = generator.normal(size=(100, 8)).astype(np.float32)
+    symmetric.add(rows)
+    positive.add(np.abs(rows))
+    assert row_zero_point(symmetric) == 128
+    assert row_zero_point(positive) == 1
+
+
+def test_a_session_does_not_fuse_the_split_normalization_again(graphs: Graphs, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
+    onnxruntime.InferenceSession(graphs.full, options, providers=["CPUExecutionProvider"])
+    loaded = Counter(node.op_type for node in onnx.load(tmp_path / "loaded.onnx").graph.node)
+    assert loaded["LayerNormalization"] >= 4
+    assert not loaded["SkipLayerNormalization"]
 
 
 def test_weights_are_rounded_for_the_inputs_that_come() -> None:

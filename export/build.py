@@ -138,7 +138,7 @@ def _candidate(
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(folder / TOKENIZER_FILE))
-    with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.sentences)) as advance:
+    with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
         parity, evaluation = measure(folder, checkpoint, reference, advance)
     size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
     return Candidate(precision, folder, parity, evaluation, size_bytes)
@@ -188,6 +188,7 @@ def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifes
         problem_type=checkpoint.problem_type,
         max_length=checkpoint.max_length,
         pad_token_id=checkpoint.pad_token_id,
+        token_types=checkpoint.token_types,
         precision=chosen.precision,
         precision_reason=reason,
         opset=opset,

@@ -16,6 +16,7 @@ from export.files import Shapes, check_links, check_weights, head_width, read_ob
 from export.heads import make_rows_independent
 from export.labels import label_names, problem_type
 from export.sources import CONFIG, Source, find_source
+from export.token_types import tells_texts_apart
 from export.tokenizer import SETTINGS, check_vocabulary, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
 
@@ -27,7 +28,18 @@ DEFAULT_MAX_LENGTH = 512
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A sequence classifier in memory, on the CPU, in evaluation mode and float32."""
+    """A sequence classifier in memory, on the CPU, in evaluation mode and float32.
+
+    Attributes:
+        name: what to call it.
+        model: the PyTorch model.
+        tokenizer: its fast tokenizer.
+        labels: their names, in the order of the logits.
+        problem_type: how logits become scores.
+        max_length: longest sequence, in tokens.
+        pad_token_id: id that fills rows.
+        token_types: whether it tells the two texts of a pair apart by `token_type_ids`.
+    """
 
     name: str
     model: Any
@@ -36,6 +48,7 @@ class Checkpoint:
     problem_type: ProblemType
     max_length: int
     pad_token_id: int
+    token_types: bool
 
 
 def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
@@ -73,6 +86,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
         problem_type=problem_type(model.config, len(labels)),
         max_length=max_length,
         pad_token_id=model.config.pad_token_id,
+        token_types=tells_texts_apart(model, tokenizer),
     )
 
 

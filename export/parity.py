@@ -15,7 +15,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from export import ExportError
 from export.checkpoint import Checkpoint
 from export.session import start_session
-from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
 
 BoolArray = npt.NDArray[np.bool_]
@@ -23,6 +24,8 @@ BoolArray = npt.NDArray[np.bool_]
 BATCH_SIZE = 32
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
+# Pairs of sentences beside them, where the model tells two texts apart: that shows in the first few.
+PAIRS = 16
 
 Advance = Callable[[int], None]
 Step = Callable[[str, int], AbstractContextManager[Advance]]
@@ -69,30 +72,38 @@ NEAR_TIE = 0.1
 
 @dataclass(frozen=True)
 class Reference:
-    """PyTorch's answers: logits `[sentences, labels]`, and the true labels where they are known."""
+    """PyTorch's answers: logits `[sentences + pairs, labels]`, and the sentences' true labels where they are known."""
 
     sentences: list[str]
     logits: Float32Array
     truth: list[str] | None
     labelled: "Reference | None" = None
     """Sentences with true labels that accuracy is measured on, where these have none."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """Pairs of texts, for models that tell two texts apart."""
+
+    @property
+    def texts(self) -> list[str | tuple[str, str]]:
+        """Sentences and pairs, one for each row of the logits."""
+        return [*self.sentences, *self.pairs]
 
 
 def reference_answers(
     checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
 ) -> Reference:
-    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer."""
-    logits = np.empty((len(sentences), len(checkpoint.labels)), dtype=np.float32)
-    ids = [encode(checkpoint, sentence) for sentence in sentences]
-    for batch in _batches_by_length(ids):
-        inputs = {name: torch.from_numpy(array) for name, array in _pad(checkpoint, ids, batch).items()}
+    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart."""
+    pairs = _pairs(sentences) if checkpoint.token_types else []
+    encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
+    logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
+    for batch in _batches_by_length([each["input_ids"] for each in encoded]):
+        inputs = _pytorch_inputs([encoded[index] for index in batch], checkpoint.pad_token_id)
         with torch.inference_mode():
             answer = checkpoint.model(**inputs).logits.numpy()
         if answer.shape[1] != len(checkpoint.labels):
             raise ExportError(f"the model gives {answer.shape[1]} logits for {len(checkpoint.labels)} labels")
         logits[batch] = answer
         advance(len(batch))
-    return Reference(sentences, logits, truth)
+    return Reference(sentences, logits, truth, pairs=pairs)
 
 
 def measure(
@@ -101,10 +112,13 @@ def measure(
     """Ask the graph in `folder`, tokenized by `tokenizer.json` as the gateway does, and compare with PyTorch."""
     session = open_session(folder / MODEL_FILE)
     tokenizer = load_tokenizer(folder, checkpoint.max_length)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(reference.sentences)]
+    encodings = tokenizer.encode_batch(reference.texts)
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
 
     def ask(batch: Sequence[int], length: int | None = None) -> Float32Array:
-        answer = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id, length))[0]
+        rows, kept = [ids[i] for i in batch], [masks[i] for i in batch]
+        answer = session.run(None, pad_batch(rows, checkpoint.pad_token_id, length, kept))[0]
         advance(len(batch))
         return np.asarray(answer, dtype=np.float32)
 
@@ -120,7 +134,8 @@ def measure(
     clear = decided(reference.logits, checkpoint.problem_type)
     probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, reference.logits)]
     parity = Parity(
-        sentences=len(ids),
+        sentences=len(reference.sentences),
+        pairs=len(reference.pairs),
         max_logit_difference=float(np.abs(batched - reference.logits).max()),
         max_probability_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
         label_agreement=float(same.mean()),
@@ -174,15 +189,33 @@ def open_session(path: Path) -> Any:
 
 def encode(checkpoint: Checkpoint, sentence: str) -> list[int]:
     """Token ids by the checkpoint's own tokenizer, cut at the model's limit."""
-    ids = checkpoint.tokenizer(sentence, truncation=True, max_length=checkpoint.max_length)["input_ids"]
-    return [int(token) for token in ids]
+    return _encode(checkpoint, sentence)["input_ids"]
 
 
-def _pad(
-    checkpoint: Checkpoint, ids: Sequence[Sequence[int]], batch: Sequence[int]
-) -> dict[str, npt.NDArray[np.int64]]:
-    rows = [ids[i] for i in batch]
-    return pad_batch(rows, checkpoint.pad_token_id, max(map(len, rows)))
+def _encode(checkpoint: Checkpoint, *texts: str) -> dict[str, list[int]]:
+    """What the pipeline would give the model, but for the mask: ids, and token types where it has a use for them."""
+    encoded = checkpoint.tokenizer(*texts, truncation=True, max_length=checkpoint.max_length)
+    names = ("input_ids", TOKEN_TYPE_IDS) if checkpoint.token_types else ("input_ids",)
+    return {name: [int(value) for value in encoded[name]] for name in names}
+
+
+def _pytorch_inputs(encoded: Sequence[dict[str, list[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Rows padded to the longest: each INT64 `[batch, sequence]`."""
+    rows = {name: [each[name] for each in encoded] for name in encoded[0]}
+    rows[ATTENTION_MASK] = [[1] * len(ids) for ids in rows["input_ids"]]
+    longest = max(map(len, rows["input_ids"]))
+    inputs = {}
+    for name, values in rows.items():
+        fill = pad_token_id if name == "input_ids" else 0
+        inputs[name] = torch.tensor([[*row, *[fill] * (longest - len(row))] for row in values])
+    return inputs
+
+
+def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
+    """A few sentences from all over, each with the one that lies half of them further on."""
+    count = len(sentences)
+    places = [place * count // PAIRS for place in range(PAIRS)] if count > PAIRS else range(count)
+    return [(sentences[place], sentences[(place + count // 2) % count]) for place in places]
 
 
 def _batches_by_length(ids: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -192,7 +225,7 @@ def _batches_by_length(ids: Sequence[Sequence[int]]) -> list[list[int]]:
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
     ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
-    logits = np.empty_like(labelled.logits)
+    logits = np.empty((len(ids), labelled.logits.shape[1]), dtype=np.float32)
     for batch in _batches_by_length(ids):
         logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
     return logits
@@ -245,7 +278,11 @@ def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint
     if reference.truth is None or checkpoint.problem_type is not ProblemType.SINGLE_LABEL:
         return None
     names = np.array(checkpoint.labels)
-    answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
+    labelled = slice(len(reference.truth))  # the pairs that follow have no true labels
+    answers = {
+        "": names[logits[labelled].argmax(axis=1)],
+        "checkpoint_": names[reference.logits[labelled].argmax(axis=1)],
+    }
     figures: dict[str, float] = {}
     for prefix, answer in answers.items():
         figures[f"{prefix}accuracy"] = float(accuracy_score(reference.truth, answer))

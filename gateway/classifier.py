@@ -14,7 +14,7 @@ from gateway.errors import (
     VersionGoneError,
 )
 from gateway.versions import LoadedVersion, VersionFollower
-from repository.inference import Float32Array
+from repository.inference import Float32Array, mask_of
 
 QUOTES = "\"'"
 
@@ -59,6 +59,8 @@ class _Tokens:
     """What is kept of a tokenizer's `Encoding` while a text waits: all of a long one takes a hundred times that."""
 
     ids: list[int]
+    mask: list[int] | None
+    """The attention mask; None for all ones."""
     cut: int
 
 
@@ -98,7 +100,9 @@ class Classifier:
         if not truncate:
             for tokens, name in zip(encoded, _names(len(encoded)), strict=True):
                 _refuse_cut(tokens, version.manifest.max_length, name)
-        futures = [self._batcher.submit(version.number, version.manifest, tokens.ids) for tokens in encoded]
+        futures = [
+            self._batcher.submit(version.number, version.manifest, tokens.ids, tokens.mask) for tokens in encoded
+        ]
         try:
             rows = await asyncio.gather(*futures)
         finally:
@@ -112,10 +116,15 @@ class Classifier:
 
     @staticmethod
     async def _encode(version: LoadedVersion, texts: Sequence[Text]) -> list[_Tokens]:
+        token_types = version.manifest.token_types
         if len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
-            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second))]
+            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second), token_types)]
         inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
-        return await asyncio.to_thread(lambda: [*map(_tokens, version.tokenizer.encode_batch_fast(inputs))])
+
+        def encode() -> list[_Tokens]:
+            return [_tokens(encoding, token_types) for encoding in version.tokenizer.encode_batch_fast(inputs)]
+
+        return await asyncio.to_thread(encode)
 
     def check(self, text: Text, name: str = "The sentence") -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
@@ -141,9 +150,10 @@ def unquote(sentence: str) -> str:
     return sentence
 
 
-def _tokens(encoding: Any) -> _Tokens:
+def _tokens(encoding: Any, token_types: bool) -> _Tokens:
     # Special tokens are in every piece that was cut off; they do not count.
-    return _Tokens(encoding.ids, sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing))
+    cut = sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
+    return _Tokens(encoding.ids, mask_of(encoding, token_types), cut)
 
 
 def _names(count: int) -> list[str]:

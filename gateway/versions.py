@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
 from gateway.triton import READY, TritonClient, VersionState
 from repository.golden import GOLDEN_FILE, Golden, replay_batches
-from repository.inference import Float32Array, load_tokenizer, pad_batch
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch
 from repository.manifest import Manifest, RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -236,18 +237,22 @@ class VersionFollower:
             GatewayError, TimeoutError: there was no answer.
         """
         if version.golden is None:
-            await self._ask(version, [version.tokenizer.encode("a b c").ids])
+            await self._ask(version, [version.tokenizer.encode("a b c")])
             return
-        texts = [sentence.text for sentence in version.golden.sentences]
-        ids = [encoding.ids for encoding in await asyncio.to_thread(version.tokenizer.encode_batch, texts)]
+        texts = [sentence.input for sentence in version.golden.sentences]
+        encodings = await asyncio.to_thread(version.tokenizer.encode_batch, texts)
+        ids = [encoding.ids for encoding in encodings]
         logits = np.empty((len(ids), len(version.manifest.labels)), dtype=np.float32)
         for batch in replay_batches(ids, self._batch_sentences):
-            logits[batch] = await self._ask(version, [ids[index] for index in batch])
+            logits[batch] = await self._ask(version, [encodings[index] for index in batch])
         version.golden.check(logits, ids)
 
-    async def _ask(self, version: LoadedVersion, ids: list[list[int]]) -> Float32Array:
+    async def _ask(self, version: LoadedVersion, encodings: Sequence[Any]) -> Float32Array:
+        manifest = version.manifest
+        masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
+        inputs = pad_batch([encoding.ids for encoding in encodings], manifest.pad_token_id, masks=masks)
         async with asyncio.timeout(WARM_UP_S):
-            logits = await self._triton.infer(version.number, pad_batch(ids, version.manifest.pad_token_id))
+            logits = await self._triton.infer(version.number, inputs)
         if logits.shape[1] != len(version.manifest.labels):
             raise RepositoryError(
                 f"the graph gives {logits.shape[1]} logits for the manifest's {len(version.manifest.labels)} labels"

@@ -55,6 +55,7 @@ class Parity(StrictModel):
     """How far the graph's answers are from PyTorch's, measured at export on real sentences."""
 
     sentences: int = Field(ge=1)
+    pairs: int = Field(0, ge=0, description="Pairs of texts beside them, for models that tell two texts apart.")
     max_logit_difference: float = Field(ge=0)
     max_probability_difference: float = Field(ge=0)
     label_agreement: float = Field(ge=0, le=1, description="Share of sentences with PyTorch's label.")
@@ -85,6 +86,9 @@ class Manifest(StrictModel):
     problem_type: ProblemType
     max_length: int = Field(ge=1, description="Longest sequence the model takes, in tokens, special tokens included.")
     pad_token_id: int = Field(ge=0)
+    token_types: bool = Field(
+        False, description="Whether an attention mask of 2 marks a token of the second text of a pair; else 1 does."
+    )
     precision: Precision
     precision_reason: str = Field(description="Why this precision was chosen, in one sentence.")
     opset: int = Field(ge=1)

@@ -177,7 +177,7 @@ def test_the_version_holds_the_report_and_golden_sentences(version: Path) -> Non
     assert report.sweep.lengths == ladder(64)
     golden = Golden.read(version)
     assert golden is not None
-    assert len(golden.sentences) == SENTENCES
+    assert len([sentence for sentence in golden.sentences if sentence.second is None]) == SENTENCES
     assert {sentence.text for sentence in golden.sentences} <= set(SENTENCES_TXT)
 
 

@@ -135,7 +135,8 @@ def _candidate(
         advance(1)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer
-    tokenizer.no_truncation()
+    # The direction is all that counts of this: the manifest says how long a sequence may be.
+    tokenizer.enable_truncation(checkpoint.max_length, direction=checkpoint.tokenizer.truncation_side)
     tokenizer.no_padding()
     tokenizer.save(str(folder / TOKENIZER_FILE))
     with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:

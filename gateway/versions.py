@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
+from gateway.tokenization import Tokenizers
 from gateway.triton import READY, TritonClient, VersionState
 from repository.golden import GOLDEN_FILE, Golden, replay_batches
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch
@@ -31,11 +32,16 @@ class LoadedVersion:
 
     number: int
     manifest: Manifest
-    tokenizer: Any
+    tokenizers: Tokenizers
     golden: Golden | None
     """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
     stamps: FileStamps
     """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The version's own tokenizer, which cuts long texts where the checkpoint's did."""
+        return self.tokenizers.own
 
 
 @dataclass(frozen=True)
@@ -271,7 +277,8 @@ def _load(folder: Path, number: int) -> LoadedVersion:
     stamps = _stamps(folder, manifest)  # before the check: a file changed during it is found at the next look
     manifest.verify_files(folder)
     golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
-    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length), golden, stamps)
+    tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
+    return LoadedVersion(number, manifest, tokenizers, golden, stamps)
 
 
 def _reason(error: Exception) -> str:

@@ -23,6 +23,7 @@ Float32Array = npt.NDArray[np.float32]
 def load_tokenizer(folder: Path, max_length: int) -> Any:
     """The version's tokenizer, set once: cut at `max_length` tokens, never padded.
 
+    It cuts at the end that `tokenizer.json` names as its truncation's direction; at the right if it names none.
     Settings are fixed here because a `tokenizers.Tokenizer` that is changed while other threads use it encodes wrongly.
 
     Raises:
@@ -34,7 +35,8 @@ def load_tokenizer(folder: Path, max_length: int) -> Any:
     except Exception as error:  # the library raises plain Exception
         raise RepositoryError(f"{path} is not a tokenizer: {error}") from None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
+    stated = tokenizer.truncation or {}
+    tokenizer.enable_truncation(max_length, direction=stated.get("direction", "right"))
     return tokenizer
 
 

@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 from transformers import pipeline
 
-from export.build import build_version
-from export.checkpoint import load_checkpoint
-from export.parity import reference_answers
-from repository.manifest import Precision
-from tests.integration.gateways import publish
+from tests.integration.gateways import gateway_beside, publish
 from tests.integration.stack import Stack
-from tests.steps import no_step
-from tests.unit.test_export_pairs import TEXTS, write_pair_checkpoint
+from tests.unit.test_export_pairs import TEXTS, export, write_pair_checkpoint
 
 TEXT_OR_PAIR = [
     ["word1 word2 word3 word4", "word5 word6"],
@@ -34,10 +29,9 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(checkpoint_folder: Path) -> Iterator[Stack]:
     folder = checkpoint_folder.parent
-    checkpoint = load_checkpoint(str(checkpoint_folder))
-    reference = reference_answers(checkpoint, TEXTS, None, lambda _: None)
-    build_version(checkpoint, Precision.FP32, reference, TEXTS, folder / "version", no_step)
-    publish(folder / "repository", "classifier", folder / "version")
+    publish(folder / "repository", "classifier", export(checkpoint_folder, folder / "version"))
+    left = write_pair_checkpoint(folder / "left-checkpoint", truncation_side="left")
+    publish(folder / "repository", "left", export(left, folder / "left-version"))
     with Stack(folder / "repository", folder / "log") as running:
         yield running
 
@@ -72,3 +66,21 @@ def test_the_two_texts_of_a_pair_are_not_one(stack: Stack) -> None:
     pair = by_label(stack.client.post("/predict", json={"inputs": [first, second]}).json())
     swapped = by_label(stack.client.post("/predict", json={"inputs": [second, first]}).json())
     assert max(abs(pair[label] - swapped[label]) for label in pair) > 1e-3
+
+
+def test_a_model_whose_tokenizer_cuts_at_the_left_is_served_so(stack: Stack, tmp_path: Path) -> None:
+    folder = stack.repository.parent / "left-checkpoint"
+    asked = pipeline("text-classification", model=str(folder), top_k=None)
+    first, second = " ".join(TEXTS[:20]), " ".join(TEXTS[20:])
+    alone = by_label(asked({"text": first}, truncation=True))
+    pair = by_label(asked({"text": first, "text_pair": second}, truncation=True))
+    with gateway_beside(stack, tmp_path / "log", MODEL_NAME="left") as gateway:
+        answer = gateway.client.get("/classify", params={"sentence": first, "top_k": "all"})
+        assert by_label(answer.json()) == pytest.approx(alone, abs=1e-5)
+        assert answer.headers["x-truncated"] == "true"
+        for inputs, expected in ((first, alone), ([first, second], pair)):
+            answer = gateway.client.post("/predict", json={"inputs": inputs, "truncate": True})
+            assert by_label(answer.json()) == pytest.approx(expected, abs=1e-5)
+        body = {"inputs": first, "truncate": True, "truncation_direction": "Right"}
+        right = by_label(gateway.client.post("/predict", json=body).json())
+        assert max(abs(right[label] - alone[label]) for label in alone) > 1e-3

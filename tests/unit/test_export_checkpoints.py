@@ -130,11 +130,6 @@ def test_the_side_a_tokenizer_pads_on_does_not_matter(tmp_path: Path) -> None:
     assert np.array_equal(logits(sides[0].model), logits(sides[1].model))
 
 
-def test_a_tokenizer_that_cuts_on_the_left_is_refused_as_the_gateway_cuts_on_the_right(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="set truncation_side to right"):
-        load_checkpoint(str(write(tmp_path / "c", truncation_side="left")))
-
-
 def test_a_hub_id_that_cannot_be_loaded_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ExportError, match="is no folder here and cannot be loaded from the hub") as caught:

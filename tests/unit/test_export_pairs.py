@@ -29,15 +29,17 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 COMMON = {"vocab_size": VOCABULARY, "num_labels": 3, "pad_token_id": PAD}
 
 
-def write_pair_checkpoint(folder: Path) -> Path:
+def write_pair_checkpoint(folder: Path, **tokenizer: object) -> Path:
     """A checkpoint on which it shows whether a token is one of the second text."""
     config = BertConfig(**SIZES, **COMMON, max_position_embeddings=LIMIT)
-    return write_any_classifier(folder, config, word_tokenizer(model_max_length=LIMIT))
+    return write_any_classifier(folder, config, word_tokenizer(model_max_length=LIMIT, **tokenizer))
 
 
-def export(checkpoint_folder: Path, output: Path, precision: Precision = Precision.FP32) -> Path:
+def export(
+    checkpoint_folder: Path, output: Path, precision: Precision = Precision.FP32, texts: list[str] = TEXTS
+) -> Path:
     checkpoint = load_checkpoint(str(checkpoint_folder))
-    reference = reference_answers(checkpoint, TEXTS, None, lambda _: None)
+    reference = reference_answers(checkpoint, texts, None, lambda _: None)
     build_version(checkpoint, precision, reference, TEXTS, output, no_step)
     return output
 

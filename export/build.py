@@ -188,6 +188,7 @@ def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifes
         labels=checkpoint.labels,
         problem_type=checkpoint.problem_type,
         max_length=checkpoint.max_length,
+        model_max_length=checkpoint.own_max_length,
         pad_token_id=checkpoint.pad_token_id,
         token_types=checkpoint.token_types,
         precision=chosen.precision,

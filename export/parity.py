@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
+from export.batches import BATCH_SIZE, batches_by_length, fits
 from export.checkpoint import Checkpoint
 from export.session import start_session
 from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
@@ -21,7 +22,6 @@ from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, Probl
 
 BoolArray = npt.NDArray[np.bool_]
 
-BATCH_SIZE = 32
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
 # Pairs of sentences beside them, where the model tells two texts apart: that shows in the first few.
@@ -95,7 +95,7 @@ def reference_answers(
     pairs = _pairs(sentences) if checkpoint.token_types else []
     encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
     logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
-    for batch in _batches_by_length([each["input_ids"] for each in encoded]):
+    for batch in batches_by_length([len(each["input_ids"]) for each in encoded]):
         inputs = _pytorch_inputs([encoded[index] for index in batch], checkpoint.pad_token_id)
         with torch.inference_mode():
             answer = checkpoint.model(**inputs).logits.numpy()
@@ -123,7 +123,7 @@ def measure(
         return np.asarray(answer, dtype=np.float32)
 
     batched = np.empty_like(reference.logits)
-    for batch in _batches_by_length(ids):
+    for batch in batches_by_length(list(map(len, ids))):
         batched[batch] = ask(batch)
     # A fixed seed: the same checkpoint gets the same verdict every time.
     sample = random.Random(0).sample(range(len(ids)), min(ALONE_SAMPLE, len(ids)))
@@ -218,15 +218,10 @@ def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
     return [(sentences[place], sentences[(place + count // 2) % count]) for place in places]
 
 
-def _batches_by_length(ids: Sequence[Sequence[int]]) -> list[list[int]]:
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    return [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
-
-
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
     ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
     logits = np.empty((len(ids), labelled.logits.shape[1]), dtype=np.float32)
-    for batch in _batches_by_length(ids):
+    for batch in batches_by_length(list(map(len, ids))):
         logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
     return logits
 
@@ -235,11 +230,18 @@ def _in_long_company(
     sample: Sequence[int], ids: Sequence[Sequence[int]], max_length: int, ask: Callable[..., Float32Array]
 ) -> Float32Array:
     """Answers for the sample in batches of random neighbours, padded to several times their length."""
-    rows = []
-    for start in range(0, len(sample), BATCH_SIZE):
-        batch = sample[start : start + BATCH_SIZE]
-        longest = max(len(ids[i]) for i in batch)
-        rows.append(ask(batch, min(max_length, 4 * longest)))
+    rows: list[Float32Array] = []
+    start = 0
+    while start < len(sample):
+        size = BATCH_SIZE
+        while True:
+            batch = sample[start : start + size]
+            length = min(max_length, 4 * max(len(ids[i]) for i in batch))
+            if fits(len(batch), length):
+                break
+            size = len(batch) // 2
+        rows.append(ask(batch, length))
+        start += len(batch)
     return np.concatenate(rows)
 
 

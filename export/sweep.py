@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from export.batches import fits
 from export.checkpoint import Checkpoint
 from export.parity import Step, Tolerance, decided, open_session, same_answer
 from export.report import Cell, Placement, Source, Sweep
@@ -29,8 +30,6 @@ BATCHES = (2, 7, ModelConfig.max_batch_size)
 TEXTS, TEXTS_OF_LONG, LONG_TOKENS = 8, 2, 128
 # A limit past this many tokens waits its turn: PyTorch may need minutes for it.
 AFFORDABLE = 1024
-# Attention's memory grows with batch x length x length; of a larger shape than this (64 x 512) nothing is learned.
-MOST_ATTENTION = 64 * 512 * 512
 # For each precision, and as much for PyTorch. MiniLM needs about half of it on two cores.
 BUDGET_S = 20.0
 # Where PyTorch's answer is this far (in probability) from being another one, no number format may change it.
@@ -110,7 +109,7 @@ def sweep(folder: Path, checkpoint: Checkpoint, texts: SweepTexts, step: Step) -
         for call in calls:
             advance(1)
             size = len(call.texts) * call.padded_length
-            if len(call.texts) > 1 and size * call.padded_length > MOST_ATTENTION:
+            if not fits(len(call.texts), call.padded_length):
                 skipped.append(f"{call.name}: more memory than is asked for here")
             elif not budget.allows(size):
                 skipped.append(f"{call.name}: no time")
@@ -213,7 +212,7 @@ def _calls(by_length: dict[int, list[SweepText]], max_length: int) -> Iterable[_
             yield _Call(Placement.PADDED, texts, min(max_length, max(16, 4 * length)))
     # One of each length in one batch: all but the last have neighbours that are longer.
     together = [texts[0] for texts in by_length.values()]
-    while len(together) > 1 and len(together) * len(together[-1].ids) ** 2 > MOST_ATTENTION:
+    while together and not fits(len(together), len(together[-1].ids)):
         together.pop()
     if together:
         yield _Call(Placement.LONG_NEIGHBOURS, together, len(together[-1].ids))

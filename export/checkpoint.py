@@ -84,7 +84,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: in
     own_max_length = _own_max_length(model.config, tokenizer)
     served = _served_length(source, tokenizer, own_max_length, max_length)
     model.config.pad_token_id = padding_token(tokenizer, model.config.pad_token_id, vocabulary)
-    make_rows_independent(model.eval(), architecture_of(model.config).head)
+    make_rows_independent(model.eval().requires_grad_(False), architecture_of(model.config).head)
     _check_answer(source, model, len(labels))
     return Checkpoint(
         name=found.name,

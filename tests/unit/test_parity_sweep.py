@@ -10,11 +10,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from transformers import AlbertConfig, BertConfig, PretrainedConfig
 from typer.testing import CliRunner
 
 from export import ExportError, sweep
 from export.__main__ import app
 from export.checkpoint import Checkpoint, load_checkpoint
+from export.cost import cost_of
 from export.golden import SENTENCES
 from export.parity import TOLERANCES
 from export.report import PARITY_FILE, ParityReport, Placement, Source
@@ -22,7 +24,7 @@ from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import MODEL_FILE, Manifest, Precision
 from repository.store import ModelStore
-from tests.tiny_models import write_classifier
+from tests.tiny_models import PAD, VOCABULARY, word_tokenizer, write_any_classifier, write_classifier
 
 LABELS = ["Business", "Education", "Life"]
 WORDS = ["learn", "spanish", "budget", "plan", "doctor", "family", "market", "school", "recipe", "trip", "invoice"]
@@ -157,13 +159,46 @@ def test_what_is_no_number_is_a_violation_in_every_precision(
         assert "no finite numbers (length 13" in reason
 
 
-def test_what_there_was_no_time_for_is_listed(
-    version: Path, checkpoint: Checkpoint, texts: SweepTexts, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3])
+def test_what_the_budget_does_not_reach_for_is_listed_and_depends_on_the_model_alone(
+    version: Path, checkpoint: Checkpoint, texts: SweepTexts, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    monkeypatch.setattr(sweep, "BUDGET_S", 0.0)
-    found = sweep.sweep(version, checkpoint, texts, step)
-    assert found.cells == []
-    assert "length 64, batch 64, batched: no time" in found.skipped
+    everything = sweep.sweep(version, checkpoint, texts, step)
+    whole = sum(texts.cost.of(cell.batch, cell.length) for cell in everything.cells)
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", share * whole)
+    found, again = (sweep.sweep(version, checkpoint, texts, step) for _ in range(2))
+    assert found == again
+    assert (found.cells == []) == (share == 0)
+    assert len(found.cells) < len(everything.cells)
+    assert "length 64, batch 64, batched: too costly" in found.skipped
+
+
+def test_pytorch_is_asked_at_the_limit_first_and_never_for_more_than_half_of_the_budget(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(str(folder / "classifier"))
+    cost = cost_of(checkpoint)
+    at_limit = cost.of(sweep.TEXTS, 64)
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", 3.0 * at_limit)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    assert 64 in asked.by_length
+    assert not asked.skipped
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", 1.9 * at_limit)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    assert asked.skipped == ["length 64: too costly to ask PyTorch"]
+
+
+@pytest.mark.parametrize("config", [BertConfig, AlbertConfig])
+def test_the_cost_counts_each_layer_even_if_they_share_their_weights(
+    tmp_path: Path, config: type[PretrainedConfig]
+) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 64}
+    settings = {**sizes, "embedding_size": 32, "vocab_size": VOCABULARY, "max_position_embeddings": 40}
+    source = write_any_classifier(tmp_path / "c", config(**settings, pad_token_id=PAD), word_tokenizer())
+    cost = cost_of(load_checkpoint(str(source)))
+    products = 4 * 32 * 32 + 2 * 32 * 64  # queries, keys, values and what follows them; up and down again
+    assert cost.token == pytest.approx(6 * 2 * products, rel=0.05)  # and a little for embeddings, pooler and head
+    assert cost.of(3, 40) == pytest.approx(3 * (40 * cost.token + 6 * 4 * 32 * 40 * 40))
 
 
 def test_the_version_holds_the_report_and_golden_sentences(version: Path) -> None:

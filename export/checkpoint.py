@@ -20,6 +20,8 @@ from export.token_types import tells_texts_apart
 from export.tokenizer import SETTINGS, check_vocabulary, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
 
+# Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
+PEFT_LAYERS = {r"\.base_layer\.": ".", r"\.original_module\.": "."}
 # transformers writes about 1e30 where a tokenizer has no limit of its own.
 NO_LIMIT = 1_000_000
 # Of a model that names no limit of its own (relative or rotary positions).
@@ -145,7 +147,10 @@ def _labels_of_adapter(stated: dict[str, Any], brought: Shapes) -> tuple[dict[st
 def _build(
     source: str, folder: Path, labels: list[str], trust_remote_code: bool, **options: Any
 ) -> tuple[Any, list[str]]:
-    """The model in float32, and the names of the weights that its files lack."""
+    """The model in float32, and the names of the weights that its files lack.
+
+    What MLflow logs as the base of an adapter was saved with PEFT's layers in it: their names are taken out.
+    """
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: index for index, name in enumerate(labels)}}
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **names)
@@ -160,6 +165,7 @@ def _build(
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
+            key_mapping=PEFT_LAYERS,
             trust_remote_code=trust_remote_code,
             **options,
         )

@@ -16,7 +16,7 @@ from export import ExportError
 from export.__main__ import app
 from export.checkpoint import load_checkpoint
 from tests.tiny_models import word_tokenizer, write_any_classifier
-from tests.unit.test_export_checkpoints import edit, tiny_bert
+from tests.word_checkpoints import edit, tiny_bert
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -124,9 +124,14 @@ def check_graph(path: Path) -> tuple[int, int]:
     outputs = tuple(tensor.name for tensor in model.graph.output)
     if inputs != tuple(sorted(INPUTS)) or outputs != (OUTPUT,):
         raise ExportError(f"the graph takes {inputs} and gives {outputs}; {INPUTS} and {OUTPUT!r} are needed")
-    types = {tensor.name: tensor.type.tensor_type.elem_type for tensor in (*model.graph.input, *model.graph.output)}
+    tensors = (*model.graph.input, *model.graph.output)
+    types = {tensor.name: tensor.type.tensor_type.elem_type for tensor in tensors}
     if types != {**dict.fromkeys(INPUTS, TensorProto.INT64), OUTPUT: TensorProto.FLOAT}:
         raise ExportError(f"the graph's inputs must be INT64 and {OUTPUT} FLOAT, not {types}")
+    free = {tensor.name: [bool(axis.dim_param) for axis in tensor.type.tensor_type.shape.dim] for tensor in tensors}
+    fits = all(free[name] == [True, True] for name in INPUTS) and len(free[OUTPUT]) == 2 and free[OUTPUT][0]
+    if not fits:
+        raise ExportError("the graph must take any batch and length, and give logits [batch, labels]: an axis is fixed")
     if found := floor().violations(model):
         raise ExportError(f"the pinned Triton (ONNX Runtime {floor().onnxruntime}) does not know {'; '.join(found)}")
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))

@@ -86,6 +86,7 @@ def test_a_pair_scores_as_in_the_pipeline_in_every_precision(
     "config",
     [
         RobertaConfig(**SIZES, **COMMON, max_position_embeddings=LIMIT + PAD + 1, type_vocab_size=1),
+        BertConfig(**SIZES, **COMMON, max_position_embeddings=LIMIT),  # its tokenizer gives no types: all are zero
         DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=LIMIT, **COMMON),
     ],
     ids=lambda config: config.model_type,

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from transformers import pipeline
+from transformers import RobertaConfig, pipeline
 
 from gateway.tokenization import Tokenizers
 from repository.inference import load_tokenizer, pad_batch
 from repository.manifest import MODEL_FILE, Manifest
-from tests.unit.test_export_pairs import LIMIT, TEXTS, export, write_pair_checkpoint
+from tests.tiny_models import VOCABULARY, WORDS, word_tokenizer, write_any_classifier
+from tests.unit.test_export_pairs import LIMIT, SIZES, TEXTS, export, write_pair_checkpoint
 
 LONG = " ".join(TEXTS)
 
@@ -61,3 +62,30 @@ def test_the_export_compared_the_long_text_too(version: Path) -> None:
     assert parity.sentences == len(TEXTS) + 1
     assert parity.max_logit_difference < 1e-3
     assert np.isfinite(parity.max_logit_difference)
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As the real ones: 514 positions, padding id 1, so that 512 tokens are read."""
+    config = RobertaConfig(
+        **SIZES, vocab_size=VOCABULARY, num_labels=3, pad_token_id=1, max_position_embeddings=514, type_vocab_size=1
+    )
+    tokenizer = word_tokenizer(model_input_names=["input_ids", "attention_mask"])
+    folder = tmp_path_factory.mktemp("roberta")
+    write_any_classifier(folder / "checkpoint", config, tokenizer)
+    export(folder / "checkpoint", folder / "version")
+    return folder
+
+
+@pytest.mark.parametrize("tokens", [510, 511, 512, 513, 10_000])
+def test_roberta_reads_512_tokens_of_514_positions_as_in_the_pipeline(roberta: Path, tokens: int) -> None:
+    manifest = Manifest.read(roberta / "version")
+    assert manifest.max_length == 512
+    text = " ".join(WORDS[place % len(WORDS)] for place in range(tokens - 2))
+    ids = load_tokenizer(roberta / "version", manifest.max_length).encode(text).ids
+    assert len(ids) == min(tokens, 512)
+    session = onnxruntime.InferenceSession(roberta / "version" / MODEL_FILE, providers=["CPUExecutionProvider"])
+    logits = session.run(None, pad_batch([ids], manifest.pad_token_id))[0][0]
+    asked = pipeline("text-classification", model=str(roberta / "checkpoint"), top_k=None, function_to_apply="none")
+    by_label = {item["label"]: item["score"] for item in asked({"text": text}, truncation=True, max_length=512)}
+    assert logits == pytest.approx([by_label[name] for name in manifest.labels], abs=1e-4)

@@ -1,5 +1,7 @@
 """`python -m export`: a Hugging Face checkpoint in, a version folder for the model repository out."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -183,6 +185,8 @@ app.command("diff")(diff_versions)
 
 def main() -> None:
     """Run the command line; what cannot be exported becomes one line on stderr and exit status 2."""
+    # As Ctrl-C does: what was begun beside the output folder is taken away again.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(prog_name="python -m export")
     except (ExportError, RepositoryError) as error:

@@ -22,6 +22,7 @@ from repository.manifest import ProblemType
 
 # Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
 PEFT_LAYERS = {r"\.base_layer\.": ".", r"\.original_module\.": "."}
+SETFIT_HEAD = "model_head.pkl"
 # transformers writes about 1e30 where a tokenizer has no limit of its own.
 NO_LIMIT = 1_000_000
 # Of a model that names no limit of its own (relative or rotary positions).
@@ -115,6 +116,11 @@ def _check_code(source: str, config: Mapping[str, Any], found: Source, trust_rem
 
 def _load_model(source: str, found: Source, stated: dict[str, Any]) -> tuple[Any, list[str]]:
     architectures = stated.get("architectures") or []
+    if (found.model / SETFIT_HEAD).is_file():
+        raise ExportError(
+            f"{source} is a SetFit model: its head is a pickle ({SETFIT_HEAD}), which can run code and is not read; "
+            "fine-tune a sequence classifier, see `python -m training`"
+        )
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
         kinds = ", ".join(map(str, architectures)) or "no architecture"
         raise ExportError(f"{source} is no sequence classifier ({kinds}): fine-tune it first, see `python -m training`")

@@ -74,6 +74,11 @@ def pickle_in_place_of_weights(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(folder / "trapped")))
 
 
+def setfit_head(folder: Path) -> None:
+    edit(folder / "config.json", architectures=["BertModel"])
+    (folder / "model_head.pkl").write_bytes(pickle.dumps(Trap(folder / "trapped")))
+
+
 def linked_weights(folder: Path) -> None:
     outside = folder.parent / "outside.safetensors"
     shutil.move(folder / WEIGHTS, outside)
@@ -156,6 +161,7 @@ DAMAGES: dict[Callable[[Path], None], str] = {
     pickle_as_safetensors: "is a pickle under the name of safetensors",
     torch_pickle_as_safetensors: "is a pickle under the name of safetensors",
     pickle_in_place_of_weights: "has its weights in a pickle only",
+    setfit_head: "is a SetFit model: its head is a pickle (model_head.pkl)",
     linked_weights: "model.safetensors is a link out of the checkpoint",
     linked_tokenizer: "tokenizer.json is a link out of the checkpoint",
     tokenizer_no_json: "tokenizer.json cannot be read as JSON",

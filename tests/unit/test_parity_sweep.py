@@ -225,17 +225,32 @@ def test_sentences_of_a_calibration_file_are_compared_in_place_of_the_data(folde
     assert {sentence.text for sentence in golden.sentences} == set(own.read_text().splitlines())
 
 
-def test_accuracy_is_measured_on_labelled_data_beside_a_calibration_file(folder: Path, tmp_path: Path) -> None:
+def write_labelled(path: Path) -> Path:
     rows = [f"{i},map {i},{LABELS[i % 3]},{i},,{' '.join(WORDS[: 1 + i % 9])} {i},en" for i in range(60)]
     columns = "map_id,map_title,map_category_name,idea_id,idea_parent_id,idea_title,language"
-    data, own = tmp_path / "data.csv", tmp_path / "own.txt"
-    data.write_text("\n".join([columns, *rows]))
+    path.write_text("\n".join([columns, *rows]))
+    return path
+
+
+def test_accuracy_is_measured_on_labelled_data_beside_a_calibration_file(folder: Path, tmp_path: Path) -> None:
+    data, own = write_labelled(tmp_path / "data.csv"), tmp_path / "own.txt"
     own.write_text("doctor\nmarket")
     alone = export(folder, tmp_path / "alone", "--data", str(data))
     both = export(folder, tmp_path / "both", "--data", str(data), "--calibration", str(own))
     assert alone.evaluation is not None
     assert both.evaluation == alone.evaluation
     assert both.parity.sentences == 2
+
+
+def test_int8_that_loses_quality_is_refused_with_the_figures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stricter = dataclasses.replace(TOLERANCES[Precision.INT8], macro_f1_drop=-2.0, label_agreement=1.01)
+    monkeypatch.setitem(TOLERANCES, Precision.INT8, stricter)
+    data = write_labelled(tmp_path / "data.csv")
+    with pytest.raises(ExportError, match=r"labels agree, 101.00% needed.*macro-F1 falls by -?0\.\d+, -2 allowed"):
+        export(folder, tmp_path / "version", "--data", str(data), "--precision", "int8")
+    assert not (tmp_path / "version").exists()
 
 
 def test_a_calibration_file_that_is_missing_is_named(folder: Path, tmp_path: Path) -> None:

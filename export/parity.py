@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
+from export.agreement import THRESHOLD, BoolArray, same_answers
 from export.batches import BATCH_SIZE, batches_by_length, fits
 from export.checkpoint import Checkpoint
 from export.session import start_session
 from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
-
-BoolArray = npt.NDArray[np.bool_]
 
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
@@ -246,12 +244,9 @@ def _in_long_company(
 
 
 def same_answer(first: Float32Array, second: Float32Array, problem_type: ProblemType) -> BoolArray:
-    """Row by row: the same label; the same set of labels over one half; a value within 5 % of the values' range."""
-    if problem_type is ProblemType.REGRESSION:
-        return np.asarray((np.abs(first - second) <= 0.01 + 0.05 * np.ptp(second)).all(axis=1), dtype=bool)
-    if problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray(((first > 0) == (second > 0)).all(axis=1), dtype=bool)
-    return np.asarray(first.argmax(axis=1) == second.argmax(axis=1), dtype=bool)
+    """Row by row, whether logits `[sentences, labels]` give the same answer."""
+    best = (first.argmax(axis=1), second.argmax(axis=1))
+    return same_answers(scores(first, problem_type), scores(second, problem_type), best, problem_type)
 
 
 def decided(logits: Float32Array, problem_type: ProblemType, margin: float = NEAR_TIE) -> BoolArray:
@@ -260,7 +255,7 @@ def decided(logits: Float32Array, problem_type: ProblemType, margin: float = NEA
     if problem_type is ProblemType.REGRESSION:
         return np.ones(len(logits), dtype=bool)
     if problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray((np.abs(probabilities - 0.5) >= margin / 2).all(axis=1), dtype=bool)
+        return np.asarray((np.abs(probabilities - THRESHOLD) >= margin / 2).all(axis=1), dtype=bool)
     top = np.sort(probabilities, axis=1)
     return np.asarray(top[:, -1] - top[:, -2] >= margin, dtype=bool)
 

@@ -15,9 +15,9 @@ from export.floor import FLOOR_FILE, floor, import_used_domains
 from export.graph import check_graph
 from export.parity import reference_answers
 from repository.manifest import MODEL_FILE, Precision
-from tests.architectures import write_architecture
 from tests.floor_runtime import ROOT, STAMP, FloorMissingError, floor_python
 from tests.steps import no_step
+from tests.tiny_models import write_architecture
 
 LOAD = """
 import sys, numpy, onnxruntime

@@ -22,8 +22,8 @@ from export.ranges import Feed, calibration_feeds, measure_ranges
 from export.token_types import fold_token_types
 from export.weights import read_skeleton, write_model
 from repository.inference import pad_batch
-from tests.architectures import write_model as write_checkpoint
 from tests.tiny_models import tiny_config
+from tests.tiny_models import write_model as write_checkpoint
 
 LENGTHS = (1, 2, 16, 17, 128, 512)
 # Wide enough that the weights of a layer lie beside the graph, as in a real model.

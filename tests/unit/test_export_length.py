@@ -14,8 +14,8 @@ from export.checkpoint import DEFAULT_MAX_LENGTH, UNSTATED_MAX_LENGTH, load_chec
 from export.parity import _in_long_company
 from repository.inference import load_tokenizer
 from repository.manifest import Manifest
-from tests.tiny_models import PAD, VOCABULARY, word_tokenizer, write_any_classifier
-from tests.unit.test_export_pairs import SIZES, TEXTS
+from tests.tiny_models import PAD, SIZES, VOCABULARY, word_tokenizer, write_any_classifier
+from tests.unit.test_export_pairs import TEXTS
 
 COMMON = {"vocab_size": VOCABULARY, "num_labels": 3, "pad_token_id": PAD}
 

@@ -20,12 +20,11 @@ from repository.inference import load_tokenizer, mask_of, pad_batch
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, Precision, RepositoryError, digest_file
 from repository.probe import probe_graph
 from tests.steps import no_step
-from tests.tiny_models import PAD, VOCABULARY, WORDS, word_tokenizer, write_any_classifier
+from tests.tiny_models import PAD, SIZES, VOCABULARY, WORDS, word_tokenizer, write_any_classifier
 
 TEXTS = [" ".join(WORDS[(7 * start + step) % len(WORDS)] for step in range(2 + start % 8)) for start in range(40)]
 PAIR = ("word1 word2 word3 word4", "word5 word6")
 LIMIT = 40
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 COMMON = {"vocab_size": VOCABULARY, "num_labels": 3, "pad_token_id": PAD}
 
 

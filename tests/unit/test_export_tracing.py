@@ -17,7 +17,7 @@ from transformers import (
 from export.checkpoint import load_checkpoint
 from export.graph import export_graph
 from export.tracing import _largest_put_aside
-from tests.architectures import SIZES, write_architecture, write_model
+from tests.tiny_models import SIZES, write_architecture, write_model
 
 VOCABULARY = {"vocab_size": 30522, "max_position_embeddings": 64, "num_labels": 3}
 

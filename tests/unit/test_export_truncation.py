@@ -10,8 +10,8 @@ from transformers import RobertaConfig, pipeline
 from gateway.tokenization import Tokenizers
 from repository.inference import load_tokenizer, pad_batch
 from repository.manifest import MODEL_FILE, Manifest
-from tests.tiny_models import VOCABULARY, WORDS, word_tokenizer, write_any_classifier
-from tests.unit.test_export_pairs import LIMIT, SIZES, TEXTS, export, write_pair_checkpoint
+from tests.tiny_models import SIZES, VOCABULARY, WORDS, word_tokenizer, write_any_classifier
+from tests.unit.test_export_pairs import LIMIT, TEXTS, export, write_pair_checkpoint
 
 LONG = " ".join(TEXTS)
 

@@ -1,9 +1,7 @@
 """A graph that is wrong at one length, in one batch size or for some ids only is found and named with that shape."""
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +22,12 @@ from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import MODEL_FILE, Manifest, Precision
 from repository.store import ModelStore
+from tests.steps import no_step
 from tests.tiny_models import PAD, VOCABULARY, word_tokenizer, write_any_classifier, write_classifier
 
 LABELS = ["Business", "Education", "Life"]
 WORDS = ["learn", "spanish", "budget", "plan", "doctor", "family", "market", "school", "recipe", "trip", "invoice"]
 SENTENCES_TXT = [" ".join(WORDS[(i * k) % len(WORDS)] for k in range(1, 2 + i % 9)) for i in range(60)]
-
-
-@contextlib.contextmanager
-def step(_description: str, _total: int) -> Iterator[Callable[[int], None]]:
-    yield lambda _amount: None
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +45,7 @@ def checkpoint(folder: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def texts(checkpoint: Checkpoint) -> SweepTexts:
-    return ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    return ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
 
 
 def export(folder: Path, output: Path, *options: str) -> Manifest:
@@ -116,7 +110,7 @@ def test_texts_have_their_length_and_are_framed_as_sentences_are(texts: SweepTex
 def test_a_sound_graph_is_asked_in_every_shape_and_has_nothing_to_report(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts
 ) -> None:
-    found = sweep.sweep(version, checkpoint, texts, step)
+    found = sweep.sweep(version, checkpoint, texts, no_step)
     assert not found.skipped
     asked = {(cell.length, cell.batch, cell.placement) for cell in found.cells}
     for length in ladder(64):
@@ -144,7 +138,7 @@ def test_a_fault_of_one_shape_is_found_and_named(
     precision: str,
 ) -> None:
     broken = break_graph(version, tmp_path / "broken", axis, size, 50.0)
-    found = sweep_violations(sweep.sweep(broken, checkpoint, texts, step), TOLERANCES[Precision(precision)])
+    found = sweep_violations(sweep.sweep(broken, checkpoint, texts, no_step), TOLERANCES[Precision(precision)])
     assert found
     assert any(shape in reason for reason in found), found
 
@@ -153,7 +147,7 @@ def test_what_is_no_number_is_a_violation_in_every_precision(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts, tmp_path: Path
 ) -> None:
     broken = break_graph(version, tmp_path / "broken", 1, 13, float("nan"))
-    found = sweep.sweep(broken, checkpoint, texts, step)
+    found = sweep.sweep(broken, checkpoint, texts, no_step)
     for precision in Precision:
         (reason,) = sweep_violations(found, TOLERANCES[precision])
         assert "no finite numbers (length 13" in reason
@@ -163,10 +157,10 @@ def test_what_is_no_number_is_a_violation_in_every_precision(
 def test_what_the_budget_does_not_reach_for_is_listed_and_depends_on_the_model_alone(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    everything = sweep.sweep(version, checkpoint, texts, step)
+    everything = sweep.sweep(version, checkpoint, texts, no_step)
     whole = sum(texts.cost.of(cell.batch, cell.length) for cell in everything.cells)
     monkeypatch.setattr(sweep, "BUDGET_FLOP", share * whole)
-    found, again = (sweep.sweep(version, checkpoint, texts, step) for _ in range(2))
+    found, again = (sweep.sweep(version, checkpoint, texts, no_step) for _ in range(2))
     assert found == again
     assert (found.cells == []) == (share == 0)
     assert len(found.cells) < len(everything.cells)
@@ -180,11 +174,11 @@ def test_pytorch_is_asked_at_the_limit_first_and_never_for_more_than_half_of_the
     cost = cost_of(checkpoint)
     at_limit = cost.of(sweep.TEXTS, 64)
     monkeypatch.setattr(sweep, "BUDGET_FLOP", 3.0 * at_limit)
-    asked = ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
     assert 64 in asked.by_length
     assert not asked.skipped
     monkeypatch.setattr(sweep, "BUDGET_FLOP", 1.9 * at_limit)
-    asked = ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
     assert asked.skipped == ["length 64: too costly to ask PyTorch"]
 
 

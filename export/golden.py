@@ -58,7 +58,7 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     count = len(reference.sentences)
     shortest_pairs = sorted(range(count, len(texts)), key=lambda index: len(ids[index]))[:PAIRS]
     chosen = [*choose_golden(reference.sentences, list(map(len, ids[:count]))), *shortest_pairs]
-    logits = reference.logits[chosen]
+    logits = reference.text_logits[chosen]
     probabilities = scores(logits, checkpoint.problem_type)
     here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)
     golden = Golden(

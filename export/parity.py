@@ -70,7 +70,7 @@ NEAR_TIE = 0.1
 
 @dataclass(frozen=True)
 class Reference:
-    """PyTorch's answers: logits `[sentences + pairs, labels]`, and the sentences' true labels where they are known."""
+    """PyTorch's answers: logits `[sentences, labels]`, and the true labels where they are known."""
 
     sentences: list[str]
     logits: Float32Array
@@ -79,11 +79,18 @@ class Reference:
     """Sentences with true labels that accuracy is measured on, where these have none."""
     pairs: Sequence[tuple[str, str]] = ()
     """Pairs of texts, for models that tell two texts apart."""
+    pair_logits: Float32Array | None = None
+    """`[pairs, labels]`"""
 
     @property
     def texts(self) -> list[str | tuple[str, str]]:
-        """Sentences and pairs, one for each row of the logits."""
+        """Sentences, then pairs."""
         return [*self.sentences, *self.pairs]
+
+    @property
+    def text_logits(self) -> Float32Array:
+        """`[sentences + pairs, labels]`"""
+        return self.logits if self.pair_logits is None else np.concatenate([self.logits, self.pair_logits])
 
 
 def reference_answers(
@@ -101,7 +108,8 @@ def reference_answers(
             raise ExportError(f"the model gives {answer.shape[1]} logits for {len(checkpoint.labels)} labels")
         logits[batch] = answer
         advance(len(batch))
-    return Reference(sentences, logits, truth, pairs=pairs)
+    count = len(sentences)
+    return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
 
 
 def measure(
@@ -120,7 +128,8 @@ def measure(
         advance(len(batch))
         return np.asarray(answer, dtype=np.float32)
 
-    batched = np.empty_like(reference.logits)
+    expected = reference.text_logits
+    batched = np.empty_like(expected)
     for batch in batches_by_length(list(map(len, ids))):
         batched[batch] = ask(batch)
     # A fixed seed: the same checkpoint gets the same verdict every time.
@@ -128,13 +137,13 @@ def measure(
     alone = np.concatenate([ask([i], len(ids[i])) for i in sample])
     padded = _in_long_company(sample, ids, checkpoint.max_length, ask)
     flips, drift = _padding_effect(alone, [padded, batched[sample]], checkpoint.problem_type)
-    same = same_answer(batched, reference.logits, checkpoint.problem_type)
-    clear = decided(reference.logits, checkpoint.problem_type)
-    probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, reference.logits)]
+    same = same_answer(batched, expected, checkpoint.problem_type)
+    clear = decided(expected, checkpoint.problem_type)
+    probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, expected)]
     parity = Parity(
         sentences=len(reference.sentences),
         pairs=len(reference.pairs),
-        max_logit_difference=float(np.abs(batched - reference.logits).max()),
+        max_logit_difference=float(np.abs(batched - expected).max()),
         max_probability_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
         label_agreement=float(same.mean()),
         decided_label_agreement=float(same[clear].mean()) if clear.any() else 1.0,
@@ -142,7 +151,7 @@ def measure(
         max_padded_probability_difference=drift,
     )
     if reference.labelled is None:
-        return parity, _evaluate(batched, reference, checkpoint)
+        return parity, _evaluate(batched[: len(reference.sentences)], reference, checkpoint)
     logits = _labelled_logits(session, tokenizer, checkpoint, reference.labelled)
     return parity, _evaluate(logits, reference.labelled, checkpoint)
 
@@ -218,7 +227,7 @@ def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
     ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
-    logits = np.empty((len(ids), labelled.logits.shape[1]), dtype=np.float32)
+    logits = np.empty_like(labelled.logits)
     for batch in batches_by_length(list(map(len, ids))):
         logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
     return logits
@@ -275,11 +284,7 @@ def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint
     if reference.truth is None or checkpoint.problem_type is not ProblemType.SINGLE_LABEL:
         return None
     names = np.array(checkpoint.labels)
-    labelled = slice(len(reference.truth))  # the pairs that follow have no true labels
-    answers = {
-        "": names[logits[labelled].argmax(axis=1)],
-        "checkpoint_": names[reference.logits[labelled].argmax(axis=1)],
-    }
+    answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
     figures: dict[str, float] = {}
     for prefix, answer in answers.items():
         figures[f"{prefix}accuracy"] = float(accuracy_score(reference.truth, answer))

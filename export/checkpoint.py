@@ -68,8 +68,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: in
         max_length: longest sequence to serve, in tokens; by default the model's own limit, at most 2048.
 
     Raises:
-        ExportError: it is not there, is broken, is no sequence classifier, lacks a fast tokenizer, or takes no
-            sequences of that length.
+        ExportError: it is not there, is broken, no sequence classifier, without a fast tokenizer or of less length.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -85,7 +84,6 @@ def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: in
     check_vocabulary(source, tokenizer, vocabulary)
     # Before the padding id is mended: RoBERTa's kin build their positions on it.
     own_max_length = _own_max_length(model.config, tokenizer)
-    served = _served_length(source, tokenizer, own_max_length, max_length)
     model.config.pad_token_id = padding_token(tokenizer, model.config.pad_token_id, vocabulary)
     make_rows_independent(model.eval().requires_grad_(False), architecture_of(model.config).head)
     _check_answer(source, model, len(labels))
@@ -95,7 +93,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: in
         tokenizer=tokenizer,
         labels=labels,
         problem_type=problem_type(model.config, len(labels)),
-        max_length=served,
+        max_length=_served_length(source, tokenizer, own_max_length, max_length),
         own_max_length=own_max_length,
         pad_token_id=model.config.pad_token_id,
         token_types=tells_texts_apart(model, tokenizer),

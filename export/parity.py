@@ -137,18 +137,12 @@ def measure(
     alone = np.concatenate([ask([i], len(ids[i])) for i in sample])
     padded = _in_long_company(sample, ids, checkpoint.max_length, ask)
     flips, drift = _padding_effect(alone, [padded, batched[sample]], checkpoint.problem_type)
-    same = same_answer(batched, expected, checkpoint.problem_type)
-    clear = decided(expected, checkpoint.problem_type)
-    probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, expected)]
     parity = Parity(
         sentences=len(reference.sentences),
         pairs=len(reference.pairs),
-        max_logit_difference=float(np.abs(batched - expected).max()),
-        max_probability_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
-        label_agreement=float(same.mean()),
-        decided_label_agreement=float(same[clear].mean()) if clear.any() else 1.0,
         padded_label_flips=flips,
         max_padded_probability_difference=drift,
+        **_differences(batched, expected, checkpoint.problem_type),
     )
     if reference.labelled is None:
         return parity, _evaluate(batched[: len(reference.sentences)], reference, checkpoint)
@@ -223,6 +217,17 @@ def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
     count = len(sentences)
     places = [place * count // PAIRS for place in range(PAIRS)] if count > PAIRS else range(count)
     return [(sentences[place], sentences[(place + count // 2) % count]) for place in places]
+
+
+def _differences(found: Float32Array, expected: Float32Array, problem_type: ProblemType) -> dict[str, float]:
+    same, clear = same_answer(found, expected, problem_type), decided(expected, problem_type)
+    probabilities = scores(found, problem_type), scores(expected, problem_type)
+    return {
+        "max_logit_difference": float(np.abs(found - expected).max()),
+        "max_probability_difference": float(np.abs(probabilities[0] - probabilities[1]).max()),
+        "label_agreement": float(same.mean()),
+        "decided_label_agreement": float(same[clear].mean()) if clear.any() else 1.0,
+    }
 
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:

@@ -73,5 +73,5 @@ lock: ## Bring locks/app.txt in line with pyproject.toml, UPGRADE=1 to newer ver
 	@mv locks/app.tmp locks/app.txt && rm locks/app.new
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from export import ExportError
+from export.batches import batches_by_length
 from export.session import start_session
 from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
 from repository.manifest import MODEL_FILE, OUTPUT, Manifest
-
-BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,10 @@ def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int],
     manifest = Manifest.read(folder)
     tokenizer = load_tokenizer(folder, manifest.max_length)
     ids = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
-    order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     logits = np.empty((len(ids), len(manifest.labels)), dtype=np.float32)
     try:
         session = start_session(folder / MODEL_FILE)
-        for start in range(0, len(order), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
+        for batch in batches_by_length(list(map(len, ids))):
             inputs = pad_batch([ids[place] for place in batch], manifest.pad_token_id)
             logits[batch] = session.run([OUTPUT], inputs)[0]
             advance(len(batch))

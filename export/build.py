@@ -135,10 +135,11 @@ def _candidate(
     write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, step, embedded_limit_bytes)
     check_graph(folder / MODEL_FILE)
     tokenizer = checkpoint.tokenizer.backend_tokenizer
-    tokenizer.no_truncation()
+    # The direction is all that counts of this: the manifest says how long a sequence may be.
+    tokenizer.enable_truncation(checkpoint.max_length, direction=checkpoint.tokenizer.truncation_side)
     tokenizer.no_padding()
     tokenizer.save(str(folder / TOKENIZER_FILE))
-    with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.sentences)) as advance:
+    with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
         parity, evaluation = measure(folder, checkpoint, reference, advance)
     size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
     return Candidate(precision, folder, parity, evaluation, size_bytes)
@@ -187,7 +188,9 @@ def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifes
         labels=checkpoint.labels,
         problem_type=checkpoint.problem_type,
         max_length=checkpoint.max_length,
+        model_max_length=checkpoint.own_max_length,
         pad_token_id=checkpoint.pad_token_id,
+        token_types=checkpoint.token_types,
         precision=chosen.precision,
         precision_reason=reason,
         opset=opset,

@@ -16,18 +16,37 @@ from export.files import Shapes, check_links, check_weights, head_width, read_ob
 from export.heads import make_rows_independent
 from export.labels import label_names, problem_type
 from export.sources import CONFIG, Source, find_source
+from export.token_types import tells_texts_apart
 from export.tokenizer import SETTINGS, check_vocabulary, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
 
+# Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
+PEFT_LAYERS = {r"\.base_layer\.": ".", r"\.original_module\.": "."}
+SETFIT_HEAD = "model_head.pkl"
 # transformers writes about 1e30 where a tokenizer has no limit of its own.
 NO_LIMIT = 1_000_000
-# Models without a table of positions (relative or rotary ones) get a bound all the same: memory grows with its square.
-DEFAULT_MAX_LENGTH = 512
+# Of a model that names no limit of its own (relative or rotary positions).
+UNSTATED_MAX_LENGTH = 512
+# Unless another is asked for. Attention's scores take heads x length x length x 4 bytes for one text, in each layer by
+# turns: with twelve heads 0.2 GB at 2048 tokens, 3.2 GB at 8192, 52 GB at 32768; and Triton computes several at once.
+DEFAULT_MAX_LENGTH = 2048
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A sequence classifier in memory, on the CPU, in evaluation mode and float32."""
+    """A sequence classifier in memory, on the CPU, in evaluation mode and float32.
+
+    Attributes:
+        name: what to call it.
+        model: the PyTorch model.
+        tokenizer: its fast tokenizer.
+        labels: their names, in the order of the logits.
+        problem_type: how logits become scores.
+        max_length: longest sequence that is served, in tokens.
+        own_max_length: longest one that the model itself takes; None where it names no limit.
+        pad_token_id: id that fills rows.
+        token_types: whether it tells the two texts of a pair apart by `token_type_ids`.
+    """
 
     name: str
     model: Any
@@ -35,18 +54,21 @@ class Checkpoint:
     labels: list[str]
     problem_type: ProblemType
     max_length: int
+    own_max_length: int | None
     pad_token_id: int
+    token_types: bool
 
 
-def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
+def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: int | None = None) -> Checkpoint:
     """Load a folder, a hub id, a LoRA adapter or a model that MLflow logged. Pickled weights are never read.
 
     Args:
         source: where it is.
         trust_remote_code: run the Python code that a checkpoint brings along.
+        max_length: longest sequence to serve, in tokens; by default the model's own limit, at most 2048.
 
     Raises:
-        ExportError: it is not there, is broken, is no sequence classifier, or lacks a fast tokenizer.
+        ExportError: it is not there, is broken, no sequence classifier, without a fast tokenizer or of less length.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -61,9 +83,9 @@ def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     check_vocabulary(source, tokenizer, vocabulary)
     # Before the padding id is mended: RoBERTa's kin build their positions on it.
-    max_length = _max_length(model.config, tokenizer)
+    own_max_length = _own_max_length(model.config, tokenizer)
     model.config.pad_token_id = padding_token(tokenizer, model.config.pad_token_id, vocabulary)
-    make_rows_independent(model.eval(), architecture_of(model.config).head)
+    make_rows_independent(model.eval().requires_grad_(False), architecture_of(model.config).head)
     _check_answer(source, model, len(labels))
     return Checkpoint(
         name=found.name,
@@ -71,8 +93,10 @@ def load_checkpoint(source: str, trust_remote_code: bool = False) -> Checkpoint:
         tokenizer=tokenizer,
         labels=labels,
         problem_type=problem_type(model.config, len(labels)),
-        max_length=max_length,
+        max_length=_served_length(source, tokenizer, own_max_length, max_length),
+        own_max_length=own_max_length,
         pad_token_id=model.config.pad_token_id,
+        token_types=tells_texts_apart(model, tokenizer),
     )
 
 
@@ -90,6 +114,11 @@ def _check_code(source: str, config: Mapping[str, Any], found: Source, trust_rem
 
 def _load_model(source: str, found: Source, stated: dict[str, Any]) -> tuple[Any, list[str]]:
     architectures = stated.get("architectures") or []
+    if (found.model / SETFIT_HEAD).is_file():
+        raise ExportError(
+            f"{source} is a SetFit model: its head is a pickle ({SETFIT_HEAD}), which can run code and is not read; "
+            "fine-tune a sequence classifier, see `python -m training`"
+        )
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
         kinds = ", ".join(map(str, architectures)) or "no architecture"
         raise ExportError(f"{source} is no sequence classifier ({kinds}): fine-tune it first, see `python -m training`")
@@ -122,7 +151,10 @@ def _labels_of_adapter(stated: dict[str, Any], brought: Shapes) -> tuple[dict[st
 def _build(
     source: str, folder: Path, labels: list[str], trust_remote_code: bool, **options: Any
 ) -> tuple[Any, list[str]]:
-    """The model in float32, and the names of the weights that its files lack."""
+    """The model in float32, and the names of the weights that its files lack.
+
+    What MLflow logs as the base of an adapter was saved with PEFT's layers in it: their names are taken out.
+    """
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: index for index, name in enumerate(labels)}}
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **names)
@@ -137,6 +169,7 @@ def _build(
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
+            key_mapping=PEFT_LAYERS,
             trust_remote_code=trust_remote_code,
             **options,
         )
@@ -169,8 +202,8 @@ def _check_answer(source: str, model: Any, label_count: int) -> None:
         raise ExportError(f"{source}: the model answers NaN or infinity; its weights are broken")
 
 
-def _max_length(config: Any, tokenizer: Any) -> int:
-    """The longest sequence that both the table of positions and the tokenizer allow, in tokens."""
+def _own_max_length(config: Any, tokenizer: Any) -> int | None:
+    """The longest sequence that both the table of positions and the tokenizer allow, in tokens, if they say."""
     limits = []
     positions = getattr(config, "max_position_embeddings", None)
     if positions and positions > 0:
@@ -181,4 +214,14 @@ def _max_length(config: Any, tokenizer: Any) -> int:
         )
     if 0 < tokenizer.model_max_length < NO_LIMIT:
         limits.append(tokenizer.model_max_length)
-    return int(min(limits, default=DEFAULT_MAX_LENGTH))
+    return int(min(limits)) if limits else None
+
+
+def _served_length(source: str, tokenizer: Any, own: int | None, wanted: int | None) -> int:
+    if wanted is None:
+        return min(own or UNSTATED_MAX_LENGTH, DEFAULT_MAX_LENGTH)
+    if own is not None and wanted > own:
+        raise ExportError(f"{source} takes sequences of at most {own} tokens: give a --max-length up to that")
+    if wanted <= (special := tokenizer.num_special_tokens_to_add(pair=True)):
+        raise ExportError(f"--max-length {wanted} leaves no room for a text: {special} tokens go into the frame alone")
+    return wanted

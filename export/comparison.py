@@ -5,21 +5,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from export import ExportError
+from export.agreement import THRESHOLD, BoolArray, IntArray, same_answers
 from export.answers import Answers
 from repository.inference import Float32Array
 from repository.manifest import ProblemType
-
-# A label of a multi-label model is part of the answer from this score on, as in the gateway.
-THRESHOLD = 0.5
-# Regressions agree within 0.01 plus this share of the range of A's values, as in the export's parity check.
-RANGE_SHARE = 0.05
-
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 
 
 class _Figures(BaseModel):
@@ -171,13 +163,7 @@ def _best(answers: Answers, labels: Sequence[str]) -> IntArray:
 
 
 def _same(aligned: _Aligned) -> BoolArray:
-    """Row by row: the same best label, the same labels over the threshold, or values close to each other."""
-    if aligned.problem_type is ProblemType.REGRESSION:
-        allowed = 0.01 + RANGE_SHARE * float(np.ptp(aligned.a))
-        return np.asarray((np.abs(aligned.a - aligned.b) <= allowed).all(axis=1), dtype=bool)
-    if aligned.problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray(((aligned.a > THRESHOLD) == (aligned.b > THRESHOLD)).all(axis=1), dtype=bool)
-    return np.asarray(aligned.best_a == aligned.best_b, dtype=bool)
+    return same_answers(aligned.b, aligned.a, (aligned.best_b, aligned.best_a), aligned.problem_type)
 
 
 def _shifts(aligned: _Aligned) -> Float32Array:

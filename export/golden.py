@@ -8,12 +8,14 @@ import numpy as np
 from export.checkpoint import Checkpoint
 from export.parity import Reference, open_session
 from repository.golden import Golden, GoldenSentence, replay_batches
-from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Precision
 
 SENTENCES = 20
 # Of all together: a model of XLM-R large's size answers them in some 15 s on two cores, and is loaded that much later.
 MOST_TOKENS = 2048
+# Beside them, for models that tell two texts apart.
+PAIRS = 4
 
 # The least that is allowed, in logits. It is wider than the export's own bound, because it has to hold on machines that
 # are not here: CUDA computes float32 products in TF32, with fp16's ten bits, so that fp32 gets the bound of fp16; fp16
@@ -47,18 +49,28 @@ def choose_golden(texts: Sequence[str], lengths: Sequence[int]) -> list[int]:
 
 
 def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, precision: Precision) -> Golden:
-    """Write `folder/golden.json`: sentences, PyTorch's answers to them, and how far others may be from those."""
+    """Write `folder/golden.json`: sentences and pairs with PyTorch's answers, and how far others may be from those."""
     tokenizer = load_tokenizer(folder, checkpoint.max_length)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(reference.sentences)]
-    chosen = choose_golden(reference.sentences, list(map(len, ids)))
-    logits = reference.logits[chosen]
+    texts = reference.texts
+    encodings = tokenizer.encode_batch(texts)
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
+    count = len(reference.sentences)
+    shortest_pairs = sorted(range(count, len(texts)), key=lambda index: len(ids[index]))[:PAIRS]
+    chosen = [*choose_golden(reference.sentences, list(map(len, ids[:count]))), *shortest_pairs]
+    logits = reference.text_logits[chosen]
     probabilities = scores(logits, checkpoint.problem_type)
-    here = _difference(folder, checkpoint, [ids[index] for index in chosen], logits)
+    here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)
     golden = Golden(
         max_logit_difference=max(LEAST_BOUND[precision], MARGIN * here),
         sentences=[
             GoldenSentence(
-                text=reference.sentences[index], ids=ids[index], logits=row.tolist(), scores=probability.tolist()
+                text=text if isinstance(text := texts[index], str) else text[0],
+                second=None if isinstance(text, str) else text[1],
+                ids=ids[index],
+                mask=masks[index],
+                logits=row.tolist(),
+                scores=probability.tolist(),
             )
             for index, row, probability in zip(chosen, logits, probabilities, strict=True)
         ],
@@ -67,12 +79,19 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     return golden
 
 
-def _difference(folder: Path, checkpoint: Checkpoint, ids: Sequence[Sequence[int]], expected: Float32Array) -> float:
+def _difference(
+    folder: Path,
+    checkpoint: Checkpoint,
+    ids: Sequence[Sequence[int]],
+    masks: Sequence[Sequence[int] | None],
+    expected: Float32Array,
+) -> float:
     """The largest difference of a logit, asked one by one as the server does, and batched as the gateway does."""
     session = open_session(folder / MODEL_FILE)
     largest = 0.0
     for batch in [*([index] for index in range(len(ids))), *replay_batches(ids, SENTENCES)]:
         length = len(ids[batch[0]]) if len(batch) == 1 else None
-        inputs = pad_batch([ids[index] for index in batch], checkpoint.pad_token_id, length)
+        rows, kept = [ids[index] for index in batch], [masks[index] for index in batch]
+        inputs = pad_batch(rows, checkpoint.pad_token_id, length, kept)
         largest = max(largest, float(np.abs(session.run(None, inputs)[0] - expected[batch]).max()))
     return largest

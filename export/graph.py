@@ -17,6 +17,7 @@ from export import ExportError
 from export.architectures import architecture_of
 from export.checkpoint import Checkpoint
 from export.floor import OPSET, floor
+from export.token_types import TOKEN_TYPE_IDS, fold_token_types
 from export.tracing import trace
 from export.weights import read_skeleton, read_structure
 from repository.manifest import INPUTS, OUTPUT
@@ -25,6 +26,7 @@ from repository.manifest import INPUTS, OUTPUT
 def export_graph(checkpoint: Checkpoint, folder: Path) -> Path:
     """Trace the model into `folder/raw.onnx`: INT64 `input_ids` and `attention_mask` `[batch, sequence]` → `logits`.
 
+    A model that tells two texts apart has `token_type_ids` as a third input here, which `optimize_graph` takes away.
     Inputs that the architecture also knows are left to the model's own default (zeros for `token_type_ids`, the count
     for position ids), which the tracer folds into the graph.
 
@@ -32,7 +34,8 @@ def export_graph(checkpoint: Checkpoint, folder: Path) -> Path:
         ExportError: the tracer fails on this model.
     """
     path = folder / "raw.onnx"
-    onnx_config = _with_uniform_inputs(_onnx_config(checkpoint.model))
+    names = (*INPUTS, TOKEN_TYPE_IDS) if checkpoint.token_types else INPUTS
+    onnx_config = _with_inputs(_onnx_config(checkpoint.model), names)
     try:
         trace(checkpoint.model, onnx_config, path, OPSET)
     except Exception as error:  # anything, by what the model does
@@ -68,15 +71,16 @@ class AnyTextOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
         return {name: {0: "batch_size", 1: "sequence_length"} for name in INPUTS}
 
 
-def _with_uniform_inputs(onnx_config: Any) -> Any:
+def _with_inputs(onnx_config: Any, names: tuple[str, ...]) -> Any:
     base = type(onnx_config)
 
-    class UniformInputs(base):  # type: ignore[misc, valid-type]
+    class ChosenInputs(base):  # type: ignore[misc, valid-type]
         @property
         def inputs(self) -> dict[str, dict[int, str]]:
-            return {name: axes for name, axes in super().inputs.items() if name in INPUTS}
+            described = super().inputs
+            return {name: described.get(name, described[INPUTS[0]]) for name in names}
 
-    onnx_config.__class__ = UniformInputs
+    onnx_config.__class__ = ChosenInputs
     return onnx_config
 
 
@@ -84,7 +88,8 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
     """Fuse LayerNorm and GELU, and attention where that is known to be right; ONNX Runtime's `OnnxModel` in float32.
 
     `opt_level=0`: only the hardware-independent fusions of onnxruntime.transformers are written into the file. The
-    session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there.
+    session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there. The
+    graph has the two inputs of every served model.
     """
     # One optimizer for all: of the others, those for BART, GPT-2 and Qwen 3 either fuse no more or fuse wrongly here.
     options = FusionOptions("bert")
@@ -96,7 +101,7 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
     # Fusion reads a few weights by the names of their files, from the current folder. Shape inference prints its
     # failures; what it cannot infer is left unfused.
     with contextlib.chdir(raw.parent), contextlib.redirect_stdout(io.StringIO()):
-        return optimize_model(
+        optimized = optimize_model(
             read_skeleton(raw),
             model_type="bert",
             num_heads=getattr(model_config, "num_attention_heads", 0) or 0,
@@ -104,6 +109,8 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
             optimization_options=options,
             opt_level=0,
         )
+    fold_token_types(optimized.model)
+    return optimized
 
 
 def check_graph(path: Path) -> tuple[int, int]:
@@ -117,9 +124,14 @@ def check_graph(path: Path) -> tuple[int, int]:
     outputs = tuple(tensor.name for tensor in model.graph.output)
     if inputs != tuple(sorted(INPUTS)) or outputs != (OUTPUT,):
         raise ExportError(f"the graph takes {inputs} and gives {outputs}; {INPUTS} and {OUTPUT!r} are needed")
-    types = {tensor.name: tensor.type.tensor_type.elem_type for tensor in (*model.graph.input, *model.graph.output)}
+    tensors = (*model.graph.input, *model.graph.output)
+    types = {tensor.name: tensor.type.tensor_type.elem_type for tensor in tensors}
     if types != {**dict.fromkeys(INPUTS, TensorProto.INT64), OUTPUT: TensorProto.FLOAT}:
         raise ExportError(f"the graph's inputs must be INT64 and {OUTPUT} FLOAT, not {types}")
+    free = {tensor.name: [bool(axis.dim_param) for axis in tensor.type.tensor_type.shape.dim] for tensor in tensors}
+    fits = all(free[name] == [True, True] for name in INPUTS) and len(free[OUTPUT]) == 2 and free[OUTPUT][0]
+    if not fits:
+        raise ExportError("the graph must take any batch and length, and give logits [batch, labels]: an axis is fixed")
     if found := floor().violations(model):
         raise ExportError(f"the pinned Triton (ONNX Runtime {floor().onnxruntime}) does not know {'; '.join(found)}")
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))

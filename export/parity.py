@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
+from export.agreement import THRESHOLD, BoolArray, same_answers
+from export.batches import BATCH_SIZE, batches_by_length, fits
 from export.checkpoint import Checkpoint
 from export.session import start_session
-from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
 
-BoolArray = npt.NDArray[np.bool_]
-
-BATCH_SIZE = 32
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
+# Pairs of sentences beside them, where the model tells two texts apart: that shows in the first few.
+PAIRS = 16
 
 Advance = Callable[[int], None]
 Step = Callable[[str, int], AbstractContextManager[Advance]]
@@ -76,23 +77,39 @@ class Reference:
     truth: list[str] | None
     labelled: "Reference | None" = None
     """Sentences with true labels that accuracy is measured on, where these have none."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """Pairs of texts, for models that tell two texts apart."""
+    pair_logits: Float32Array | None = None
+    """`[pairs, labels]`"""
+
+    @property
+    def texts(self) -> list[str | tuple[str, str]]:
+        """Sentences, then pairs."""
+        return [*self.sentences, *self.pairs]
+
+    @property
+    def text_logits(self) -> Float32Array:
+        """`[sentences + pairs, labels]`"""
+        return self.logits if self.pair_logits is None else np.concatenate([self.logits, self.pair_logits])
 
 
 def reference_answers(
     checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
 ) -> Reference:
-    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer."""
-    logits = np.empty((len(sentences), len(checkpoint.labels)), dtype=np.float32)
-    ids = [encode(checkpoint, sentence) for sentence in sentences]
-    for batch in _batches_by_length(ids):
-        inputs = {name: torch.from_numpy(array) for name, array in _pad(checkpoint, ids, batch).items()}
+    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart."""
+    pairs = _pairs(sentences) if checkpoint.token_types else []
+    encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
+    logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
+    for batch in batches_by_length([len(each["input_ids"]) for each in encoded]):
+        inputs = _pytorch_inputs([encoded[index] for index in batch], checkpoint.pad_token_id)
         with torch.inference_mode():
             answer = checkpoint.model(**inputs).logits.numpy()
         if answer.shape[1] != len(checkpoint.labels):
             raise ExportError(f"the model gives {answer.shape[1]} logits for {len(checkpoint.labels)} labels")
         logits[batch] = answer
         advance(len(batch))
-    return Reference(sentences, logits, truth)
+    count = len(sentences)
+    return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
 
 
 def measure(
@@ -101,35 +118,34 @@ def measure(
     """Ask the graph in `folder`, tokenized by `tokenizer.json` as the gateway does, and compare with PyTorch."""
     session = open_session(folder / MODEL_FILE)
     tokenizer = load_tokenizer(folder, checkpoint.max_length)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(reference.sentences)]
+    encodings = tokenizer.encode_batch(reference.texts)
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
 
     def ask(batch: Sequence[int], length: int | None = None) -> Float32Array:
-        answer = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id, length))[0]
+        rows, kept = [ids[i] for i in batch], [masks[i] for i in batch]
+        answer = session.run(None, pad_batch(rows, checkpoint.pad_token_id, length, kept))[0]
         advance(len(batch))
         return np.asarray(answer, dtype=np.float32)
 
-    batched = np.empty_like(reference.logits)
-    for batch in _batches_by_length(ids):
+    expected = reference.text_logits
+    batched = np.empty_like(expected)
+    for batch in batches_by_length(list(map(len, ids))):
         batched[batch] = ask(batch)
     # A fixed seed: the same checkpoint gets the same verdict every time.
     sample = random.Random(0).sample(range(len(ids)), min(ALONE_SAMPLE, len(ids)))
     alone = np.concatenate([ask([i], len(ids[i])) for i in sample])
     padded = _in_long_company(sample, ids, checkpoint.max_length, ask)
     flips, drift = _padding_effect(alone, [padded, batched[sample]], checkpoint.problem_type)
-    same = same_answer(batched, reference.logits, checkpoint.problem_type)
-    clear = decided(reference.logits, checkpoint.problem_type)
-    probabilities = [scores(logits, checkpoint.problem_type) for logits in (batched, reference.logits)]
     parity = Parity(
-        sentences=len(ids),
-        max_logit_difference=float(np.abs(batched - reference.logits).max()),
-        max_probability_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
-        label_agreement=float(same.mean()),
-        decided_label_agreement=float(same[clear].mean()) if clear.any() else 1.0,
+        sentences=len(reference.sentences),
+        pairs=len(reference.pairs),
         padded_label_flips=flips,
         max_padded_probability_difference=drift,
+        **_differences(batched, expected, checkpoint.problem_type),
     )
     if reference.labelled is None:
-        return parity, _evaluate(batched, reference, checkpoint)
+        return parity, _evaluate(batched[: len(reference.sentences)], reference, checkpoint)
     logits = _labelled_logits(session, tokenizer, checkpoint, reference.labelled)
     return parity, _evaluate(logits, reference.labelled, checkpoint)
 
@@ -174,26 +190,50 @@ def open_session(path: Path) -> Any:
 
 def encode(checkpoint: Checkpoint, sentence: str) -> list[int]:
     """Token ids by the checkpoint's own tokenizer, cut at the model's limit."""
-    ids = checkpoint.tokenizer(sentence, truncation=True, max_length=checkpoint.max_length)["input_ids"]
-    return [int(token) for token in ids]
+    return _encode(checkpoint, sentence)["input_ids"]
 
 
-def _pad(
-    checkpoint: Checkpoint, ids: Sequence[Sequence[int]], batch: Sequence[int]
-) -> dict[str, npt.NDArray[np.int64]]:
-    rows = [ids[i] for i in batch]
-    return pad_batch(rows, checkpoint.pad_token_id, max(map(len, rows)))
+def _encode(checkpoint: Checkpoint, *texts: str) -> dict[str, list[int]]:
+    """What the pipeline would give the model, but for the mask: ids, and token types where it has a use for them."""
+    encoded = checkpoint.tokenizer(*texts, truncation=True, max_length=checkpoint.max_length)
+    names = ("input_ids", TOKEN_TYPE_IDS) if checkpoint.token_types else ("input_ids",)
+    return {name: [int(value) for value in encoded[name]] for name in names}
 
 
-def _batches_by_length(ids: Sequence[Sequence[int]]) -> list[list[int]]:
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    return [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+def _pytorch_inputs(encoded: Sequence[dict[str, list[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Rows padded to the longest: each INT64 `[batch, sequence]`."""
+    rows = {name: [each[name] for each in encoded] for name in encoded[0]}
+    rows[ATTENTION_MASK] = [[1] * len(ids) for ids in rows["input_ids"]]
+    longest = max(map(len, rows["input_ids"]))
+    inputs = {}
+    for name, values in rows.items():
+        fill = pad_token_id if name == "input_ids" else 0
+        inputs[name] = torch.tensor([[*row, *[fill] * (longest - len(row))] for row in values])
+    return inputs
+
+
+def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
+    """A few sentences from all over, each with the one that lies half of them further on."""
+    count = len(sentences)
+    places = [place * count // PAIRS for place in range(PAIRS)] if count > PAIRS else range(count)
+    return [(sentences[place], sentences[(place + count // 2) % count]) for place in places]
+
+
+def _differences(found: Float32Array, expected: Float32Array, problem_type: ProblemType) -> dict[str, float]:
+    same, clear = same_answer(found, expected, problem_type), decided(expected, problem_type)
+    probabilities = scores(found, problem_type), scores(expected, problem_type)
+    return {
+        "max_logit_difference": float(np.abs(found - expected).max()),
+        "max_probability_difference": float(np.abs(probabilities[0] - probabilities[1]).max()),
+        "label_agreement": float(same.mean()),
+        "decided_label_agreement": float(same[clear].mean()) if clear.any() else 1.0,
+    }
 
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
     ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
     logits = np.empty_like(labelled.logits)
-    for batch in _batches_by_length(ids):
+    for batch in batches_by_length(list(map(len, ids))):
         logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
     return logits
 
@@ -202,21 +242,25 @@ def _in_long_company(
     sample: Sequence[int], ids: Sequence[Sequence[int]], max_length: int, ask: Callable[..., Float32Array]
 ) -> Float32Array:
     """Answers for the sample in batches of random neighbours, padded to several times their length."""
-    rows = []
-    for start in range(0, len(sample), BATCH_SIZE):
-        batch = sample[start : start + BATCH_SIZE]
-        longest = max(len(ids[i]) for i in batch)
-        rows.append(ask(batch, min(max_length, 4 * longest)))
+    rows: list[Float32Array] = []
+    start = 0
+    while start < len(sample):
+        size = BATCH_SIZE
+        while True:
+            batch = sample[start : start + size]
+            length = min(max_length, 4 * max(len(ids[i]) for i in batch))
+            if fits(len(batch), length):
+                break
+            size = len(batch) // 2
+        rows.append(ask(batch, length))
+        start += len(batch)
     return np.concatenate(rows)
 
 
 def same_answer(first: Float32Array, second: Float32Array, problem_type: ProblemType) -> BoolArray:
-    """Row by row: the same label; the same set of labels over one half; a value within 5 % of the values' range."""
-    if problem_type is ProblemType.REGRESSION:
-        return np.asarray((np.abs(first - second) <= 0.01 + 0.05 * np.ptp(second)).all(axis=1), dtype=bool)
-    if problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray(((first > 0) == (second > 0)).all(axis=1), dtype=bool)
-    return np.asarray(first.argmax(axis=1) == second.argmax(axis=1), dtype=bool)
+    """Row by row, whether logits `[sentences, labels]` give the same answer."""
+    best = (first.argmax(axis=1), second.argmax(axis=1))
+    return same_answers(scores(first, problem_type), scores(second, problem_type), best, problem_type)
 
 
 def decided(logits: Float32Array, problem_type: ProblemType, margin: float = NEAR_TIE) -> BoolArray:
@@ -225,7 +269,7 @@ def decided(logits: Float32Array, problem_type: ProblemType, margin: float = NEA
     if problem_type is ProblemType.REGRESSION:
         return np.ones(len(logits), dtype=bool)
     if problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray((np.abs(probabilities - 0.5) >= margin / 2).all(axis=1), dtype=bool)
+        return np.asarray((np.abs(probabilities - THRESHOLD) >= margin / 2).all(axis=1), dtype=bool)
     top = np.sort(probabilities, axis=1)
     return np.asarray(top[:, -1] - top[:, -2] >= margin, dtype=bool)
 

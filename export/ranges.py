@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from export.batches import batches_by_length
 from repository.inference import Int64Array, pad_batch
 
 Feed = Mapping[str, Int64Array]
@@ -22,9 +23,8 @@ def calibration_feeds(ids: Sequence[Sequence[int]], pad_token_id: int, max_lengt
     """Inputs to measure on: a sample of the sentences, and two rows of random tokens, as long as can be."""
     chance = random.Random(0)
     chosen = sorted(chance.sample(list(ids), min(MOST_SENTENCES, len(ids))), key=len)
-    feeds: list[Feed] = [
-        pad_batch(chosen[start : start + BATCH_SIZE], pad_token_id) for start in range(0, len(chosen), BATCH_SIZE)
-    ]
+    batches = batches_by_length(list(map(len, chosen)), BATCH_SIZE)
+    feeds: list[Feed] = [pad_batch([chosen[index] for index in batch], pad_token_id) for batch in batches]
     for frame in chosen[-2:]:
         # The first and last tokens are those of a sentence: some models look for the one that ends it.
         inner = [chance.randrange(vocabulary) for _ in range(max_length - 2)]

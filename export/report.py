@@ -46,7 +46,7 @@ class Cell(StrictModel):
 class Sweep(StrictModel):
     """Everything that was measured, and the shapes that were left out, with the reason."""
 
-    budget_s: float
+    budget_flop: float
     lengths: list[int]
     logit_range: float
     """How far PyTorch's own logits are apart, of the label on which its answers to the texts differ most."""

@@ -68,16 +68,31 @@ def _in_folder(source: str, folder: Path) -> Source:
     name = folder.resolve().name
     if (folder / CONFIG).is_file() or (folder / ADAPTER_CONFIG).is_file():
         return Source(name, folder, folder)
-    # The model itself; a run's folder or its artifacts; both with the model under its own name.
-    logged = sorted(path.parent for depth in ("", "*/", "*/*/") for path in folder.glob(depth + MLFLOW_MODEL))
+    logged = _mlflow_models(folder)
     if len(logged) == 1:
-        return _logged_by_mlflow(name, logged[0])
+        # MLflow 3 calls the folder of every model the same.
+        own = folder.resolve().parent.name if name == "artifacts" else name
+        return _logged_by_mlflow(own, logged[0])
     if logged:
-        found = ", ".join(str(path.relative_to(folder)) for path in logged)
+        found = ", ".join(str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in logged)
         raise ExportError(f"{source} holds {len(logged)} MLflow models ({found}): give the folder of one")
     if inner := sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}")):
         raise ExportError(f"{source} holds no config.json, but its folders do: give one of {', '.join(inner[:5])}")
     raise ExportError(f"{source} holds no config.json: give the folder of a Hugging Face checkpoint")
+
+
+def _mlflow_models(folder: Path) -> list[Path]:
+    """The model that was logged, whatever its folder is called; those of a run or an experiment.
+
+    Up to MLflow 2 a model lies among its run's artifacts. MLflow 3 keeps it beside the runs, in
+    `models/<model id>/artifacts/` of the experiment, and names it in the run's `outputs/<model id>/`.
+    """
+    found = [path.parent for depth in ("", "*/", "*/*/", "*/*/*/") for path in folder.glob(depth + MLFLOW_MODEL)]
+    for output in folder.glob("outputs/m-*"):
+        logged = folder.resolve().parent / "models" / output.name / "artifacts"
+        if (logged / MLFLOW_MODEL).is_file():
+            found.append(logged)
+    return sorted(found)
 
 
 def _logged_by_mlflow(name: str, folder: Path) -> Source:

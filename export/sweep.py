@@ -4,8 +4,6 @@ Real sentences are mostly short, so that they say little of the longest sequence
 are the subject: a ladder of lengths up to the model's limit, filled with real text and with random token ids.
 """
 
-import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from export.batches import fits
 from export.checkpoint import Checkpoint
+from export.cost import Cost, cost_of
 from export.parity import Step, Tolerance, decided, open_session, same_answer
 from export.report import Cell, Placement, Source, Sweep
 from repository.config import ModelConfig
@@ -25,14 +25,16 @@ from repository.manifest import MODEL_FILE, ProblemType
 # Next to powers of two lie the lengths at which kernels change to another path.
 LADDER = (1, 2, 3, 8, 13, 16, 17, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 BATCHES = (2, 7, ModelConfig.max_batch_size)
-# Different texts of one length, half of them random; past LONG_TOKENS two, since a token costs PyTorch the same there.
-TEXTS, TEXTS_OF_LONG, LONG_TOKENS = 8, 2, 128
-# A limit past this many tokens waits its turn: PyTorch may need minutes for it.
-AFFORDABLE = 1024
-# Attention's memory grows with batch x length x length; of a larger shape than this (64 x 512) nothing is learned.
-MOST_ATTENTION = 64 * 512 * 512
-# For each precision, and as much for PyTorch. MiniLM needs about half of it on two cores.
-BUDGET_S = 20.0
+# Different texts of lengths up to so many tokens, half of them random: a token costs PyTorch the same in all of them.
+TEXTS = 8
+TEXTS_UP_TO = {128: TEXTS, 1024: 2}
+# Operations for each precision, and as many for PyTorch: 10 to 40 s on two cores. MiniLM leaves out 64 texts of 512
+# tokens, BERT base most full batches, XLM-R large most batches of long texts.
+BUDGET_FLOP = 2e12
+# No single call may take more of it: the limit of a long model would leave nothing for all other lengths.
+LARGEST_SHARE = 0.5
+# Beyond this share, a text beside long neighbours is the shortest beside the longest alone.
+COMPANY_SHARE = 0.2
 # Where PyTorch's answer is this far (in probability) from being another one, no number format may change it.
 SURE = 0.5
 
@@ -52,6 +54,7 @@ class SweepTexts:
 
     by_length: dict[int, list[SweepText]]
     skipped: list[str]
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -73,57 +76,67 @@ def ladder(max_length: int) -> list[int]:
 
 
 def ask_pytorch(checkpoint: Checkpoint, sentences: Sequence[str], step: Step) -> SweepTexts:
-    """PyTorch's answers to texts of each length, as long as the time lasts: the limit first, where most goes wrong."""
+    """PyTorch's answers to texts of each length, as far as the budget goes.
+
+    The limit comes first, where most goes wrong, or the greatest length that is not too costly.
+    """
     make = _text_maker(checkpoint, sentences)
     by_length: dict[int, list[SweepText]] = {}
     skipped = []
+    cost = cost_of(checkpoint)
     budget = _Budget()
-    lengths = sorted(ladder(checkpoint.max_length), key=lambda n: (n != min(checkpoint.max_length, AFFORDABLE), n))
+    lengths = ladder(checkpoint.max_length)
+    longest = max((n for n in lengths if budget.allows(cost.of(_text_count(n), n))), default=None)
+    lengths.sort(key=lambda length: (length != longest, length))
     with step("Asking PyTorch at each length", len(lengths)) as advance:
         for length in lengths:
-            count = TEXTS if length <= LONG_TOKENS else TEXTS_OF_LONG
+            count = _text_count(length)
             texts = [make(length, index) for index in range(count)]
             advance(1)
-            if not budget.allows(count * length):
-                skipped.append(f"length {length}: no time to ask PyTorch")
+            if not budget.takes(cost.of(count, length)):
+                skipped.append(f"length {length}: too costly to ask PyTorch")
                 continue
             ids = torch.tensor([ids for ids, _ in texts])
             try:
                 with torch.inference_mode():
-                    logits = budget.run(count * length, partial(_pytorch_logits, checkpoint, ids))
+                    logits = _pytorch_logits(checkpoint, ids)
             except (RuntimeError, ValueError, IndexError):
                 # Shorter than an empty sentence, so that the token that an architecture looks for may be missing.
                 skipped.append(f"length {length}: PyTorch itself does not take it")
                 continue
             by_length[length] = [SweepText(ids, source, row) for (ids, source), row in zip(texts, logits, strict=True)]
-    return SweepTexts(dict(sorted(by_length.items())), skipped)
+    return SweepTexts(dict(sorted(by_length.items())), skipped, cost)
 
 
 def sweep(folder: Path, checkpoint: Checkpoint, texts: SweepTexts, step: Step) -> Sweep:
-    """Ask the graph in `folder` in every placement for as long as the time lasts, and compare with PyTorch."""
+    """Ask the graph in `folder` in every placement, as far as the budget goes, and compare with PyTorch.
+
+    What is asked depends on the model alone, never on how fast the machine is.
+    """
     session = open_session(folder / MODEL_FILE)
-    calls = sorted(_calls(texts.by_length, checkpoint.max_length), key=_urgency)
+    calls = sorted(_calls(texts, checkpoint.max_length), key=partial(_urgency, max(texts.by_length, default=0)))
     skipped = list(texts.skipped)
     measured: dict[tuple[int, int, Placement, Source], list[tuple[SweepText, Float32Array]]] = {}
     budget = _Budget()
     with step(f"Sweeping lengths and batches of {folder.name}", len(calls)) as advance:
         for call in calls:
             advance(1)
-            size = len(call.texts) * call.padded_length
-            if len(call.texts) > 1 and size * call.padded_length > MOST_ATTENTION:
+            if not fits(len(call.texts), call.padded_length):
                 skipped.append(f"{call.name}: more memory than is asked for here")
-            elif not budget.allows(size):
-                skipped.append(f"{call.name}: no time")
+            elif not budget.takes(texts.cost.of(len(call.texts), call.padded_length)):
+                skipped.append(f"{call.name}: too costly")
             else:
                 inputs = pad_batch([text.ids for text in call.texts], checkpoint.pad_token_id, call.padded_length)
-                logits = budget.run(size, partial(_graph_logits, session, inputs))
+                logits = _graph_logits(session, inputs)
                 for text, row in zip(call.texts, logits, strict=True):
                     key = (len(text.ids), len(call.texts), call.placement, text.source)
                     measured.setdefault(key, []).append((text, row))
     cells = [_cell(*key, found, checkpoint.problem_type) for key, found in sorted(measured.items())]
     asked = [text.logits for found in texts.by_length.values() for text in found]
     spread = float(np.ptp(np.stack(asked), axis=0).max()) if asked else 0.0
-    return Sweep(budget_s=BUDGET_S, lengths=sorted(texts.by_length), logit_range=spread, cells=cells, skipped=skipped)
+    return Sweep(
+        budget_flop=BUDGET_FLOP, lengths=sorted(texts.by_length), logit_range=spread, cells=cells, skipped=skipped
+    )
 
 
 def sweep_violations(found: Sweep, tolerance: Tolerance) -> list[str]:
@@ -147,24 +160,24 @@ def sweep_violations(found: Sweep, tolerance: Tolerance) -> list[str]:
 
 
 class _Budget:
-    """Whether the next call still fits into the time, judged by the least that a token has cost so far.
-
-    The least, because a small call, or one that another program held up, says nothing of what a large one will take.
-    """
+    """What is left of the operations that may be spent."""
 
     def __init__(self) -> None:
-        self._end = time.monotonic() + BUDGET_S
-        self._token_s = math.inf
+        self._left = BUDGET_FLOP
 
-    def allows(self, tokens: int) -> bool:
-        expected_s = tokens * self._token_s if self._token_s < math.inf else 0.0
-        return time.monotonic() + expected_s <= self._end
+    def allows(self, flop: float) -> bool:
+        """Whether there are so many left, and they are no more than a single call's share."""
+        return flop <= min(self._left, LARGEST_SHARE * BUDGET_FLOP)
 
-    def run(self, tokens: int, ask: Callable[[], Any]) -> Float32Array:
-        began = time.monotonic()
-        answer = ask()
-        self._token_s = min(self._token_s, (time.monotonic() - began) / tokens)
-        return np.asarray(answer, dtype=np.float32)
+    def takes(self, flop: float) -> bool:
+        """Spend so many, if that is allowed."""
+        if allowed := self.allows(flop):
+            self._left -= flop
+        return allowed
+
+
+def _text_count(length: int) -> int:
+    return next((count for longest, count in TEXTS_UP_TO.items() if length <= longest), 1)
 
 
 def _text_maker(checkpoint: Checkpoint, sentences: Sequence[str]) -> Callable[[int, int], tuple[list[int], Source]]:
@@ -203,33 +216,41 @@ def _joined(sentences: Iterable[str], characters: int) -> str:
     return " ".join(taken)
 
 
-def _calls(by_length: dict[int, list[SweepText]], max_length: int) -> Iterable[_Call]:
-    for length, texts in by_length.items():
-        for text in texts:
+def _calls(texts: SweepTexts, max_length: int) -> Iterable[_Call]:
+    for length, found in texts.by_length.items():
+        for text in found:
             yield _Call(Placement.ALONE, [text], length)
         for batch in BATCHES:
-            yield _Call(Placement.BATCHED, [texts[i % len(texts)] for i in range(batch)], length)
+            yield _Call(Placement.BATCHED, [found[i % len(found)] for i in range(batch)], length)
         if length < max_length:
-            yield _Call(Placement.PADDED, texts, min(max_length, max(16, 4 * length)))
+            yield _Call(Placement.PADDED, found, min(max_length, max(16, 4 * length)))
     # One of each length in one batch: all but the last have neighbours that are longer.
-    together = [texts[0] for texts in by_length.values()]
-    while len(together) > 1 and len(together) * len(together[-1].ids) ** 2 > MOST_ATTENTION:
+    together = [found[0] for found in texts.by_length.values()]
+    while together and not fits(len(together), len(together[-1].ids)):
         together.pop()
     if together:
-        yield _Call(Placement.LONG_NEIGHBOURS, together, len(together[-1].ids))
+        length = len(together[-1].ids)
+        if texts.cost.of(len(together), length) > COMPANY_SHARE * BUDGET_FLOP:
+            together = [together[0], together[-1]]
+        yield _Call(Placement.LONG_NEIGHBOURS, together, length)
 
 
-def _urgency(call: _Call) -> tuple[bool, int]:
-    """Cheap calls first; full batches last, since they cost most and say least where the time is short."""
-    return len(call.texts) == BATCHES[-1], len(call.texts) * call.padded_length
+def _urgency(longest: int, call: _Call) -> tuple[int, int]:
+    """The longest texts alone and the one batch of all lengths first; full batches, which cost most, last."""
+    if call.placement is Placement.LONG_NEIGHBOURS or (len(call.texts) == 1 and call.padded_length == longest):
+        tier = 0
+    else:
+        tier = 2 if len(call.texts) == BATCHES[-1] else 1
+    return tier, len(call.texts) * call.padded_length
 
 
-def _pytorch_logits(checkpoint: Checkpoint, ids: torch.Tensor) -> Any:
-    return checkpoint.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.numpy()
+def _pytorch_logits(checkpoint: Checkpoint, ids: torch.Tensor) -> Float32Array:
+    logits = checkpoint.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    return np.asarray(logits.numpy(), dtype=np.float32)
 
 
-def _graph_logits(session: Any, inputs: dict[str, Int64Array]) -> Any:
-    return session.run(None, inputs)[0]
+def _graph_logits(session: Any, inputs: dict[str, Int64Array]) -> Float32Array:
+    return np.asarray(session.run(None, inputs)[0], dtype=np.float32)
 
 
 def _cell(

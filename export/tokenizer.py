@@ -31,7 +31,7 @@ def load_fast_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
     if (folder / TOKENIZER_FILE).is_file():
         _check_tokenizer(folder / TOKENIZER_FILE)
         if not trust_remote_code and _is_foreign(settings):
-            return _cutting_right(folder, _without_class(folder, settings))
+            return _without_class(folder, settings)
     elif not any(folder.glob("vocab*")) and not any(folder.glob("*.model")):
         raise ExportError(f"{folder} holds no tokenizer ({TOKENIZER_FILE}): save the tokenizer beside the model")
     try:
@@ -44,7 +44,7 @@ def load_fast_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
             f"{folder} has no fast tokenizer ({TOKENIZER_FILE}), which the gateway needs, and "
             f"{type(tokenizer).__name__} cannot be converted to one"
         )
-    return _cutting_right(folder, tokenizer)
+    return tokenizer
 
 
 def padding_token(tokenizer: Any, configured: int | None, vocabulary: int) -> int:
@@ -78,15 +78,6 @@ def check_vocabulary(source: str, tokenizer: Any, vocabulary: int) -> None:
             f"{source}: the tokenizer gives ids past the {vocabulary} rows of the model's embedding (such as "
             f"{outside[0]!r}): it belongs to another model, or resize_token_embeddings was not called"
         )
-
-
-def _cutting_right(folder: Path, tokenizer: Any) -> Any:
-    if tokenizer.truncation_side != "right":
-        raise ExportError(
-            f"{folder}: the tokenizer cuts long texts on the left, the gateway on the right; set truncation_side to "
-            f"right in {SETTINGS} if that is as good for this model"
-        )
-    return tokenizer
 
 
 def _check_tokenizer(path: Path) -> None:

@@ -75,6 +75,7 @@ class _Waiting:
     version: int
     manifest: Manifest
     ids: Sequence[int]
+    mask: Sequence[int] | None
     row: "asyncio.Future[Row]"
     since: float
     alone: bool = field(default=False)
@@ -125,13 +126,16 @@ class Batcher:
         ):
             raise OverloadedError(f"Too busy: {len(self._waiting)} sentences are waiting; try again shortly.")
 
-    def submit(self, version: int, manifest: Manifest, ids: Sequence[int]) -> "asyncio.Future[Row]":
+    def submit(
+        self, version: int, manifest: Manifest, ids: Sequence[int], mask: Sequence[int] | None = None
+    ) -> "asyncio.Future[Row]":
         """The answer to one sentence, to be awaited; cancel it to give the place up.
 
-        It fails with a GatewayError: Triton is away or failed, the version is gone, a logit is no finite number.
+        `mask` is its attention mask, all ones if None. It fails with a GatewayError: Triton is away or failed, the
+        version is gone, a logit is no finite number.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(version, manifest, ids, loop.create_future(), time.perf_counter())
+        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter())
         self._enqueue(waiting)
         waiting.row.add_done_callback(lambda _: self._forget(waiting))
         return waiting.row
@@ -190,7 +194,8 @@ class Batcher:
     async def _call(self, batch: list[_Waiting]) -> None:
         start = time.perf_counter()
         # Exact, not rounded up: the batch is whole, so Triton does not have to find others of its shape.
-        inputs = pad_batch([w.ids for w in batch], batch[0].manifest.pad_token_id, max(len(w.ids) for w in batch))
+        ids, masks = [w.ids for w in batch], [w.mask for w in batch]
+        inputs = pad_batch(ids, batch[0].manifest.pad_token_id, max(map(len, ids)), masks)
         try:
             async with asyncio.timeout(self._limits.deadline_s):
                 logits = await self._infer(batch[0].version, inputs)

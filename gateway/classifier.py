@@ -13,8 +13,9 @@ from gateway.errors import (
     SentenceTooLongError,
     VersionGoneError,
 )
+from gateway.tokenization import Side
 from gateway.versions import LoadedVersion, VersionFollower
-from repository.inference import Float32Array
+from repository.inference import Float32Array, mask_of
 
 QUOTES = "\"'"
 
@@ -59,6 +60,8 @@ class _Tokens:
     """What is kept of a tokenizer's `Encoding` while a text waits: all of a long one takes a hundred times that."""
 
     ids: list[int]
+    mask: list[int] | None
+    """The attention mask; None for all ones."""
     cut: int
 
 
@@ -71,8 +74,13 @@ class Classifier:
         self._deadline_s = deadline_s
         self._max_bytes = max_sentence_bytes
 
-    async def predict(self, texts: Sequence[Text], truncate: bool = True) -> Predictions:
+    async def predict(self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None) -> Predictions:
         """The logits of each text.
+
+        Args:
+            texts: what to classify.
+            truncate: cut a text that is too long, in place of refusing it.
+            side: the end that is cut off; where the checkpoint's tokenizer cuts if None.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified.
@@ -85,20 +93,24 @@ class Classifier:
         try:
             async with asyncio.timeout(self._deadline_s):
                 try:
-                    return await self._ask(self._versions.version_to_ask(), texts, truncate)
+                    return await self._ask(self._versions.version_to_ask(), texts, truncate, side)
                 except VersionGoneError:
                     # Two swaps within one poll: Triton has already unloaded the version that was current.
                     await self._versions.refresh()
-                    return await self._ask(self._versions.ready(), texts, truncate)
+                    return await self._ask(self._versions.ready(), texts, truncate, side)
         except TimeoutError:
             raise DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.") from None
 
-    async def _ask(self, version: LoadedVersion, texts: Sequence[Text], truncate: bool) -> Predictions:
-        encoded = await self._encode(version, texts)
+    async def _ask(
+        self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None
+    ) -> Predictions:
+        encoded = await self._encode(version, texts, side)
         if not truncate:
             for tokens, name in zip(encoded, _names(len(encoded)), strict=True):
                 _refuse_cut(tokens, version.manifest.max_length, name)
-        futures = [self._batcher.submit(version.number, version.manifest, tokens.ids) for tokens in encoded]
+        futures = [
+            self._batcher.submit(version.number, version.manifest, tokens.ids, tokens.mask) for tokens in encoded
+        ]
         try:
             rows = await asyncio.gather(*futures)
         finally:
@@ -111,11 +123,18 @@ class Classifier:
         return Predictions(version, items)
 
     @staticmethod
-    async def _encode(version: LoadedVersion, texts: Sequence[Text]) -> list[_Tokens]:
-        if len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
-            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second))]
+    async def _encode(version: LoadedVersion, texts: Sequence[Text], side: Side | None) -> list[_Tokens]:
+        token_types = version.manifest.token_types
+        is_own = side in (None, version.tokenizers.side)
+        if is_own and len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
+            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second), token_types)]
         inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
-        return await asyncio.to_thread(lambda: [*map(_tokens, version.tokenizer.encode_batch_fast(inputs))])
+
+        def encode() -> list[_Tokens]:
+            encodings = version.tokenizers.cutting(side).encode_batch_fast(inputs)
+            return [_tokens(encoding, token_types) for encoding in encodings]
+
+        return await asyncio.to_thread(encode)
 
     def check(self, text: Text, name: str = "The sentence") -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
@@ -141,9 +160,10 @@ def unquote(sentence: str) -> str:
     return sentence
 
 
-def _tokens(encoding: Any) -> _Tokens:
+def _tokens(encoding: Any, token_types: bool) -> _Tokens:
     # Special tokens are in every piece that was cut off; they do not count.
-    return _Tokens(encoding.ids, sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing))
+    cut = sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
+    return _Tokens(encoding.ids, mask_of(encoding, token_types), cut)
 
 
 def _names(count: int) -> list[str]:

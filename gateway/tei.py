@@ -35,6 +35,7 @@ from gateway.ranking import ALL_LABELS, ranked
 from gateway.routes import response_of, service_of
 from gateway.schemas import LabelScore
 from gateway.service import Service
+from gateway.tokenization import Side
 from gateway.versions import LoadedVersion
 
 ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
@@ -51,6 +52,8 @@ ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
     VersionGoneError: (503, "Unhealthy"),
 }
 """TEI's status and type for each error. `UnauthorizedError` is not among them: TEI's 401 has no body to be like."""
+
+SIDES: dict[str, Side] = {"Left": "left", "Right": "right"}
 
 PASSING = (429, 503)
 """Statuses of errors that pass by themselves."""
@@ -70,8 +73,8 @@ class PredictBody(BaseModel):
     truncate: StrictBool | None = Field(
         None, description="Cut a text at the model's limit; else such a one is answered with 413."
     )
-    truncation_direction: Literal["Left", "Right"] = Field(
-        "Right", description="Which end is cut off; `Left` is not supported together with `truncate`."
+    truncation_direction: Literal["Left", "Right"] | None = Field(
+        None, description="Which end is cut off; if not given, the one that the model's tokenizer cuts, mostly `Right`."
     )
     raw_scores: StrictBool = Field(False, description="Answer with the logits, without softmax or sigmoid.")
 
@@ -125,18 +128,15 @@ async def _answer(service: Service, record: RequestRecord, body: PredictBody) ->
     """The answer to a request of the right shape.
 
     Raises:
-        InvalidRequestError: truncation at the left is asked for.
         TooManySentencesError: the batch is larger than the setting allows.
         GatewayError: what `Classifier.predict` raises.
     """
     sides, is_batch = _sides(body.inputs)
     refuse_too_many(len(sides), service.settings.max_sentences)
     truncate = body.truncate or False
-    if truncate and body.truncation_direction == "Left":
-        # The tokenizer's truncation is set once at load; changed for one request, it would change for all others.
-        raise InvalidRequestError("truncation_direction: only Right is supported.")
-    texts = await _shorten_pairs(service, [Text(*parts) for parts in sides], truncate)
-    predictions = await service.classifier.predict(texts, truncate)
+    side = SIDES[body.truncation_direction] if truncate and body.truncation_direction else None
+    texts = await _shorten_pairs(service, [Text(*parts) for parts in sides], truncate, side)
+    predictions = await service.classifier.predict(texts, truncate, side)
     manifest = predictions.version.manifest
     labels = [
         ranked(item.logits if body.raw_scores else item.scores, manifest, ALL_LABELS, threshold=0.0)
@@ -154,7 +154,7 @@ def _sides(inputs: str | list[str] | list[list[str]]) -> tuple[list[list[str]], 
     return (batch, True) if batch else ([[item for item in inputs if isinstance(item, str)]], False)
 
 
-async def _shorten_pairs(service: Service, texts: list[Text], truncate: bool) -> list[Text]:
+async def _shorten_pairs(service: Service, texts: list[Text], truncate: bool, side: Side | None) -> list[Text]:
     """The texts, with every pair that is far too long for the model cut to a little more than the model reads.
 
     `tokenizers` keeps what it cuts off of a pair as every piece of one side together with every piece of the other:
@@ -172,33 +172,40 @@ async def _shorten_pairs(service: Service, texts: list[Text], truncate: bool) ->
     version = service.versions.version_to_ask()
 
     def shorten() -> list[Text]:
-        return [_shorten(version, text, truncate) for text in texts]
+        return [_shorten(version, text, truncate, side) for text in texts]
 
     return await asyncio.to_thread(shorten)
 
 
-def _shorten(version: LoadedVersion, pair: Text, truncate: bool) -> Text:
+def _shorten(version: LoadedVersion, pair: Text, truncate: bool, side: Side | None) -> Text:
     if pair.second is None:
         return pair
-    sides = (pair.first, pair.second)
-    encodings = [version.tokenizer.encode(side) for side in sides]
+    parts = (pair.first, pair.second)
+    tokenizer = version.tokenizers.cutting(side)
+    encodings = [tokenizer.encode(part) for part in parts]
     lengths = [
         sum(piece.special_tokens_mask.count(0) for piece in (encoding, *encoding.overflowing)) for encoding in encodings
     ]
-    total = sum(lengths) + version.tokenizer.num_special_tokens_to_add(True)
+    total = sum(lengths) + tokenizer.num_special_tokens_to_add(True)
     limit = version.manifest.max_length
     if total > limit and not truncate:
         raise SentenceTooLongError(f"The pair has {total} tokens; the model takes at most {limit}.")
     # More than the model reads of either, and the longer stays the longer: it gets the token that is left over.
     pieces = (3, 2) if lengths[0] > lengths[1] else (2, 3)
-    return Text(*map(_beginning, sides, encodings, pieces))
+    at_left = tokenizer.truncation["direction"] == "left"
+    return Text(*(_near_end(*part, at_left) for part in zip(parts, encodings, pieces, strict=True)))
 
 
-def _beginning(text: str, encoding: Any, pieces: int) -> str:
-    """As much of the text as is in that many pieces, each as long as the model's limit."""
+def _near_end(text: str, encoding: Any, pieces: int, at_left: bool) -> str:
+    """As much of the text as is in that many pieces, each as long as the model's limit, of the end that is kept."""
     if len(encoding.overflowing) < pieces:
         return text
-    return text[: max(end for _, end in encoding.overflowing[pieces - 2].offsets)]
+    outermost = encoding.overflowing[pieces - 2]
+    # Special tokens are in every piece, and are nowhere in the text.
+    spans = [
+        span for span, special in zip(outermost.offsets, outermost.special_tokens_mask, strict=True) if not special
+    ]
+    return text[min(start for start, _ in spans) :] if at_left else text[: max(end for _, end in spans)]
 
 
 def _invalid(error: RequestValidationError) -> Response:

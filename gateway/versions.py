@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
+from gateway.tokenization import Tokenizers
 from gateway.triton import READY, TritonClient, VersionState
 from repository.golden import GOLDEN_FILE, Golden, replay_batches
-from repository.inference import Float32Array, load_tokenizer, pad_batch
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch
 from repository.manifest import Manifest, RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -30,11 +32,16 @@ class LoadedVersion:
 
     number: int
     manifest: Manifest
-    tokenizer: Any
+    tokenizers: Tokenizers
     golden: Golden | None
     """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
     stamps: FileStamps
     """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The version's own tokenizer, which cuts long texts where the checkpoint's did."""
+        return self.tokenizers.own
 
 
 @dataclass(frozen=True)
@@ -236,18 +243,22 @@ class VersionFollower:
             GatewayError, TimeoutError: there was no answer.
         """
         if version.golden is None:
-            await self._ask(version, [version.tokenizer.encode("a b c").ids])
+            await self._ask(version, [version.tokenizer.encode("a b c")])
             return
-        texts = [sentence.text for sentence in version.golden.sentences]
-        ids = [encoding.ids for encoding in await asyncio.to_thread(version.tokenizer.encode_batch, texts)]
+        texts = [sentence.input for sentence in version.golden.sentences]
+        encodings = await asyncio.to_thread(version.tokenizer.encode_batch, texts)
+        ids = [encoding.ids for encoding in encodings]
         logits = np.empty((len(ids), len(version.manifest.labels)), dtype=np.float32)
         for batch in replay_batches(ids, self._batch_sentences):
-            logits[batch] = await self._ask(version, [ids[index] for index in batch])
+            logits[batch] = await self._ask(version, [encodings[index] for index in batch])
         version.golden.check(logits, ids)
 
-    async def _ask(self, version: LoadedVersion, ids: list[list[int]]) -> Float32Array:
+    async def _ask(self, version: LoadedVersion, encodings: Sequence[Any]) -> Float32Array:
+        manifest = version.manifest
+        masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
+        inputs = pad_batch([encoding.ids for encoding in encodings], manifest.pad_token_id, masks=masks)
         async with asyncio.timeout(WARM_UP_S):
-            logits = await self._triton.infer(version.number, pad_batch(ids, version.manifest.pad_token_id))
+            logits = await self._triton.infer(version.number, inputs)
         if logits.shape[1] != len(version.manifest.labels):
             raise RepositoryError(
                 f"the graph gives {logits.shape[1]} logits for the manifest's {len(version.manifest.labels)} labels"
@@ -266,7 +277,8 @@ def _load(folder: Path, number: int) -> LoadedVersion:
     stamps = _stamps(folder, manifest)  # before the check: a file changed during it is found at the next look
     manifest.verify_files(folder)
     golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
-    return LoadedVersion(number, manifest, load_tokenizer(folder, manifest.max_length), golden, stamps)
+    tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
+    return LoadedVersion(number, manifest, tokenizers, golden, stamps)
 
 
 def _reason(error: Exception) -> str:

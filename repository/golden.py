@@ -21,12 +21,19 @@ CALL_TOKENS = 256
 
 
 class GoldenSentence(StrictModel):
-    """One sentence with PyTorch's answer to it."""
+    """One sentence, or pair of texts, with PyTorch's answer to it."""
 
     text: str
+    second: str | None = Field(None, description="The second text of a pair.")
     ids: list[int] = Field(min_length=1, description="Token ids at export, special tokens included.")
+    mask: list[int] | None = Field(None, description="Attention mask: 2 for tokens of the second text; else all 1.")
     logits: list[float] = Field(min_length=1, description="PyTorch's, in the order of the manifest's labels.")
     scores: list[float] = Field(min_length=1, description="The same as scores, for people who read the file.")
+
+    @property
+    def input(self) -> str | tuple[str, str]:
+        """What a tokenizer encodes."""
+        return self.text if self.second is None else (self.text, self.second)
 
 
 class Golden(StrictModel):
@@ -41,6 +48,8 @@ class Golden(StrictModel):
         labels = len(self.sentences[0].logits)
         if any({len(sentence.logits), len(sentence.scores)} != {labels} for sentence in self.sentences):
             raise ValueError("every sentence must have as many logits and scores as the first")
+        if any(sentence.mask is not None and len(sentence.mask) != len(sentence.ids) for sentence in self.sentences):
+            raise ValueError("a mask must be as long as its sentence's ids")
         return self
 
     @classmethod

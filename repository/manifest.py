@@ -55,6 +55,7 @@ class Parity(StrictModel):
     """How far the graph's answers are from PyTorch's, measured at export on real sentences."""
 
     sentences: int = Field(ge=1)
+    pairs: int = Field(0, ge=0, description="Pairs of texts beside them, for models that tell two texts apart.")
     max_logit_difference: float = Field(ge=0)
     max_probability_difference: float = Field(ge=0)
     label_agreement: float = Field(ge=0, le=1, description="Share of sentences with PyTorch's label.")
@@ -83,8 +84,14 @@ class Manifest(StrictModel):
     source: str = Field(description="Name of the checkpoint that was exported.")
     labels: list[str] = Field(min_length=1, description="Label names, in the order of the logits.")
     problem_type: ProblemType
-    max_length: int = Field(ge=1, description="Longest sequence the model takes, in tokens, special tokens included.")
+    max_length: int = Field(ge=1, description="Longest sequence that is served, in tokens, special tokens included.")
+    model_max_length: int | None = Field(
+        None, ge=1, description="What the model itself could take, if it says; `max_length` may be lowered at export."
+    )
     pad_token_id: int = Field(ge=0)
+    token_types: bool = Field(
+        False, description="Whether an attention mask of 2 marks a token of the second text of a pair; else 1 does."
+    )
     precision: Precision
     precision_reason: str = Field(description="Why this precision was chosen, in one sentence.")
     opset: int = Field(ge=1)

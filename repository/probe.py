@@ -45,25 +45,27 @@ def probe_graph(folder: Path, manifest: Manifest) -> None:
 def _replay(session: Any, golden: Golden, folder: Path, manifest: Manifest) -> None:
     """Ask the golden sentences one by one, tokenized as at export and, with `tokenizers`, as they are here."""
     stored = [sentence.ids for sentence in golden.sentences]
-    golden.check(_logits(session, stored))
+    masks = [sentence.mask for sentence in golden.sentences]
+    golden.check(_logits(session, stored, masks))
     if importlib.util.find_spec("tokenizers") is None:
         return
-    from repository.inference import load_tokenizer
+    from repository.inference import load_tokenizer, mask_of
 
     tokenizer = load_tokenizer(folder, manifest.max_length)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch([sentence.text for sentence in golden.sentences])]
-    if ids != stored:
-        golden.check(_logits(session, ids), ids)
+    encodings = tokenizer.encode_batch([sentence.input for sentence in golden.sentences])
+    ids = [encoding.ids for encoding in encodings]
+    found = [mask_of(encoding, manifest.token_types) for encoding in encodings]
+    if ids != stored or found != masks:
+        golden.check(_logits(session, ids, found), ids)
 
 
-def _logits(session: Any, ids: list[list[int]]) -> list[Any]:
+def _logits(session: Any, ids: list[list[int]], masks: list[list[int] | None]) -> list[Any]:
     rows = []
-    for sentence in ids:
+    for sentence, mask in zip(ids, masks, strict=True):
         input_ids = np.array([sentence], dtype=np.int64)
+        attention_mask = np.ones_like(input_ids) if mask is None else np.array([mask], dtype=np.int64)
         try:
-            rows.append(
-                session.run([OUTPUT], dict(zip(INPUTS, (input_ids, np.ones_like(input_ids)), strict=True)))[0][0]
-            )
+            rows.append(session.run([OUTPUT], dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))[0][0])
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             reason = " ".join(str(error).split())[:200]
             raise RepositoryError(f"ONNX Runtime cannot run a golden sentence: {reason}") from None

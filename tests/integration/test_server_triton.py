@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -253,6 +254,55 @@ def test_a_broken_version_leaves_the_one_before_serving(own_triton: RunningTrito
     assert own_triton.logits([[1, 2]]).shape == (1, 3)
     assert httpx.get(f"{own_triton.url}/v2/models/tiny/versions/2/ready").status_code == 400
     assert httpx.get(f"{own_triton.url}/v2/health/ready").status_code == 200
+
+
+def test_a_model_that_asks_for_a_gpu_where_there_is_none_is_refused_and_not_run_on_the_cpu(
+    own_triton: RunningTriton, tmp_path: Path
+) -> None:
+    model = tmp_path / "aside"
+    (model / "1").mkdir(parents=True)
+    write_graph(model / "1" / "model.onnx", 3)
+    asking = CONFIG.replace('"tiny"', '"asking"').replace("KIND_CPU", "KIND_GPU")
+    (model / "config.pbtxt").write_text(asking)
+    model.rename(own_triton.repository / "asking")
+    deadline = time.monotonic() + 30
+    reason = ""
+    while not reason and time.monotonic() < deadline:
+        index = httpx.post(f"{own_triton.url}/v2/repository/index").json()
+        reason = next((entry.get("reason", "") for entry in index if entry["name"] == "asking"), "")
+        time.sleep(0.1)
+    assert "kind KIND_GPU but no GPUs are available" in reason, own_triton.log.read_text()
+    assert httpx.get(f"{own_triton.url}/v2/models/asking/ready").status_code == 400
+    assert own_triton.logits([[1, 2]]).shape == (1, 3)
+
+
+REQUIRE_CUDA = """
+import sys, types
+utils = types.ModuleType("triton_python_backend_utils")
+utils.TritonModelException = RuntimeError
+sys.modules["triton_python_backend_utils"] = utils
+import ort_session
+config = {"name": "asking", "optimization": {}}
+session = ort_session.open_session(sys.argv[1], config, ort_session.gpu_providers(config, 0))
+try:
+    ort_session.require_cuda(session, config["name"])
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this ONNX Runtime computes on GPUs"
+)
+def test_a_gpu_that_onnx_runtime_cannot_use_is_an_error_that_names_the_provider_in_use(tmp_path: Path) -> None:
+    """Triton sees the GPU, the runtime falls back to the CPU: its own log line is all that would tell."""
+    write_graph(tmp_path / "model.onnx", 3)
+    command = [sys.executable, "-c", REQUIRE_CUDA, str(tmp_path / "model.onnx")]
+    backend = ROOT / "server" / "backends" / "onnxruntime"
+    answer = subprocess.run(command, cwd=backend, check=True, capture_output=True, text=True, timeout=60)
+    assert "model asking asks for the GPU (instance_group KIND_GPU)" in answer.stdout
+    assert "ONNX Runtime uses CPUExecutionProvider" in answer.stdout
+    assert "TRITON_GPU=on" in answer.stdout
 
 
 def test_memory_of_the_machine_cannot_be_mapped_by_callers(triton: RunningTriton) -> None:

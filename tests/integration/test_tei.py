@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -126,9 +127,30 @@ def test_truncation_cuts_at_the_right(stack: Stack, inputs: object, read: object
     assert answer.headers["x-truncated"] == "true"
 
 
-def test_truncation_at_the_left_is_refused(stack: Stack) -> None:
-    answer = predict(stack.client, inputs="cat", truncate=True, truncation_direction="Left")
-    assert_error(answer, 422, "Validation", "only Right is supported")
+@pytest.mark.parametrize(
+    ("inputs", "read"),
+    [
+        ("oak " * 90 + "cat " * 14, "cat " * 14),
+        (["oak " * 90 + "cat " * 8, "cat " * 90 + "oak " * 8], ["cat " * 8, "oak " * 8]),
+        (["oak " * 90 + "cat " * 12, "oak " * 4], ["cat " * 12, "oak " * 4]),
+        (["a " * 32_000 + "cat " * 8, "a " * 32_000 + "oak " * 8], ["cat " * 8, "oak " * 8]),
+    ],
+)
+def test_truncation_cuts_at_the_left_where_that_is_asked_for(stack: Stack, inputs: object, read: object) -> None:
+    answer = predict(stack.client, inputs=inputs, truncate=True, truncation_direction="Left", raw_scores=True)
+    assert answer.json() == predict(stack.client, inputs=read, raw_scores=True).json()
+    assert answer.headers["x-truncated"] == "true"
+
+
+def test_callers_who_cut_at_different_ends_do_not_disturb_each_other(stack: Stack) -> None:
+    text = "oak " * 90 + "cat " * 90
+
+    def ask(number: int) -> object:
+        direction = ("Left", "Right")[number % 2]
+        return predict(stack.client, inputs=text, truncate=True, truncation_direction=direction).json()[0]["label"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(200))) == ["Animal", "Plant"] * 100
 
 
 def test_the_longest_pair_that_is_taken_costs_no_more_than_two_texts(stack: Stack) -> None:

@@ -17,6 +17,7 @@ from export import ExportError
 from export.architectures import ARCHITECTURES, Head
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.graph import check_graph, export_graph, optimize_graph
+from repository.inference import mask_of, pad_batch
 from tests.tiny_models import BOS, EOS, PAD, SPECIAL, VOCABULARY, word_tokenizer, write_any_classifier
 
 LIMIT = 40
@@ -116,6 +117,7 @@ class Exported:
     def __init__(self, folder: Path, config: Any, **tokenizer: object) -> None:
         files = write_any_classifier(folder / "checkpoint", config, word_tokenizer(model_max_length=LIMIT, **tokenizer))
         self.checkpoint: Checkpoint = load_checkpoint(str(files))
+        self.tokenizer = self.checkpoint.tokenizer.backend_tokenizer
         self.graph = folder / "model.onnx"
         raw = export_graph(self.checkpoint, folder)
         optimize_graph(raw, self.checkpoint.model.config).save_model_to_file(str(self.graph))
@@ -181,6 +183,27 @@ def test_the_logits_differ_from_sentence_to_sentence(exported: Exported) -> None
     generator = np.random.default_rng(1)
     answers = np.stack([exported.alone(sentence(generator, 8)) for _ in range(8)])
     assert answers.std(axis=0).max() > 1e-2
+
+
+def test_a_pair_answers_as_pytorch_does_which_tells_its_two_texts_apart(exported: Exported) -> None:
+    pairs = [("word3 word4 word5", "word6 word7"), ("word8", "word9 word3 word4 word11")]
+    token_types = exported.checkpoint.token_types
+    encodings = [exported.tokenizer.encode(*pair) for pair in pairs]
+    masks = [mask_of(encoding, token_types) for encoding in encodings]
+    assert [mask is not None for mask in masks] == [token_types] * len(pairs)
+    expected = []
+    for pair in pairs:
+        encoded = exported.checkpoint.tokenizer(*pair, return_tensors="pt", return_token_type_ids=token_types)
+        with torch.inference_mode():
+            expected.append(exported.original(**encoded).logits[0].numpy())
+    inputs = pad_batch([encoding.ids for encoding in encodings], exported.checkpoint.pad_token_id, masks=masks)
+    assert np.abs(exported.session.run(["logits"], inputs)[0] - np.stack(expected)).max() < 1e-4
+
+
+def test_the_models_with_a_vector_for_the_second_text_are_known(exported: Exported) -> None:
+    config = exported.original.config
+    table = next((m for n, m in exported.original.named_modules() if n.endswith("token_type_embeddings")), None)
+    assert exported.checkpoint.token_types == (table is not None and table.num_embeddings > 1), config.model_type
 
 
 def test_what_fills_the_padding_does_not_matter(exported: Exported) -> None:

@@ -14,8 +14,8 @@ from export.parity import Reference, reference_answers
 from export.weights import EMBEDDED_LIMIT_BYTES, pieces, read_skeleton, read_structure, write_model
 from repository.manifest import MODEL_FILE, Manifest, Precision, RepositoryError
 from repository.store import ModelStore
-from tests.architectures import write_architecture
 from tests.steps import no_step
+from tests.tiny_models import write_architecture
 
 DATA_FILE = f"{MODEL_FILE}.data"
 SENTENCES = ["budget plan", "learn spanish at school with a doctor", "a family trip"]

@@ -1,7 +1,6 @@
 """Every exported graph loads in the oldest ONNX Runtime that has to read it, the pinned Triton image's."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -16,15 +15,9 @@ from export.floor import FLOOR_FILE, floor, import_used_domains
 from export.graph import check_graph
 from export.parity import reference_answers
 from repository.manifest import MODEL_FILE, Precision
-from tests.architectures import write_architecture
+from tests.floor_runtime import ROOT, STAMP, FloorMissingError, floor_python
 from tests.steps import no_step
-
-# An environment with exactly the build that floor.json describes: `pip install onnxruntime==1.19.2` (Python to 3.12).
-FLOOR_PYTHON = os.environ.get("FLOOR_PYTHON", "")
-
-needs_floor = pytest.mark.skipif(
-    not FLOOR_PYTHON, reason=f"FLOOR_PYTHON names no Python with onnxruntime {floor().onnxruntime}"
-)
+from tests.tiny_models import write_architecture
 
 LOAD = """
 import sys, numpy, onnxruntime
@@ -32,6 +25,15 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 ids = numpy.ones((2, 5), dtype=numpy.int64)
 assert numpy.isfinite(session.run(None, {"input_ids": ids, "attention_mask": ids})[0]).all()
 """
+
+
+@pytest.fixture(scope="session")
+def oldest() -> Path:
+    """A Python with exactly the build that floor.json describes."""
+    try:
+        return floor_python()
+    except FloorMissingError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=[(a, p) for a in ("bert", "roberta") for p in Precision], ids="-".join)
@@ -51,14 +53,12 @@ def test_every_precision_keeps_to_what_the_floor_knows(version: Path) -> None:
     assert {entry.domain or "ai.onnx" for entry in model.opset_import} == used
 
 
-@needs_floor
-def test_every_precision_loads_and_answers_in_the_floor_s_own_build(version: Path) -> None:
-    subprocess.run([FLOOR_PYTHON, "-c", LOAD, str(version / MODEL_FILE)], check=True, timeout=60)
+def test_every_precision_loads_and_answers_in_the_floor_s_own_build(version: Path, oldest: Path) -> None:
+    subprocess.run([oldest, "-c", LOAD, str(version / MODEL_FILE)], check=True, timeout=60)
 
 
-@needs_floor
-def test_the_list_of_operators_is_what_that_build_reports() -> None:
-    command = [FLOOR_PYTHON, "-c", "import json, floor; print(json.dumps(floor.describe_runtime()))"]
+def test_the_list_of_operators_is_what_that_build_reports(oldest: Path) -> None:
+    command = [oldest, "-c", "import json, floor; print(json.dumps(floor.describe_runtime()))"]
     answer = subprocess.run(command, cwd=FLOOR_FILE.parent, check=True, timeout=60, capture_output=True, text=True)
     assert json.loads(answer.stdout) == json.loads(FLOOR_FILE.read_text())
 
@@ -127,3 +127,23 @@ def test_a_domain_that_fusion_forgot_to_import_is_added() -> None:
     del model.opset_import[1]
     import_used_domains(model)
     assert ("com.microsoft", 1) in [(entry.domain, entry.version) for entry in model.opset_import]
+
+
+def test_the_environment_is_made_once(oldest: Path) -> None:
+    if oldest.parent.parent != ROOT / ".floor":
+        pytest.skip("FLOOR_PYTHON names another one")
+    stamp = ROOT / ".floor" / STAMP
+    before = stamp.stat().st_mtime_ns
+    assert floor_python() == oldest
+    assert stamp.stat().st_mtime_ns == before
+
+
+def test_a_build_that_cannot_be_installed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "floor.txt"
+    lock.write_text(f"nothing @ file://{tmp_path}/nothing-1.0-py3-none-any.whl\n")
+    monkeypatch.setattr("tests.floor_runtime.LOCK_FILE", lock)
+    monkeypatch.delenv("FLOOR_PYTHON", raising=False)
+    with pytest.raises(FloorMissingError, match="cannot be installed: ERROR") as caught:
+        floor_python(tmp_path / "floor")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "floor" / STAMP).exists()

@@ -19,10 +19,11 @@ from export.checkpoint import Checkpoint, load_checkpoint
 from export.float16 import LARGEST, MASK, bound_constants, bound_fused_masks, convert_to_float16, nodes_out_of_range
 from export.graph import export_graph, optimize_graph
 from export.ranges import Feed, calibration_feeds, measure_ranges
+from export.token_types import fold_token_types
 from export.weights import read_skeleton, write_model
 from repository.inference import pad_batch
-from tests.architectures import write_model as write_checkpoint
 from tests.tiny_models import tiny_config
+from tests.tiny_models import write_model as write_checkpoint
 
 LENGTHS = (1, 2, 16, 17, 128, 512)
 # Wide enough that the weights of a layer lie beside the graph, as in a real model.
@@ -46,6 +47,7 @@ class Halved:
         self.checkpoint: Checkpoint = load_checkpoint(str(write_checkpoint(folder / "checkpoint", model)))
         raw = export_graph(self.checkpoint, folder)
         optimized = optimize_graph(raw, self.checkpoint.model.config) if fused else OnnxModel(read_skeleton(raw))
+        fold_token_types(optimized.model)
         self.operators = {node.name: node.op_type for node in optimized.model.graph.node}
         self.kept = convert_to_float16(optimized, folder, feeds())
         self.path = folder / "version" / "model.onnx"

@@ -7,7 +7,7 @@ import pytest
 
 from export.checkpoint import load_checkpoint
 from export.graph import export_graph, optimize_graph
-from tests.architectures import write_architecture
+from tests.tiny_models import write_architecture
 
 # Two layers: an attention and an activation each, a normalization after each of the two halves of a layer.
 LAYERS = {"Attention": 2, "SkipLayerNormalization": 4, "BiasGelu": 2}

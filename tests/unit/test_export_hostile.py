@@ -16,7 +16,7 @@ from export import ExportError
 from export.__main__ import app
 from export.checkpoint import load_checkpoint
 from tests.tiny_models import word_tokenizer, write_any_classifier
-from tests.unit.test_export_checkpoints import edit, tiny_bert
+from tests.word_checkpoints import edit, tiny_bert
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -72,6 +72,11 @@ def torch_pickle_as_safetensors(folder: Path) -> None:
 def pickle_in_place_of_weights(folder: Path) -> None:
     (folder / WEIGHTS).unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(folder / "trapped")))
+
+
+def setfit_head(folder: Path) -> None:
+    edit(folder / "config.json", architectures=["BertModel"])
+    (folder / "model_head.pkl").write_bytes(pickle.dumps(Trap(folder / "trapped")))
 
 
 def linked_weights(folder: Path) -> None:
@@ -156,6 +161,7 @@ DAMAGES: dict[Callable[[Path], None], str] = {
     pickle_as_safetensors: "is a pickle under the name of safetensors",
     torch_pickle_as_safetensors: "is a pickle under the name of safetensors",
     pickle_in_place_of_weights: "has its weights in a pickle only",
+    setfit_head: "is a SetFit model: its head is a pickle (model_head.pkl)",
     linked_weights: "model.safetensors is a link out of the checkpoint",
     linked_tokenizer: "tokenizer.json is a link out of the checkpoint",
     tokenizer_no_json: "tokenizer.json cannot be read as JSON",

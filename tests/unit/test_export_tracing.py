@@ -17,7 +17,7 @@ from transformers import (
 from export.checkpoint import load_checkpoint
 from export.graph import export_graph
 from export.tracing import _largest_put_aside
-from tests.architectures import SIZES, write_architecture, write_model
+from tests.tiny_models import SIZES, write_architecture, write_model
 
 VOCABULARY = {"vocab_size": 30522, "max_position_embeddings": 64, "num_labels": 3}
 
@@ -37,6 +37,8 @@ def test_the_traced_graph_answers_as_pytorch_does(tmp_path: Path, make: type[Pre
     checkpoint = load_checkpoint(str(write_model(tmp_path / "checkpoint", make())))
     ids = np.random.default_rng(0).integers(1000, 30000, (3, 17))
     feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    if checkpoint.token_types:
+        feed["token_type_ids"] = ids % 2
     with torch.inference_mode():
         expected = checkpoint.model(**{name: torch.from_numpy(value) for name, value in feed.items()}).logits.numpy()
     logits = onnxruntime.InferenceSession(export_graph(checkpoint, tmp_path)).run(["logits"], feed)[0]

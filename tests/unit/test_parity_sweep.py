@@ -1,20 +1,20 @@
 """A graph that is wrong at one length, in one batch size or for some ids only is found and named with that shape."""
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from transformers import AlbertConfig, BertConfig, PretrainedConfig
 from typer.testing import CliRunner
 
 from export import ExportError, sweep
 from export.__main__ import app
 from export.checkpoint import Checkpoint, load_checkpoint
+from export.cost import cost_of
 from export.golden import SENTENCES
 from export.parity import TOLERANCES
 from export.report import PARITY_FILE, ParityReport, Placement, Source
@@ -22,16 +22,12 @@ from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import MODEL_FILE, Manifest, Precision
 from repository.store import ModelStore
-from tests.tiny_models import write_classifier
+from tests.steps import no_step
+from tests.tiny_models import PAD, VOCABULARY, word_tokenizer, write_any_classifier, write_classifier
 
 LABELS = ["Business", "Education", "Life"]
 WORDS = ["learn", "spanish", "budget", "plan", "doctor", "family", "market", "school", "recipe", "trip", "invoice"]
 SENTENCES_TXT = [" ".join(WORDS[(i * k) % len(WORDS)] for k in range(1, 2 + i % 9)) for i in range(60)]
-
-
-@contextlib.contextmanager
-def step(_description: str, _total: int) -> Iterator[Callable[[int], None]]:
-    yield lambda _amount: None
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +45,7 @@ def checkpoint(folder: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def texts(checkpoint: Checkpoint) -> SweepTexts:
-    return ask_pytorch(checkpoint, SENTENCES_TXT, step)
+    return ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
 
 
 def export(folder: Path, output: Path, *options: str) -> Manifest:
@@ -114,7 +110,7 @@ def test_texts_have_their_length_and_are_framed_as_sentences_are(texts: SweepTex
 def test_a_sound_graph_is_asked_in_every_shape_and_has_nothing_to_report(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts
 ) -> None:
-    found = sweep.sweep(version, checkpoint, texts, step)
+    found = sweep.sweep(version, checkpoint, texts, no_step)
     assert not found.skipped
     asked = {(cell.length, cell.batch, cell.placement) for cell in found.cells}
     for length in ladder(64):
@@ -142,7 +138,7 @@ def test_a_fault_of_one_shape_is_found_and_named(
     precision: str,
 ) -> None:
     broken = break_graph(version, tmp_path / "broken", axis, size, 50.0)
-    found = sweep_violations(sweep.sweep(broken, checkpoint, texts, step), TOLERANCES[Precision(precision)])
+    found = sweep_violations(sweep.sweep(broken, checkpoint, texts, no_step), TOLERANCES[Precision(precision)])
     assert found
     assert any(shape in reason for reason in found), found
 
@@ -151,19 +147,52 @@ def test_what_is_no_number_is_a_violation_in_every_precision(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts, tmp_path: Path
 ) -> None:
     broken = break_graph(version, tmp_path / "broken", 1, 13, float("nan"))
-    found = sweep.sweep(broken, checkpoint, texts, step)
+    found = sweep.sweep(broken, checkpoint, texts, no_step)
     for precision in Precision:
         (reason,) = sweep_violations(found, TOLERANCES[precision])
         assert "no finite numbers (length 13" in reason
 
 
-def test_what_there_was_no_time_for_is_listed(
-    version: Path, checkpoint: Checkpoint, texts: SweepTexts, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3])
+def test_what_the_budget_does_not_reach_for_is_listed_and_depends_on_the_model_alone(
+    version: Path, checkpoint: Checkpoint, texts: SweepTexts, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    monkeypatch.setattr(sweep, "BUDGET_S", 0.0)
-    found = sweep.sweep(version, checkpoint, texts, step)
-    assert found.cells == []
-    assert "length 64, batch 64, batched: no time" in found.skipped
+    everything = sweep.sweep(version, checkpoint, texts, no_step)
+    whole = sum(texts.cost.of(cell.batch, cell.length) for cell in everything.cells)
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", share * whole)
+    found, again = (sweep.sweep(version, checkpoint, texts, no_step) for _ in range(2))
+    assert found == again
+    assert (found.cells == []) == (share == 0)
+    assert len(found.cells) < len(everything.cells)
+    assert "length 64, batch 64, batched: too costly" in found.skipped
+
+
+def test_pytorch_is_asked_at_the_limit_first_and_never_for_more_than_half_of_the_budget(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(str(folder / "classifier"))
+    cost = cost_of(checkpoint)
+    at_limit = cost.of(sweep.TEXTS, 64)
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", 3.0 * at_limit)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
+    assert 64 in asked.by_length
+    assert not asked.skipped
+    monkeypatch.setattr(sweep, "BUDGET_FLOP", 1.9 * at_limit)
+    asked = ask_pytorch(checkpoint, SENTENCES_TXT, no_step)
+    assert asked.skipped == ["length 64: too costly to ask PyTorch"]
+
+
+@pytest.mark.parametrize("config", [BertConfig, AlbertConfig])
+def test_the_cost_counts_each_layer_even_if_they_share_their_weights(
+    tmp_path: Path, config: type[PretrainedConfig]
+) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 64}
+    settings = {**sizes, "embedding_size": 32, "vocab_size": VOCABULARY, "max_position_embeddings": 40}
+    source = write_any_classifier(tmp_path / "c", config(**settings, pad_token_id=PAD), word_tokenizer())
+    cost = cost_of(load_checkpoint(str(source)))
+    products = 4 * 32 * 32 + 2 * 32 * 64  # queries, keys, values and what follows them; up and down again
+    assert cost.token == pytest.approx(6 * 2 * products, rel=0.05)  # and a little for embeddings, pooler and head
+    assert cost.of(3, 40) == pytest.approx(3 * (40 * cost.token + 6 * 4 * 32 * 40 * 40))
 
 
 def test_the_version_holds_the_report_and_golden_sentences(version: Path) -> None:
@@ -177,7 +206,7 @@ def test_the_version_holds_the_report_and_golden_sentences(version: Path) -> Non
     assert report.sweep.lengths == ladder(64)
     golden = Golden.read(version)
     assert golden is not None
-    assert len(golden.sentences) == SENTENCES
+    assert len([sentence for sentence in golden.sentences if sentence.second is None]) == SENTENCES
     assert {sentence.text for sentence in golden.sentences} <= set(SENTENCES_TXT)
 
 
@@ -190,17 +219,32 @@ def test_sentences_of_a_calibration_file_are_compared_in_place_of_the_data(folde
     assert {sentence.text for sentence in golden.sentences} == set(own.read_text().splitlines())
 
 
-def test_accuracy_is_measured_on_labelled_data_beside_a_calibration_file(folder: Path, tmp_path: Path) -> None:
+def write_labelled(path: Path) -> Path:
     rows = [f"{i},map {i},{LABELS[i % 3]},{i},,{' '.join(WORDS[: 1 + i % 9])} {i},en" for i in range(60)]
     columns = "map_id,map_title,map_category_name,idea_id,idea_parent_id,idea_title,language"
-    data, own = tmp_path / "data.csv", tmp_path / "own.txt"
-    data.write_text("\n".join([columns, *rows]))
+    path.write_text("\n".join([columns, *rows]))
+    return path
+
+
+def test_accuracy_is_measured_on_labelled_data_beside_a_calibration_file(folder: Path, tmp_path: Path) -> None:
+    data, own = write_labelled(tmp_path / "data.csv"), tmp_path / "own.txt"
     own.write_text("doctor\nmarket")
     alone = export(folder, tmp_path / "alone", "--data", str(data))
     both = export(folder, tmp_path / "both", "--data", str(data), "--calibration", str(own))
     assert alone.evaluation is not None
     assert both.evaluation == alone.evaluation
     assert both.parity.sentences == 2
+
+
+def test_int8_that_loses_quality_is_refused_with_the_figures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stricter = dataclasses.replace(TOLERANCES[Precision.INT8], macro_f1_drop=-2.0, label_agreement=1.01)
+    monkeypatch.setitem(TOLERANCES, Precision.INT8, stricter)
+    data = write_labelled(tmp_path / "data.csv")
+    with pytest.raises(ExportError, match=r"labels agree, 101.00% needed.*macro-F1 falls by -?0\.\d+, -2 allowed"):
+        export(folder, tmp_path / "version", "--data", str(data), "--precision", "int8")
+    assert not (tmp_path / "version").exists()
 
 
 def test_a_calibration_file_that_is_missing_is_named(folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def find_fault(folder, session):
 
 def _difference(session, sentence):
     input_ids = np.array([sentence["ids"]], dtype=np.int64)
-    inputs = {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
+    mask = sentence.get("mask")  # a pair's; it tells which tokens are the second text's
+    attention_mask = np.ones_like(input_ids) if mask is None else np.array([mask], dtype=np.int64)
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
     (logits,) = session.run(["logits"], inputs)
     expected = np.array(sentence["logits"])
     if logits.shape != (1, len(expected)):

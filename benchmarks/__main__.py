@@ -14,16 +14,20 @@ from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
 from benchmarks.machine import this_machine
 from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
+from benchmarks.readme import README, ReadmeError, newest_result, write_readme
 from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
 from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError, running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
+from export import ExportError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings
 from training import SAMPLE_DATA
+
+RESULTS = Path("benchmarks/results")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(highlight=False)
@@ -66,7 +70,10 @@ def gateway(
 def everything(
     quick: Annotated[bool, typer.Option("--quick", help="Less of each: under five minutes on two cores.")] = False,
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
-    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
+    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = RESULTS,
+    checkpoint: Annotated[
+        str, typer.Option(envvar="CHECKPOINT", help="What is exported in each precision.")
+    ] = "checkpoints/classifier",
 ) -> None:
     """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
 
@@ -80,8 +87,8 @@ def everything(
     folder = ResultFolder.create(results, machine)
     errors.print(f"{machine.line}\nAbout {extent.minutes:g} minutes; results go to {folder.folder}.")
     try:
-        run_everything(store, number, data, folder, extent, errors.print)
-    except (BenchmarkError, ServiceError, PerfAnalyzerError, InstallError) as error:
+        run_everything(store, number, checkpoint, data, folder, extent, errors.print)
+    except (BenchmarkError, ExportError, ServiceError, PerfAnalyzerError, InstallError) as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
     out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
@@ -101,6 +108,22 @@ def compare(
     out.print(verdict_table(verdicts).to_rich())
     if any(verdict.worse for verdict in verdicts):
         raise typer.Exit(1)
+
+
+@app.command()
+def readme(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of a result [default: the newest in benchmarks/results].")
+    ] = None,
+) -> None:
+    """Write a result's tables and plot into README.md."""
+    try:
+        source = folder or newest_result(RESULTS)
+        write_readme(README, source)
+    except ReadmeError as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(2) from None
+    errors.print(f"README.md shows {source}.")
 
 
 @app.command()

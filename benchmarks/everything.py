@@ -1,7 +1,8 @@
 """All measurements in one run, each kept on disk before the next begins."""
 
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
 from benchmarks.perf_analyzer import find_perf_analyzer
 from benchmarks.plots import plot_load
-from benchmarks.render import comparison_table, limit_table, load_table, sweep_table
+from benchmarks.render import comparison_table, limit_table, load_table, precision_table, sweep_table
 from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import running_service, running_triton
+from benchmarks.tables import ResultTable
 from benchmarks.triton_sweep import Sweep, run_sweep
 from repository.store import ModelStore
 from server.install import ensure_installed
@@ -33,22 +35,24 @@ class Extent:
     sentences: int
     load_s: float
     sweep: Sweep
+    precision_rounds: int
+    """0 to leave the precisions out: the exports take a minute."""
     minutes: float
     """About how long that takes on two cores."""
 
 
-FULL = Extent(rounds=7, sentences=2048, load_s=8, sweep=Sweep(), minutes=14)
-QUICK = Extent(rounds=2, sentences=512, load_s=2, sweep=QUICK_SWEEP, minutes=3)
+FULL = Extent(rounds=7, sentences=2048, load_s=8, sweep=Sweep(), precision_rounds=5, minutes=17)
+QUICK = Extent(rounds=2, sentences=512, load_s=2, sweep=QUICK_SWEEP, precision_rounds=0, minutes=3)
 
 
 def run_everything(
-    store: ModelStore, number: int, data: Path, results: ResultFolder, extent: Extent, report: Report
+    store: ModelStore, number: int, checkpoint: str, data: Path, results: ResultFolder, extent: Extent, report: Report
 ) -> None:
-    """Measure version `number` of the model; tables, plots and raw figures go to `results`.
+    """Measure version `number` of the model, and exports of its checkpoint, into `results`.
 
     Raises:
-        BenchmarkError, ServiceError, PerfAnalyzerError, InstallError: a measurement failed; what was measured before
-            is in `results`.
+        BenchmarkError, ExportError, ServiceError, PerfAnalyzerError, InstallError: a measurement failed; what was
+            measured before is in `results`.
     """
     version = store.folder / str(number)
     texts = load_sentences(data, extent.sentences)
@@ -63,6 +67,8 @@ def run_everything(
     with step("The limit"):
         limit = measure_limit(version, texts[:512], repeats=min(3, extent.rounds))
         results.add("limit", limit.as_dict(), limit_table(limit))
+    with step("Precisions"):
+        _add_precisions(checkpoint, data, texts[:256], extent.precision_rounds, results, report)
     with step("The gateway beside the limit"):
         found = compare_gateway(store, number, texts, extent.rounds, report)
         found += compare_costless(store, number, texts, extent.rounds, report)
@@ -71,13 +77,32 @@ def run_everything(
         analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), report))
         with running_triton(store.folder.parent, store.model_name) as addresses:
             points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
-        results.add("triton", [point.as_dict() for point in points], sweep_table(points))
+        results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
     with step("The gateway under load"):
         with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
             loads = list(sweep_load(url, texts, extent.load_s, report))
         results.add("load", [point.as_dict() for point in loads], load_table(loads))
         plot_load(loads, results.plot_path("load"))
         results.write()
+
+
+def _add_precisions(
+    checkpoint: str, data: Path, texts: Sequence[str], rounds: int, results: ResultFolder, report: Report
+) -> None:
+    """Export the checkpoint in every precision; what stands in the way is said in the table."""
+    problem = ""
+    if not rounds:
+        problem = "left out of a quick run"
+    elif not Path(checkpoint).exists():
+        problem = f"no checkpoint in {checkpoint}: name one with --checkpoint"
+    if problem:
+        results.add("precision", {"problem": problem}, ResultTable("Precisions", ("",), [[problem]]))
+        return
+    from benchmarks.precision import compare_precisions
+
+    with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
+        found = compare_precisions(checkpoint, data, texts, rounds, Path(folder), report)
+    results.add("precision", [variant.as_dict() for variant in found], precision_table(found))
 
 
 def _as_dict(comparison: Comparison) -> dict[str, object]:

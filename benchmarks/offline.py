@@ -2,20 +2,16 @@
 
 import tempfile
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.render import precision_table
 from benchmarks.sentences import load_sentences
 from export import ExportError
 from repository.manifest import Precision
 from training import SAMPLE_DATA
-
-if TYPE_CHECKING:  # PyTorch and transformers take seconds to import
-    from benchmarks.precision import Variant
 
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -27,7 +23,7 @@ def export(
     rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
     sentences: Annotated[int, typer.Option(min=64, help="Sentences asked in a round.")] = 256,
 ) -> None:
-    """Each precision beside what `torch.onnx.export` gives without any optimization.
+    """Each precision beside what `torch.onnx.export` gives without any optimization: speed, size and accuracy.
 
     ONNX Runtime alone in this process, tokenization not counted: latency of one sentence, throughput in batches of 32
     neighbours in length. ONNX Runtime optimizes every graph when it loads it, the plain one too.
@@ -37,31 +33,11 @@ def export(
     texts = load_sentences(data, sentences)
     try:
         with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
-            found = compare_precisions(checkpoint, texts, rounds, Path(folder), errors.print)
+            found = compare_precisions(checkpoint, data, texts, rounds, Path(folder), errors.print)
     except ExportError as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(1) from None
-    if any(variant.per_second for variant in found):
-        out.print(_precision_table(found))
-    for variant in found:
-        if variant.note:
-            out.print(f"{variant.name}: {variant.note}", markup=False)
-
-
-def _precision_table(variants: "list[Variant]") -> Table:
-    table = Table("", "batch 1", "× plain", "batch 32", "× plain", "size")
-    plain = variants[0]
-    for variant in variants:
-        if variant.note:
-            table.add_row(variant.name, "not measured")
-            continue
-        latency, throughput = f"{median(variant.latencies_ms):.2f} ms", f"{median(variant.per_second):.0f}/s"
-        ratios = ["", ""]
-        if variant is not plain and not plain.note:
-            ratios = [f"{median(found):.2f} ({found[0]:.2f}…{found[-1]:.2f})" for found in variant.speedups(plain)]
-        size = f"{variant.size_bytes / 1e6:.1f} MB"
-        table.add_row(variant.name, latency, ratios[0], throughput, ratios[1], size)
-    return table
+    out.print(precision_table(found).to_rich())
 
 
 def memory(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ import onnxruntime
 from repository.inference import Int64Array, load_tokenizer, pad_batch
 from repository.manifest import MODEL_FILE, OUTPUT, Manifest, Precision
 
-PLAIN = "plain"
+PLAIN, FP16, TENSORRT = "plain", Precision.FP16.value, "fp16, TensorRT"
 THROUGHPUT_BATCH = 32
-# Enough for the export to tell a good graph from a broken one; agreement over so few is not reported.
-CHECKED_SENTENCES = 64
 
 Report = Callable[[str], None]
 Inputs = dict[str, Int64Array]
@@ -32,8 +30,21 @@ class Variant:
     note: str = ""
     """Why there are no figures, where there are none."""
     size_bytes: int = 0
+    agreement: float | None = None
+    """Share of the test split with PyTorch's label."""
+    accuracy: float | None = None
+    macro_f1: float | None = None
     latencies_ms: list[float] = field(default_factory=list)
     per_second: list[float] = field(default_factory=list)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there are figures."""
+        return not self.note
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
 
     def speedups(self, plain: "Variant") -> tuple[list[float], list[float]]:
         """How many times as fast as the plain graph in the same round: latency at batch 1, throughput; sorted."""
@@ -43,28 +54,33 @@ class Variant:
 
 
 def compare_precisions(
-    checkpoint: str, sentences: Sequence[str], rounds: int, folder: Path, report: Report
+    checkpoint: str, data: Path, sentences: Sequence[str], rounds: int, folder: Path, report: Report
 ) -> list[Variant]:
     """Export `checkpoint` in every way into `folder` and measure all of them; the plain graph comes first.
 
     Args:
         checkpoint: folder or hub id of a sequence classifier.
+        data: what the exports are checked on, and int8 calibrated by.
         sentences: what is asked, alone and in batches of neighbours in length.
         rounds: each measures every variant, one right after the other.
         folder: empty folder for the graphs.
         report: told what is being done.
     """
-    (folder / "sentences.txt").write_text("\n".join(sentences[:CHECKED_SENTENCES]), encoding="utf-8")
     variants = [_plain(checkpoint, folder / PLAIN, report)]
-    variants += [_exported(checkpoint, precision, folder, report) for precision in Precision]
-    sessions = {variant.name: _open(folder / variant.name) for variant in variants if not variant.note}
-    version = next((folder / name for name in sessions if name != PLAIN), None)
+    variants += [_exported(checkpoint, data, precision, folder, report) for precision in Precision]
+    variants.append(_tensorrt(variants))
+    sessions = {
+        variant.name: _open(folder / (FP16 if variant.name == TENSORRT else variant.name), variant.name == TENSORRT)
+        for variant in variants
+        if variant.is_measured
+    }
+    version = next((folder / name for name in sessions if name not in (PLAIN, TENSORRT)), None)
     if version is None:
         return variants
     alone, batches = _inputs(version, sentences)
     for session in sessions.values():
         _run(session, batches[-1:] + alone[:8])  # the longest batch: memory is allocated before the clock runs
-    measured = [variant for variant in variants if variant.name in sessions]
+    measured = [variant for variant in variants if variant.is_measured]
     for number in range(rounds):
         report(f"round {number + 1} of {rounds}")
         # Another one starts each round: what comes after a pause finds a cooler processor.
@@ -90,20 +106,36 @@ def _plain(checkpoint: str, folder: Path, report: Report) -> Variant:
     return Variant(PLAIN, size_bytes=_graph_bytes(folder))
 
 
-def _exported(checkpoint: str, precision: Precision, folder: Path, report: Report) -> Variant:
+def _exported(checkpoint: str, data: Path, precision: Precision, folder: Path, report: Report) -> Variant:
     from export.precision import cuda_serves
 
     if precision is Precision.FP16 and not cuda_serves():
         return Variant(precision.value, "not measured here: no CUDA")
     report(f"python -m export --precision {precision.value}")
     output = folder / precision.value
-    options = ["--precision", precision.value, "--output", output, "--data", folder / "sentences.txt"]
+    options = ["--precision", precision.value, "--output", output, "--data", data]
     command = [sys.executable, "-m", "export", checkpoint, *map(str, options)]
     # A process of its own: what the export leaves in memory does not slow what is measured here.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return Variant(precision.value, (done.stderr.strip().splitlines() or ["the export failed"])[-1])
-    return Variant(precision.value, size_bytes=_graph_bytes(output))
+    manifest = Manifest.read(output)
+    measured = manifest.evaluation
+    return Variant(
+        precision.value,
+        size_bytes=_graph_bytes(output),
+        agreement=manifest.parity.label_agreement,
+        accuracy=measured.accuracy if measured else None,
+        macro_f1=measured.macro_f1 if measured else None,
+    )
+
+
+def _tensorrt(variants: Sequence[Variant]) -> Variant:
+    """The fp16 graph through TensorRT, where ONNX Runtime has it."""
+    half = next(variant for variant in variants if variant.name == FP16)
+    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        return Variant(TENSORRT, "not measured here: no TensorRT")
+    return replace(half, name=TENSORRT, latencies_ms=[], per_second=[])
 
 
 def _graph_bytes(folder: Path) -> int:
@@ -111,13 +143,15 @@ def _graph_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.name.startswith(MODEL_FILE))
 
 
-def _open(folder: Path) -> Any:
+def _open(folder: Path, tensorrt: bool = False) -> Any:
     """A session with ONNX Runtime's defaults, which optimize on load, a thread a core, and CUDA where it serves."""
     from export.precision import cuda_serves
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     providers = ["CUDAExecutionProvider"] if cuda_serves() else []
+    if tensorrt:
+        providers.insert(0, "TensorrtExecutionProvider")
     return onnxruntime.InferenceSession(str(folder / MODEL_FILE), options, [*providers, "CPUExecutionProvider"])
 
 

@@ -1,6 +1,8 @@
 """What was measured, as tables."""
 
 from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
 
 from benchmarks.gateway import Comparison
 from benchmarks.guard import CONFIDENCE, Verdict
@@ -8,6 +10,9 @@ from benchmarks.limit import Limit
 from benchmarks.load_sweep import LoadPoint
 from benchmarks.tables import ResultTable
 from benchmarks.triton_sweep import Point
+
+if TYPE_CHECKING:  # it imports PyTorch and transformers, which take seconds
+    from benchmarks.precision import Variant
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> ResultTable:
@@ -32,18 +37,32 @@ def comparison_table(comparisons: Sequence[Comparison]) -> ResultTable:
     return ResultTable("The gateway beside the limit", columns, rows)
 
 
-def sweep_table(points: Sequence[Point]) -> ResultTable:
-    """Triton under perf_analyzer."""
+def sweep_table(points: Sequence[Point], limit: float | None = None) -> ResultTable:
+    """Triton under perf_analyzer; `limit` is what ONNX Runtime alone reaches, in sentences a second."""
     rows = []
     for point in points:
         load, found = point.load, point.measured
         row = [load.protocol, str(load.concurrency), str(load.batch_size), str(load.length or "own")]
         if found is None:
-            rows.append([*row, "failed", *[""] * 5])
+            rows.append([*row, "failed", *[""] * 6])
             continue
+        # The limit is that of sentences at their own lengths.
+        share = f"{found.sentences_per_second / limit:.0%}" if limit and not load.length else ""
         times = (found.p50_ms, found.p90_ms, found.p99_ms, found.queue_ms, found.compute_infer_ms)
-        rows.append([*row, f"{found.sentences_per_second:.0f}", *(f"{value:.1f}" for value in times)])
-    columns = ("", "at a time", "batch", "tokens", "sentences/s", "p50", "p90", "p99", "queue", "compute")
+        rows.append([*row, f"{found.sentences_per_second:.0f}", share, *(f"{value:.1f}" for value in times)])
+    columns = (
+        "",
+        "at a time",
+        "batch",
+        "tokens",
+        "sentences/s",
+        "of the limit",
+        "p50",
+        "p90",
+        "p99",
+        "queue",
+        "compute",
+    )
     note = "Times in ms; queue and compute are means that Triton counts itself."
     return ResultTable("Triton under perf_analyzer", columns, rows, note)
 
@@ -75,6 +94,31 @@ def limit_table(limit: Limit) -> ResultTable:
         "product, by ONNX Runtime, on all cores."
     )
     return ResultTable("The limit: ONNX Runtime alone", ("batch", "threads", "sentences", "of the peak"), rows, note)
+
+
+def precision_table(variants: "Sequence[Variant]") -> ResultTable:
+    """Each precision beside the plain graph: speed, size and accuracy."""
+    plain = variants[0]
+    rows = []
+    for variant in variants:
+        if not variant.is_measured:
+            rows.append([variant.name, variant.note, *[""] * 7])
+            continue
+        ratios = ["", ""]
+        if variant is not plain and plain.is_measured:
+            ratios = [f"{median(found):.2f} ({found[0]:.2f} … {found[-1]:.2f})" for found in variant.speedups(plain)]
+        latency, throughput = f"{median(variant.latencies_ms):.2f} ms", f"{median(variant.per_second):.0f}/s"
+        size = f"{variant.size_bytes / 1e6:.1f} MB"
+        agreement = "" if variant.agreement is None else f"{variant.agreement:.2%}"
+        figures = ["" if value is None else f"{value:.4f}" for value in (variant.accuracy, variant.macro_f1)]
+        rows.append([variant.name, latency, ratios[0], throughput, ratios[1], size, agreement, *figures])
+    columns = ("", "batch 1", "× plain", "batch 32", "× plain", "size", "PyTorch's label", "accuracy", "macro-F1")
+    note = (
+        "ONNX Runtime alone, tokenization not counted: latency of one sentence, sentences a second in batches of 32 "
+        "neighbours in length; medians of paired rounds. Accuracy on the test split. `plain` is torch.onnx.export "
+        "without any optimization of ours; ONNX Runtime optimizes every graph when it loads it."
+    )
+    return ResultTable("Precisions", columns, rows, note)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> ResultTable:

@@ -31,7 +31,7 @@ setup: check $(INSTALLED) ## Install the project into .venv and Triton into .tri
 
 $(INSTALLED): pyproject.toml locks/app.txt | check
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,adapters,bench,dev,$(ACCELERATOR)]'
+	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,adapters,s3,bench,dev,$(ACCELERATOR)]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 

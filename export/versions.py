@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from export import ExportError
+from repository.manifest import RepositoryError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
@@ -28,6 +29,8 @@ def find_version(given: str | None) -> Path:
     except ValidationError as error:
         first = error.errors()[0]
         raise ExportError(f"{'.'.join(map(str, first['loc'])).upper()}: {first['msg']}") from None
+    except RepositoryError as error:
+        raise ExportError(str(error)) from None
     numbers = store.numbers()
     if not numbers:
         raise ExportError(f"{store.folder} holds no version: publish one, or give a version folder")

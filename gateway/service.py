@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
+from gateway.files import LocalFiles, S3Files
 from gateway.metrics import Metrics
 from gateway.schemas import Models, ModelVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
+from repository.location import S3Location
 from repository.manifest import Manifest, RepositoryError
+from repository.s3_store import S3Store
+
+READER = "gateway"
+"""Whose copy of a repository in S3 it is; Triton's has the graphs."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Service:
         return Models(model=self.settings.model_name, current=current, versions=found)
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
-        folder = self.settings.model_repository / self.settings.model_name / str(version.version)
+        folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)
         try:
             manifest = Manifest.read(folder)
         except RepositoryError:
@@ -66,9 +72,10 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
     """The service while it follows Triton's versions."""
     async with TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name) as triton:
         deadline_s = settings.deadline_ms / 1000
+        files = _files(settings)
         versions = VersionFollower(
             triton,
-            settings.model_repository / settings.model_name,
+            files,
             settings.version_poll_ms / 1000,
             settings.model_version,
             settings.batch_sentences,
@@ -82,11 +89,21 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
         )
         batcher = Batcher(triton.infer, limits, metrics)
         classifier = Classifier(batcher, versions, deadline_s, settings.max_sentence_bytes)
-        follower = asyncio.create_task(versions.run())
+        followers = [asyncio.create_task(versions.run())]
+        if isinstance(files, S3Files):
+            followers.append(asyncio.create_task(files.follow(versions.served)))
         try:
             yield Service(settings, metrics, versions, batcher, classifier)
         finally:
             batcher.close()
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+
+
+def _files(settings: GatewaySettings) -> LocalFiles | S3Files:
+    folder = settings.local_copy(READER) / settings.model_name
+    if isinstance(settings.model_repository, S3Location):
+        store = S3Store(settings.model_repository, settings.model_name)
+        return S3Files(store, folder, settings.repository_poll_seconds)
+    return LocalFiles(folder)

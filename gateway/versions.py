@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
+from gateway.files import FileStamps, VersionFiles, stamps_of
 from gateway.tokenization import Tokenizers
 from gateway.triton import READY, TritonClient, VersionState
 from repository.golden import GOLDEN_FILE, Golden, replay_batches
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 WARM_UP_S = 30.0
-
-FileStamps = tuple[tuple[str, int, int], ...]
+DAMAGED = "DAMAGED"
+"""State of a version that is in the repository and does not get to Triton; Triton's own states are other words."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class VersionFollower:
     def __init__(
         self,
         triton: TritonClient,
-        model_folder: Path,
+        files: VersionFiles,
         poll_s: float,
         pinned: int | None = None,
         batch_sentences: int = 1,
@@ -75,7 +75,7 @@ class VersionFollower:
         self.states: list[VersionState] = []
         self.problem = "The gateway is starting; try again shortly."
         self._triton = triton
-        self._model_folder = model_folder
+        self._files = files
         self._poll_s = poll_s
         self._pinned = pinned
         self._batch_sentences = batch_sentences
@@ -110,8 +110,12 @@ class VersionFollower:
         """Versions that are not used although they are there, with the reason: Triton's, or the gateway's."""
         reasons = {**self._failures, **{number: rejection.reason for number, rejection in self.rejected.items()}}
         # Callers see these; where the repository lies on the server is none of their business.
-        places = [f"{folder}/" for folder in (self._model_folder.resolve(), self._model_folder)]
+        places = [f"{folder}/" for folder in (self._files.model_folder.resolve(), self._files.model_folder)]
         return {number: reason.replace(places[0], "").replace(places[1], "") for number, reason in reasons.items()}
+
+    def served(self) -> set[int]:
+        """Versions that Triton listed when it was last asked."""
+        return {version.number for version in self.states if version.state != DAMAGED}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -134,9 +138,10 @@ class VersionFollower:
                 self._report(str(error) or "Triton does not answer in time; try again shortly.")
                 return
             # Triton lists a version that failed to load for as long as it runs, even if it was deleted long ago.
-            self.states = [
-                version for version in states if version.state == READY or self._folder(version.number).is_dir()
-            ]
+            self.states = _with_damaged(
+                [version for version in states if version.state == READY or self._files.exists(version.number)],
+                self._files.problems,
+            )
             self._remember_failures()
             if self.current is not None:
                 await self._check_unchanged(self.current)
@@ -154,9 +159,6 @@ class VersionFollower:
             which = f"not {which}" if self._pinned else which
             self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
 
-    def _folder(self, number: int) -> Path:
-        return self._model_folder / str(number)
-
     def _candidates(self) -> list[int]:
         ready = [version.number for version in self.states if version.state == READY]
         return [number for number in ready if self._pinned in (None, number)]
@@ -172,12 +174,12 @@ class VersionFollower:
                 failures.pop(number, None)
             elif version.reason and failures.get(number) != version.reason:
                 failures[number] = version.reason
-                logger.error("Version %d cannot be loaded by Triton: %s", number, version.reason)
+                logger.error("Version %d is not loaded: %s", number, version.reason)
         self._failures = failures
 
     async def _check_unchanged(self, current: LoadedVersion) -> None:
         """Files overwritten in place change the answers of a version without changing its number."""
-        if _stamps(self._folder(current.number), current.manifest) == current.stamps:
+        if stamps_of(self._files.model_folder / str(current.number), current.manifest) == current.stamps:
             return
         try:
             self.current = await self._load(current.number)
@@ -190,7 +192,7 @@ class VersionFollower:
         Raises:
             RepositoryError: the files are not those of the manifest, or not those that once were current.
         """
-        version = await asyncio.to_thread(_load, self._folder(number), number)
+        version = await asyncio.to_thread(_load, self._files, number)
         if version.manifest != self._known.get(number, version.manifest):
             raise RepositoryError(
                 f"version {number} was replaced by another in place: publish that one as a new version"
@@ -272,13 +274,22 @@ class VersionFollower:
                 logger.warning("Not ready: %s", problem)
 
 
-def _load(folder: Path, number: int) -> LoadedVersion:
+def _load(files: VersionFiles, number: int) -> LoadedVersion:
+    folder = files.model_folder / str(number)
+    files.prepare(number)
     manifest = Manifest.read(folder)
-    stamps = _stamps(folder, manifest)  # before the check: a file changed during it is found at the next look
-    manifest.verify_files(folder)
+    stamps = stamps_of(folder, manifest)  # before the check: a file changed during it is found at the next look
+    manifest.verify_files(folder, files.read_here)
     golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
     tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
     return LoadedVersion(number, manifest, tokenizers, golden, stamps)
+
+
+def _with_damaged(states: list[VersionState], problems: Mapping[int, str]) -> list[VersionState]:
+    """The versions that Triton lists, and those that never get to it."""
+    listed = {version.number for version in states}
+    damaged = [VersionState(number, DAMAGED, why) for number, why in problems.items() if number not in listed]
+    return sorted([*states, *damaged], key=lambda version: -version.number)
 
 
 def _reason(error: Exception) -> str:
@@ -286,14 +297,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ModelFailedError) and error.detail:
         return error.detail
     return str(error) or "it did not answer its first requests in time"
-
-
-def _stamps(folder: Path, manifest: Manifest) -> FileStamps:
-    found = []
-    for name in manifest.files:
-        try:
-            status = (folder / name).stat()
-        except OSError:
-            continue
-        found.append((name, status.st_size, status.st_mtime_ns))
-    return tuple(found)

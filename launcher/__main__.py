@@ -14,10 +14,11 @@ from rich.console import Console
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
+from repository.manifest import RepositoryError
 from server import ports
 from server.process import ChildSpec, Supervisor
 from server.settings import ServerSettings
-from server.start import StartError, triton_child
+from server.start import StartError, mirror_children, triton_child
 
 EXAMPLE = "Mapa aprende un nuevo lenguaje"
 
@@ -44,10 +45,10 @@ def up() -> None:
     try:
         number = ensure_published(launcher, gateway)
         triton = triton_child(server, report=console.print)
-    except (StepFailedError, StartError) as error:
+    except (StepFailedError, StartError, RepositoryError) as error:
         _stop(str(error))
     console.print(f"Serving {gateway.model_name}, version {number}.")
-    children = [triton, gateway_child(gateway)]
+    children = [*mirror_children(server), triton, gateway_child(gateway)]
     raise typer.Exit(Supervisor(children, on_ready=lambda: _announce(gateway)).run())
 
 

@@ -6,6 +6,9 @@ import tempfile
 from pathlib import Path
 
 from launcher.settings import LauncherSettings
+from repository.bucket import AwayError
+from repository.history import VersionHistory
+from repository.places import open_history
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
@@ -21,9 +24,16 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
 
     Raises:
         StepFailedError: a step ended with an error.
+        RepositoryError: the repository is in S3 and cannot be asked.
     """
-    store = ModelStore.from_settings(repository)
-    if (number := _newest(store)) is not None:
+    store = open_history(repository)
+    try:
+        if (number := _newest(store)) is not None:
+            return number
+    except AwayError:
+        # What was copied here earlier can be served meanwhile.
+        if (number := _newest(ModelStore(repository.local_copy("triton"), repository.model_name))) is None:
+            raise
         return number
     if not (settings.checkpoint / "config.json").is_file():
         base_model = ["--base-model", settings.base_model] if settings.base_model else []
@@ -37,7 +47,7 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
     return store.numbers()[-1]
 
 
-def _newest(store: ModelStore) -> int | None:
+def _newest(store: VersionHistory) -> int | None:
     readable = [version.number for version in store.versions() if version.manifest is not None]
     return readable[-1] if readable else None
 

@@ -1,5 +1,7 @@
 """`python -m repository`: list, publish, roll back, pin, prune and verify the versions of a model."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +10,12 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from repository.history import VersionHistory
+from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, RepositoryError
+from repository.places import open_history
+from repository.s3_store import S3Store
 from repository.settings import RepositorySettings
-from repository.store import ModelStore
 
 app = typer.Typer(
     help="Manage the versions of a model that Triton serves.",
@@ -22,22 +27,29 @@ out = Console()
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Repository = Annotated[
-    Path | None,
-    typer.Option("--repository", help="Folder that Triton reads [env MODEL_REPOSITORY, default ./model_repository]."),
+    str | None,
+    typer.Option(
+        "--repository",
+        help="Folder that Triton reads, or s3://bucket/prefix [env MODEL_REPOSITORY, default ./model_repository].",
+    ),
 ]
 Model = Annotated[str | None, typer.Option("--model", help="Name of the model [env MODEL_NAME, default classifier].")]
 
 
-def _store(repository: Path | None, model: str | None) -> ModelStore:
+def _settings(repository: str | None, model: str | None = None) -> RepositorySettings:
     given = {"model_repository": repository, "model_name": model}
     try:
-        settings = RepositorySettings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return RepositorySettings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        raise RepositoryError(f"model name: {error.errors()[0]['msg']}") from None
-    return ModelStore.from_settings(settings)
+        first = error.errors()[0]
+        raise RepositoryError(f"{str(first['loc'][0]).replace('_', ' ')}: {first['msg']}") from None
 
 
-def _pinned(store: ModelStore) -> int | None:
+def _store(repository: str | None, model: str | None) -> VersionHistory:
+    return open_history(_settings(repository, model))
+
+
+def _pinned(store: VersionHistory) -> int | None:
     try:
         from repository.config import pinned_version
 
@@ -51,7 +63,7 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
     """Show every version on disk, oldest first."""
     store = _store(repository, model)
     pinned = _pinned(store)
-    table = Table(title=f"{store.model_name} in {store.folder.parent}")
+    table = Table(title=f"{store.model_name} in {store.place.removesuffix(store.model_name).rstrip('/')}")
     for column in ("version", "created", "precision", "labels", "agreement", "macro-F1", "size", "from"):
         table.add_column(column, justify="right" if column in ("version", "size") else "left")
     for version in store.versions():
@@ -69,16 +81,21 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
             f"{size / 1e6:.1f} MB",
             f"copy of {manifest.republished_from}" if manifest.republished_from else manifest.source,
         )
-    out.print(table if table.row_count else f"{store.folder} holds no version yet: export and publish one.")
+    out.print(table if table.row_count else f"{store.place} holds no version yet: export and publish one.")
     for version in store.versions():
         if version.manifest is not None and version.manifest.forced:
             out.print(f"[bold red]Version {version.number} was forced:[/] {'; '.join(version.manifest.forced)}")
+    if isinstance(store, S3Store):
+        for number in store.incomplete():
+            out.print(f"Version {number} has no manifest: its upload is under way, or was cut off (then retract it).")
 
 
 @app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="Version folder written by `python -m export`.", exists=True)],
-    repository: Repository = None,
+    repository: Annotated[
+        str | None, typer.Option("--to", "--repository", help="As MODEL_REPOSITORY: a folder, or s3://bucket/prefix.")
+    ] = None,
     model: Model = None,
     tensorrt: Annotated[
         bool, typer.Option("--tensorrt", help="Let GPUs run the model through TensorRT; for a new model's config only.")
@@ -92,7 +109,7 @@ def publish(
     # Checked before publishing: a request that is not met must not look as if it were.
     if tensorrt and not parse_config(store.config()).tensorrt:
         raise RepositoryError(
-            f"{store.folder / CONFIG_FILE} is there already, without TensorRT, and stays as it is: delete it first, or "
+            f"{store.place}/{CONFIG_FILE} is there already, without TensorRT, and stays as it is: delete it first, or "
             "publish without --tensorrt"
         )
     out.print(f"Published version {store.publish(folder)} of {store.model_name}.")
@@ -182,8 +199,33 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def sync(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder for Triton to read [default: below MODEL_CACHE, as `python -m server`]."),
+    ] = None,
+    repository: Repository = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on for ever, every REPOSITORY_POLL_SECONDS.")] = False,
+) -> None:
+    """Copy what Triton loads out of S3: whole, checked versions, each by one rename."""
+    from repository.mirror import Mirror
+
+    settings = _settings(repository)
+    if not isinstance(settings.model_repository, S3Location):
+        raise RepositoryError(f"{settings.model_repository} is a folder already: sync is for s3://bucket/prefix")
+    folder = folder or settings.local_copy("triton")
+    mirror = Mirror(settings.model_repository, folder)
+    if follow:
+        mirror.follow(settings.repository_poll_seconds)
+    out.print(f"{folder} has {mirror.sync()} versions.")
+
+
 def main() -> None:
     """Run the command line; mistakes become one line on stderr and exit status 2."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    for library in ("boto3", "botocore", "s3transfer", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # they tell of credentials that they found
     try:
         app(prog_name="python -m repository")
     except RepositoryError as error:

@@ -1,6 +1,7 @@
 """The manifest: what a published version says about itself, and the check that its files are the ones it means."""
 
 import hashlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -124,25 +125,37 @@ class Manifest(StrictModel):
         """
         path = folder / MANIFEST_FILE
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.parse(path.read_bytes(), str(folder))
         except FileNotFoundError:
             raise RepositoryError(f"{path} is missing: {folder} is no exported version folder") from None
-        except ValidationError as error:
-            raise RepositoryError(f"{path} is not a valid manifest ({first_mistake(error)})") from None
         except OSError as error:
             raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
 
+    @classmethod
+    def parse(cls, content: bytes, place: str) -> "Manifest":
+        """A manifest from its bytes. Raises RepositoryError: they are none; the message names `place`."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise RepositoryError(f"{place}/{MANIFEST_FILE} is not a valid manifest ({first_mistake(error)})") from None
+
+    def text(self) -> str:
+        """The text of `manifest.json`."""
+        return self.model_dump_json(indent=2) + "\n"
+
     def write(self, folder: Path) -> None:
         """Write `folder/manifest.json`."""
-        (folder / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / MANIFEST_FILE).write_text(self.text(), encoding="utf-8")
 
-    def verify_files(self, folder: Path) -> None:
-        """Compare every listed file with its digest.
+    def verify_files(self, folder: Path, names: Collection[str] | None = None) -> None:
+        """Compare every listed file, or those that `names` has, with its digest.
 
         Raises:
             RepositoryError: a file is missing, is not a regular file, or has other content than the manifest says.
         """
         for name, expected in self.files.items():
+            if names is not None and name not in names:
+                continue
             path = folder / name
             if path.is_symlink() or not path.is_file():
                 raise RepositoryError(f"{path} is missing or not a regular file")

@@ -5,13 +5,38 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from repository.location import RepositoryLocation, S3Location
 
-class RepositorySettings(BaseSettings):
-    """Settings shared by every program that touches the model repository."""
+
+class LocationSettings(BaseSettings):
+    """Where models are, for every program that reads or writes them."""
 
     model_config = SettingsConfigDict(protected_namespaces=(), env_ignore_empty=True)
 
-    model_repository: Path = Field(Path("model_repository"), description="Folder that Triton reads its models from.")
+    model_repository: RepositoryLocation = Field(
+        Path("model_repository"),
+        description="Folder that Triton reads its models from, or `s3://bucket/prefix`; other S3 servers: "
+        "`s3://host:port/bucket/prefix`.",
+    )
+    model_cache: Path = Field(
+        Path(".model_cache"), description="Folder that keeps what was read from an S3 repository."
+    )
+    repository_poll_seconds: float = Field(
+        5, gt=0, description="How often an S3 repository is looked at for new versions, in seconds."
+    )
+
+    def local_copy(self, reader: str) -> Path:
+        """The folder that `reader` (Triton or the gateway) reads: the repository, or its own copy of one in S3."""
+        if isinstance(self.model_repository, S3Location):
+            place = self.model_repository
+            host = (place.endpoint or "aws").rpartition("/")[2].replace(":", "-")
+            return self.model_cache / reader / host / place.bucket / place.prefix
+        return self.model_repository
+
+
+class RepositorySettings(LocationSettings):
+    """Settings shared by every program that works with one model."""
+
     model_name: str = Field(
         "classifier",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",

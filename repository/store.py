@@ -10,9 +10,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from repository.history import Version, VersionHistory, check_keep, is_version_name
+from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, RepositoryError, digest_file
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
@@ -21,17 +22,7 @@ STAGING_PREFIX = ".staging-"
 LOCK_FILE = ".versions.lock"
 
 
-@dataclass(frozen=True)
-class Version:
-    """One version folder; `manifest` is None where `problem` says why it cannot be read."""
-
-    number: int
-    folder: Path
-    manifest: Manifest | None
-    problem: str | None = None
-
-
-class ModelStore:
+class ModelStore(VersionHistory):
     """The folder of one model in the repository."""
 
     def __init__(self, repository: Path, model_name: str) -> None:
@@ -40,32 +31,38 @@ class ModelStore:
 
     @classmethod
     def from_settings(cls, settings: RepositorySettings) -> "ModelStore":
-        """The store that the environment names."""
+        """The store that the environment names. Raises RepositoryError: it is in S3, and a folder is needed."""
+        if isinstance(settings.model_repository, S3Location):
+            raise RepositoryError(
+                f"MODEL_REPOSITORY is {settings.model_repository}: a folder is needed here, "
+                "and `python -m repository sync FOLDER` makes one of it"
+            )
         return cls(settings.model_repository, settings.model_name)
+
+    @property
+    def place(self) -> str:
+        """The model's folder."""
+        return str(self.folder)
 
     def numbers(self) -> list[int]:
         """Version numbers on disk, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(entry.name) for entry in self.folder.iterdir() if _is_version_name(entry.name))
-
-    def versions(self) -> list[Version]:
-        """Every version on disk with its manifest, oldest first."""
-        return [self.version(number) for number in self.numbers()]
+        return sorted(int(entry.name) for entry in self.folder.iterdir() if is_version_name(entry.name))
 
     def version(self, number: int) -> Version:
         """One version with its manifest, or with the reason why that can't be read."""
         folder = self.folder / str(number)
         try:
-            return Version(number, folder, Manifest.read(folder))
+            return Version(number, Manifest.read(folder))
         except RepositoryError as error:
-            return Version(number, folder, None, str(error))
+            return Version(number, None, str(error))
 
     def verify(self, number: int) -> None:
         """Raise RepositoryError unless every file of the version is the one its manifest describes."""
         folder = self.folder / str(number)
         if not folder.is_dir():
-            raise RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
+            raise self._missing(number)
         Manifest.read(folder).verify_files(folder)
 
     def replay(self, number: int) -> None:
@@ -137,18 +134,10 @@ class ModelStore:
         (staging / CONFIG_FILE).rename(self.folder / CONFIG_FILE)
         staging.rmdir()
 
-    def rollback(self, target: int | None = None) -> tuple[int, int]:
-        """Publish an older version's content as a new number; returns (older number, new number).
-
-        Without a target, the newest readable version whose files differ from the current one's is taken.
-
-        Raises:
-            RepositoryError: there is no such version, or its files do not match its manifest.
-        """
-        if target is None:
-            target = self._previous()
-        self.verify(target)
-        return target, self.publish(self.folder / str(target), republished_from=target)
+    def republish(self, number: int) -> int:
+        """Publish a version's content once more, as the next number. Raises RepositoryError: it is damaged or gone."""
+        self.verify(number)
+        return self.publish(self.folder / str(number), republished_from=number)
 
     def retract(self, number: int) -> None:
         """Delete one version, such as a broken one that keeps Triton from loading its neighbour.
@@ -158,7 +147,7 @@ class ModelStore:
         """
         with self._locked() as last_number:
             if number not in self.numbers():
-                raise RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
+                raise self._missing(number)
             self._remember(max([last_number, *self.numbers()]))
             self._delete(number)
 
@@ -168,8 +157,7 @@ class ModelStore:
         Raises:
             ValueError: keep is below 2; the version before the current one may still be answering requests.
         """
-        if keep < 2:
-            raise ValueError("keep must be at least 2: the previous version may still be answering requests")
+        check_keep(keep)
         with self._locked() as last_number:
             numbers = self.numbers()
             # Remembered even if the newest folders are later removed by hand: a number is never used twice.
@@ -185,20 +173,6 @@ class ModelStore:
         (self.folder / str(number)).rename(trash / str(number))
         shutil.rmtree(trash)
 
-    def _previous(self) -> int:
-        readable = [v for v in self.versions() if v.manifest is not None]
-        if not readable:
-            raise RepositoryError(f"nothing to roll back to: {self._known()}")
-        current = readable[-1]
-        for candidate in reversed(readable[:-1]):
-            if candidate.manifest and current.manifest and candidate.manifest.files != current.manifest.files:
-                return candidate.number
-        raise RepositoryError(f"nothing to roll back to: no older version differs from version {current.number}")
-
-    def _known(self) -> str:
-        numbers = self.numbers()
-        return f"{self.folder} holds " + (f"versions {', '.join(map(str, numbers))}" if numbers else "no version")
-
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the one writer's place; yields the highest number ever used. Removes what a killed writer left."""
@@ -213,10 +187,6 @@ class ModelStore:
 
     def _remember(self, number: int) -> None:
         (self.folder / LOCK_FILE).write_text(f"{number}\n")
-
-
-def _is_version_name(name: str) -> bool:
-    return name.isascii() and name.isdecimal() and not name.startswith("0")
 
 
 def _copy_version(source: Path, staging: Path, manifest: Manifest) -> None:

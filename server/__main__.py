@@ -16,7 +16,7 @@ from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
 from server.settings import ServerSettings
-from server.start import StartError, installed, triton_child
+from server.start import StartError, installed, mirror_children, triton_child
 
 Outcome = TypeVar("Outcome")
 
@@ -41,7 +41,8 @@ def run(context: typer.Context) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     context.obj = _settings()
     if context.invoked_subcommand is None:
-        raise typer.Exit(Supervisor([_with_progress(triton_child, context.obj)]).run())
+        triton = _with_progress(triton_child, context.obj)
+        raise typer.Exit(Supervisor([*mirror_children(context.obj), triton]).run())
 
 
 @app.command()

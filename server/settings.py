@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from repository.settings import LocationSettings
 from server.ports import DEFAULT_PORTS
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(LocationSettings):
     """Read from the environment: the field `triton_http_port` is the variable `TRITON_HTTP_PORT`, and so on."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, protected_namespaces=())
 
-    model_repository: Path = Field(Path("model_repository"), description="Folder that Triton reads models from.")
     triton_kind: Literal["auto", "embedded", "native"] = Field(
         "auto",
         description="Which Triton runs: `native` is a `tritonserver` on PATH with its own ONNX Runtime backend, "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
+from repository.location import S3Location
+from repository.manifest import RepositoryError
 from server import ports, preflight, triton
 from server.install import EmbeddedTriton, InstallError, ensure_installed, find_installed
 from server.process import ChildSpec
@@ -27,7 +30,10 @@ def triton_child(settings: ServerSettings, report: Callable[[str], None]) -> Chi
         StartError: a port is taken, the machine lacks something, or the installation failed.
     """
     found = ports.check_ports(settings.triton_host, settings.ports())
-    if not settings.model_repository.is_dir():
+    if isinstance(settings.model_repository, S3Location):
+        if not found:
+            _first_sync(settings, settings.model_repository, report)
+    elif not settings.model_repository.is_dir():
         found.append(f"MODEL_REPOSITORY is {settings.model_repository}, which is no folder")
     if found:
         raise StartError(*found)
@@ -37,6 +43,37 @@ def triton_child(settings: ServerSettings, report: Callable[[str], None]) -> Chi
     if settings.triton_kind == "native":
         raise StartError("TRITON_KIND is native, but no tritonserver with an ONNX Runtime backend is on PATH")
     return triton.embedded_child(settings, installed(settings, report))
+
+
+def mirror_children(settings: ServerSettings) -> list[ChildSpec]:
+    """What runs beside Triton: for a repository in S3, the process that keeps Triton's copy in line with it."""
+    if not isinstance(settings.model_repository, S3Location):
+        return []
+    argv = [sys.executable, "-m", "repository", "sync", str(settings.local_copy("triton")), "--follow"]
+    return [ChildSpec(name="mirror", argv=argv, grace_s=2.0)]
+
+
+def _first_sync(settings: ServerSettings, location: S3Location, report: Callable[[str], None]) -> None:
+    """Copy the repository out of S3, so that what is wrong with it is said before anything starts.
+
+    Raises:
+        StartError: there is nothing to serve. An older copy is served while S3 cannot be asked.
+    """
+    try:
+        from repository.mirror import Mirror
+    except ImportError:
+        raise StartError("MODEL_REPOSITORY is in S3, which needs more packages: pip install '.[s3]'") from None
+    folder = settings.local_copy("triton")
+    report(f"copying {location} to {folder}")
+    try:
+        if Mirror(location, folder).sync():
+            return
+    except RepositoryError as error:
+        if not any(folder.glob("*/[1-9]*")):
+            raise StartError(f"MODEL_REPOSITORY: {error}") from None
+        report(f"{error}; serving the copy that is in {folder}")
+        return
+    raise StartError(f"MODEL_REPOSITORY: {location} holds no version yet: publish one")
 
 
 def installed(settings: ServerSettings, report: Callable[[str], None]) -> EmbeddedTriton:

@@ -52,7 +52,7 @@ def arguments(settings: ServerSettings, backends: Path, shm_prefix: str, gpu: bo
     verbose = settings.triton_log_verbose
     key = secrets.token_hex(16)
     options = [
-        f"--model-repository={settings.model_repository.absolute()}",
+        f"--model-repository={settings.local_copy('triton').absolute()}",
         f"--backend-directory={backends}",
         "--model-control-mode=poll",
         f"--repository-poll-secs={settings.triton_poll_seconds}",

@@ -33,8 +33,8 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
 class Stack:
     """Triton and the gateway over `repository`; the first version has to be published before it is entered."""
 
-    def __init__(self, repository: Path, log: Path, ready_timeout_s: float = 60, **settings: str) -> None:
-        self.repository = repository
+    def __init__(self, repository: Path | str, log: Path, ready_timeout_s: float = 60, **settings: str) -> None:
+        self.repository = Path(repository)
         self.ready_timeout_s = ready_timeout_s
         self.log = log
         self.ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))

@@ -1,0 +1,163 @@
+"""Where the gateway reads a version's manifest, tokenizer and golden sentences: a folder, or S3 with a local cache.
+
+The graph is Triton's business; of one in S3 the gateway reads nothing but what S3 says of it, unless Triton does not
+list the version: then it is read through once, to tell people what is wrong with it.
+"""
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Protocol
+
+from repository.bucket import AwayError
+from repository.golden import GOLDEN_FILE
+from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
+from repository.s3_store import Listing, S3Store
+from repository.store import STAGING_PREFIX
+
+logger = logging.getLogger(__name__)
+
+FileStamps = tuple[tuple[str, int, int], ...]
+
+READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE)
+WATCHED = 2
+"""How many of the newest versions are looked at before Triton serves them: as many as it loads."""
+
+
+class VersionFiles(Protocol):
+    """The version folders of one model, as far as the gateway needs them."""
+
+    model_folder: Path
+    read_here: Collection[str] | None
+    """The files that are in the folder; None for all that the manifest lists."""
+    problems: dict[int, str]
+    """Versions that never get to Triton because their files are damaged, with the reason."""
+
+    def exists(self, number: int) -> bool:
+        """Whether there is such a version, as far as is known without asking anybody."""
+
+    def prepare(self, number: int) -> None:
+        """Bring a version's files into its folder, if they are elsewhere or damaged. Blocks.
+
+        Raises:
+            RepositoryError: they cannot be had, or are not those of the manifest.
+        """
+
+
+class LocalFiles:
+    """A repository that is a folder."""
+
+    def __init__(self, model_folder: Path) -> None:
+        self.model_folder = model_folder
+        self.read_here: Collection[str] | None = None
+        self.problems: dict[int, str] = {}
+
+    def exists(self, number: int) -> bool:
+        """Whether the version's folder is there."""
+        return (self.model_folder / str(number)).is_dir()
+
+    def prepare(self, number: int) -> None:
+        """Nothing: all is there."""
+
+
+class S3Files:
+    """A repository in S3: what the gateway needs is copied to `model_folder`, which several gateways may share."""
+
+    def __init__(self, store: S3Store, model_folder: Path, poll_s: float) -> None:
+        self.model_folder = model_folder
+        self.read_here: Collection[str] | None = READ_HERE
+        self.problems: dict[int, str] = {}
+        self._store = store
+        self._poll_s = poll_s
+        self._listing: Listing = {}
+        self._looked_at: dict[int, frozenset[object]] = {}
+        self._read_through: dict[int, frozenset[object]] = {}
+
+    def exists(self, number: int) -> bool:
+        """Whether the version was in the last listing, or is in the cache."""
+        return number in self._listing or (self.model_folder / str(number)).is_dir()
+
+    def prepare(self, number: int) -> None:
+        """Compare what is in the cache with its digests; what is not there, or damaged, is fetched again."""
+        folder = self.model_folder / str(number)
+        try:
+            Manifest.read(folder).verify_files(folder, READ_HERE)
+        except RepositoryError as error:
+            if folder.exists():
+                logger.warning("The cached files of version %d are fetched again: %s", number, error)
+            self._fetch(number, folder)
+
+    def _fetch(self, number: int, folder: Path) -> None:
+        self.model_folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.model_folder))
+        try:
+            self._store.fetch(number, staging, READ_HERE)
+            folder.mkdir(exist_ok=True)
+            for path in staging.iterdir():  # each whole or not at all: another gateway may read it now
+                path.rename(folder / path.name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    async def follow(self, served: Callable[[], Collection[int]]) -> None:
+        """Look at the bucket until cancelled; `served` says which versions Triton lists."""
+        said = ""
+        while True:
+            try:
+                await asyncio.to_thread(self.look, served())
+                said = ""
+            except (RepositoryError, OSError) as error:
+                if str(error) != said:  # not every few seconds
+                    said = str(error)
+                    logger.error("The repository cannot be looked at: %s", said)
+            await asyncio.sleep(self._poll_s)
+
+    def look(self, served: Collection[int]) -> None:
+        """Fetch what the newest versions need, and find out which of them are damaged.
+
+        Raises:
+            RepositoryError: S3 cannot be asked.
+        """
+        self._listing = self._store.listing()
+        newest = sorted(self._listing)[-WATCHED:]
+        for number in newest:
+            found = frozenset(self._listing[number].values())
+            if self._looked_at.get(number) != found:
+                self._judge(number, whole=False)
+                self._looked_at[number] = found
+            elif number not in served and number not in self.problems and self._read_through.get(number) != found:
+                self._judge(number, whole=True)
+                self._read_through[number] = found
+        self.problems = {number: why for number, why in self.problems.items() if number in self._listing}
+        for folder in self.model_folder.glob("[1-9]*"):
+            if self._listing and not {int(folder.name)} & {*self._listing, *served}:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _judge(self, number: int, whole: bool) -> None:
+        try:
+            self.prepare(number)
+            manifest = Manifest.read(self.model_folder / str(number))
+            others = [name for name in manifest.files if name not in READ_HERE]
+            self._store.verify_labels(number, manifest, others)
+            if whole:
+                self._store.verify(number)
+        except AwayError:
+            raise
+        except RepositoryError as error:
+            self.problems = {**self.problems, number: str(error)}
+        else:
+            self.problems = {other: why for other, why in self.problems.items() if other != number}
+
+
+def stamps_of(folder: Path, manifest: Manifest) -> FileStamps:
+    """Name, size and time of change of each file of a version that is in the folder."""
+    found = []
+    for name in manifest.files:
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            continue
+        found.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(found)

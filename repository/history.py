@@ -1,0 +1,140 @@
+"""What can be done with the versions of a model wherever they are: list, verify, publish, roll back, retract, prune."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from repository.manifest import Manifest, RepositoryError
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version; `manifest` is None where `problem` says why it cannot be read."""
+
+    number: int
+    manifest: Manifest | None
+    problem: str | None = None
+
+
+class VersionHistory(ABC):
+    """The versions of one model in one place."""
+
+    model_name: str
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the model is, for people."""
+
+    @abstractmethod
+    def numbers(self) -> list[int]:
+        """Version numbers that are there, oldest first."""
+
+    @abstractmethod
+    def version(self, number: int) -> Version:
+        """One version with its manifest, or with the reason why that can't be read."""
+
+    @abstractmethod
+    def verify(self, number: int) -> None:
+        """Raise RepositoryError unless every file of the version is the one its manifest describes."""
+
+    @abstractmethod
+    def replay(self, number: int) -> None:
+        """Run a version's graph and its golden sentences on this machine, where ONNX Runtime is installed.
+
+        Raises:
+            RepositoryError: it does not run here, or answers otherwise than PyTorch did at export.
+        """
+
+    @abstractmethod
+    def publish(self, source: Path, republished_from: int | None = None) -> int:
+        """Copy an exported version folder in as the next version; returns its number.
+
+        Only the files that the manifest lists are copied, each checked against its digest on the way, and the graph
+        is tried, with the golden sentences, where ONNX Runtime is installed.
+
+        Raises:
+            RepositoryError: the source is no version folder, its files do not match its manifest, it does not run, or
+                its answers to golden sentences are off here.
+        """
+
+    @abstractmethod
+    def republish(self, number: int) -> int:
+        """Publish a version's content once more, as the next number. Raises RepositoryError: it is damaged or gone."""
+
+    @abstractmethod
+    def config(self) -> str:
+        """The text of `config.pbtxt`. Raises RepositoryError: there is none."""
+
+    @abstractmethod
+    def ensure_config(self, text: str) -> None:
+        """Write `config.pbtxt` unless there is one: Triton reloads every version of a model whose config changes."""
+
+    @abstractmethod
+    def change_config(self, change: Callable[[str], str]) -> None:
+        """Write `change(text)` in place of the text of `config.pbtxt`; a running Triton follows within seconds.
+
+        Raises:
+            RepositoryError: there is no config, or `change` refuses it.
+        """
+
+    @abstractmethod
+    def retract(self, number: int) -> None:
+        """Delete one version, such as a broken one that keeps Triton from loading its neighbour.
+
+        Raises:
+            RepositoryError: there is no such version.
+        """
+
+    @abstractmethod
+    def prune(self, keep: int, spared: int | None = None) -> list[int]:
+        """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
+
+        Raises:
+            ValueError: keep is below 2; the version before the current one may still be answering requests.
+        """
+
+    def versions(self) -> list[Version]:
+        """Every version with its manifest, oldest first."""
+        return [self.version(number) for number in self.numbers()]
+
+    def rollback(self, target: int | None = None) -> tuple[int, int]:
+        """Publish an older version's content as a new number; returns (older number, new number).
+
+        Without a target, the newest readable version whose files differ from the current one's is taken.
+
+        Raises:
+            RepositoryError: there is no such version, or its files do not match its manifest.
+        """
+        if target is None:
+            target = self._previous()
+        return target, self.republish(target)
+
+    def _previous(self) -> int:
+        readable = [v for v in self.versions() if v.manifest is not None]
+        if not readable:
+            raise RepositoryError(f"nothing to roll back to: {self._known()}")
+        current = readable[-1]
+        for candidate in reversed(readable[:-1]):
+            if candidate.manifest and current.manifest and candidate.manifest.files != current.manifest.files:
+                return candidate.number
+        raise RepositoryError(f"nothing to roll back to: no older version differs from version {current.number}")
+
+    def _missing(self, number: int) -> RepositoryError:
+        return RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")
+
+    def _known(self) -> str:
+        numbers = self.numbers()
+        return f"{self.place} holds " + (f"versions {', '.join(map(str, numbers))}" if numbers else "no version")
+
+
+def is_version_name(name: str) -> bool:
+    """Whether Triton takes a folder of this name for a version."""
+    return name.isascii() and name.isdecimal() and not name.startswith("0")
+
+
+def check_keep(keep: int) -> None:
+    """Raise ValueError below 2."""
+    if keep < 2:
+        raise ValueError("keep must be at least 2: the previous version may still be answering requests")

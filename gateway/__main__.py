@@ -9,7 +9,9 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
+from gateway.files import version_files
 from gateway.settings import GatewaySettings
+from repository.manifest import RepositoryError
 
 SHUTDOWN_S = 10
 
@@ -38,6 +40,11 @@ def serve(
     except ValidationError as error:
         first = error.errors()[0]
         typer.echo(f"Error: {str(first['loc'][0]).upper()}: {first['msg']}", err=True)
+        raise typer.Exit(2) from None
+    try:
+        version_files(settings)
+    except RepositoryError as error:
+        typer.echo(f"Error: MODEL_REPOSITORY: {error}", err=True)
         raise typer.Exit(2) from None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if settings.workers == 1:

@@ -8,17 +8,22 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gateway.settings import GatewaySettings
 from repository.bucket import AwayError
 from repository.golden import GOLDEN_FILE
+from repository.location import S3Location
 from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
 from repository.s3_store import Listing, S3Store
 from repository.store import STAGING_PREFIX
 
 logger = logging.getLogger(__name__)
+
+READER = "gateway"
+"""Whose copy of a repository in S3 it is; Triton's has the graphs."""
 
 FileStamps = tuple[tuple[str, int, int], ...]
 
@@ -31,6 +36,8 @@ class VersionFiles(Protocol):
     """The version folders of one model, as far as the gateway needs them."""
 
     model_folder: Path
+    places: Sequence[str]
+    """What errors call the folder or the bucket; callers are not told where a repository lies."""
     read_here: Collection[str] | None
     """The files that are in the folder; None for all that the manifest lists."""
     problems: dict[int, str]
@@ -52,6 +59,7 @@ class LocalFiles:
 
     def __init__(self, model_folder: Path) -> None:
         self.model_folder = model_folder
+        self.places: Sequence[str] = _places(model_folder)
         self.read_here: Collection[str] | None = None
         self.problems: dict[int, str] = {}
 
@@ -68,6 +76,7 @@ class S3Files:
 
     def __init__(self, store: S3Store, model_folder: Path, poll_s: float) -> None:
         self.model_folder = model_folder
+        self.places: Sequence[str] = [*_places(model_folder), f"{store.place}/"]
         self.read_here: Collection[str] | None = READ_HERE
         self.problems: dict[int, str] = {}
         self._store = store
@@ -151,6 +160,10 @@ class S3Files:
             self.problems = {other: why for other, why in self.problems.items() if other != number}
 
 
+def _places(folder: Path) -> list[str]:
+    return [f"{folder.resolve()}/", f"{folder}/"]
+
+
 def stamps_of(folder: Path, manifest: Manifest) -> FileStamps:
     """Name, size and time of change of each file of a version that is in the folder."""
     found = []
@@ -161,3 +174,12 @@ def stamps_of(folder: Path, manifest: Manifest) -> FileStamps:
             continue
         found.append((name, status.st_size, status.st_mtime_ns))
     return tuple(found)
+
+
+def version_files(settings: GatewaySettings) -> LocalFiles | S3Files:
+    """Where the gateway reads versions. Raises RepositoryError: in S3, which cannot be used as things are set."""
+    folder = settings.local_copy(READER) / settings.model_name
+    if isinstance(settings.model_repository, S3Location):
+        store = S3Store(settings.model_repository, settings.model_name)
+        return S3Files(store, folder, settings.repository_poll_seconds)
+    return LocalFiles(folder)

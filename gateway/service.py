@@ -7,18 +7,13 @@ from dataclasses import dataclass
 
 from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
-from gateway.files import LocalFiles, S3Files
+from gateway.files import READER, S3Files, version_files
 from gateway.metrics import Metrics
 from gateway.schemas import Models, ModelVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
-from repository.location import S3Location
 from repository.manifest import Manifest, RepositoryError
-from repository.s3_store import S3Store
-
-READER = "gateway"
-"""Whose copy of a repository in S3 it is; Triton's has the graphs."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
     """The service while it follows Triton's versions."""
     async with TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name) as triton:
         deadline_s = settings.deadline_ms / 1000
-        files = _files(settings)
+        files = version_files(settings)
         versions = VersionFollower(
             triton,
             files,
@@ -99,11 +94,3 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
             for follower in followers:
                 follower.cancel()
             await asyncio.gather(*followers, return_exceptions=True)
-
-
-def _files(settings: GatewaySettings) -> LocalFiles | S3Files:
-    folder = settings.local_copy(READER) / settings.model_name
-    if isinstance(settings.model_repository, S3Location):
-        store = S3Store(settings.model_repository, settings.model_name)
-        return S3Files(store, folder, settings.repository_poll_seconds)
-    return LocalFiles(folder)

@@ -110,8 +110,9 @@ class VersionFollower:
         """Versions that are not used although they are there, with the reason: Triton's, or the gateway's."""
         reasons = {**self._failures, **{number: rejection.reason for number, rejection in self.rejected.items()}}
         # Callers see these; where the repository lies on the server is none of their business.
-        places = [f"{folder}/" for folder in (self._files.model_folder.resolve(), self._files.model_folder)]
-        return {number: reason.replace(places[0], "").replace(places[1], "") for number, reason in reasons.items()}
+        for place in self._files.places:
+            reasons = {number: reason.replace(place, "") for number, reason in reasons.items()}
+        return reasons
 
     def served(self) -> set[int]:
         """Versions that Triton listed when it was last asked."""

@@ -10,6 +10,7 @@ from typing import NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
@@ -94,7 +95,7 @@ def _reachable(host: str) -> str:
 
 def _stop(*reasons: str) -> NoReturn:
     for reason in reasons:
-        console.print(f"[red]Error:[/red] {reason}")
+        console.print(f"[red]Error:[/red] {escape(reason)}")
     raise typer.Exit(2)
 
 

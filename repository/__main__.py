@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from repository.history import VersionHistory
@@ -229,7 +230,7 @@ def main() -> None:
     try:
         app(prog_name="python -m repository")
     except RepositoryError as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        errors.print(f"[red]Error:[/red] {escape(str(error))}")
         raise SystemExit(2) from None
     except OSError as error:
         errors.print(f"[red]Error:[/red] {error.filename}: {error.strerror}")

@@ -87,6 +87,7 @@ def test_an_upload_that_is_cut_off_and_one_that_is_damaged_are_never_served(
             wait_until(lambda: state_of(stack, 3)[0] == "gone", SWAP_S, "the damaged version is forgotten")
             upload(server, store, 4, write_model(tmp_path / "v4", 1, seed=4), damaged=MODEL_FILE)
             until_failed(stack, 4, "model.onnx is not the file that manifest.json describes")
+            assert "s3://" not in stack.client.get("/models").text
         assert_undisturbed(traffic, own, stack)
         assert traffic.versions == {1}
 

@@ -179,6 +179,19 @@ def test_a_damaged_version_is_refused_and_the_one_before_stays(
     assert files.problems == {}
 
 
+def test_a_version_of_which_a_file_is_gone_is_refused(
+    store: S3Store, server: S3Server, location: S3Location, exported: Path, name: str, tmp_path: Path
+) -> None:
+    store.publish(exported)
+    store.publish(exported)
+    server.delete(f"{name}/classifier/2/{TOKENIZER_FILE}")
+    Mirror(location, tmp_path / "mirror").sync()
+    assert versions_in(tmp_path / "mirror") == [1]
+    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
+    files.look({1})
+    assert "tokenizer.json: is missing" in files.problems[2]
+
+
 def test_damage_to_a_local_copy_is_mended(store: S3Store, location: S3Location, exported: Path, tmp_path: Path) -> None:
     store.publish(exported)
     files = S3Files(store, tmp_path / "cache" / "classifier", 5)
@@ -219,6 +232,8 @@ def test_a_mirror_stays_as_it_is_while_the_bucket_is_empty_or_away(
     store.publish(exported)
     mirror = Mirror(location, tmp_path / "mirror")
     mirror.sync()
+    server.delete(f"{name}/classifier/1/{MANIFEST_FILE}")
+    assert mirror.sync() == 1
     for key in server.keys(f"{name}/"):
         server.delete(key)
     assert mirror.sync() == 1

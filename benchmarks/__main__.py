@@ -20,6 +20,7 @@ from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError, running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
+from benchmarks.tune import tune
 from export import ExportError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
@@ -36,6 +37,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app.command()(offline.export)
 app.command()(offline.memory)
+app.command()(tune)
 
 
 @app.callback()

@@ -46,7 +46,7 @@ def test_tables_and_plot_of_the_newest_result_take_the_place_of_the_old_ones(tmp
 
 @pytest.mark.parametrize("text", ["# No marks\n", f"{BEGIN} without an end\n", f"{END} without a beginning\n"])
 def test_a_readme_without_the_marks_is_left_alone(text: str) -> None:
-    with pytest.raises(ReadmeError, match="README.md lacks"):
+    with pytest.raises(ReadmeError, match=r"README\.md lacks"):
         with_result(text, "# Report\n", False)
 
 

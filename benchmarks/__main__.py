@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import guard, offline
+from benchmarks.alternatives.command import alternatives
 from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
@@ -32,6 +33,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app.command()(offline.export)
 app.command()(offline.memory)
+app.command()(alternatives)
 
 
 @app.callback()

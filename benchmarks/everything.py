@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.alternatives.environments import ENVIRONMENTS
+from benchmarks.alternatives.measure import Loads, Outcome, measure_alternatives
+from benchmarks.alternatives.registry import ALTERNATIVES
+from benchmarks.alternatives.table import alternatives_table
 from benchmarks.gateway import Comparison, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
@@ -16,6 +20,7 @@ from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
+from launcher.settings import LauncherSettings
 from repository.store import ModelStore
 from server.install import ensure_installed
 from server.settings import ServerSettings
@@ -33,12 +38,35 @@ class Extent:
     sentences: int
     load_s: float
     sweep: Sweep
+    alternatives: tuple[str, ...]
+    """Names of those that are measured."""
+    install: bool
+    """Whether what an alternative lacks is installed."""
+    alternative_loads: Loads
     minutes: float
     """About how long that takes on two cores."""
 
 
-FULL = Extent(rounds=7, sentences=2048, load_s=8, sweep=Sweep(), minutes=14)
-QUICK = Extent(rounds=2, sentences=512, load_s=2, sweep=QUICK_SWEEP, minutes=3)
+FULL = Extent(
+    rounds=7,
+    sentences=2048,
+    load_s=8,
+    sweep=Sweep(),
+    alternatives=tuple(alternative.name for alternative in ALTERNATIVES),
+    install=True,
+    alternative_loads=Loads(),
+    minutes=29,
+)
+QUICK = Extent(
+    rounds=2,
+    sentences=512,
+    load_s=2,
+    sweep=QUICK_SWEEP,
+    alternatives=("ray",),  # all of them take longer than everything else
+    install=False,
+    alternative_loads=Loads(seconds=1, rounds=1),
+    minutes=4,
+)
 
 
 def run_everything(
@@ -78,6 +106,23 @@ def run_everything(
         results.add("load", [point.as_dict() for point in loads], load_table(loads))
         plot_load(loads, results.plot_path("load"))
         results.write()
+    with step("The alternatives"):
+        outcomes = _alternatives(texts, extent, report)
+        results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
+
+
+def _alternatives(sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
+    """One outcome for each there is; those that are left out say why."""
+    checkpoint = LauncherSettings().checkpoint
+    if not (checkpoint / "config.json").is_file():
+        reason = f"{checkpoint} holds no checkpoint; CHECKPOINT names another"
+        return [Outcome(alternative, reason) for alternative in ALTERNATIVES]
+    chosen = [alternative for alternative in ALTERNATIVES if alternative.name in extent.alternatives]
+    measured = measure_alternatives(
+        chosen, checkpoint, sentences, extent.alternative_loads, ENVIRONMENTS, extent.install, report
+    )
+    left_out = [alternative for alternative in ALTERNATIVES if alternative not in chosen]
+    return measured + [Outcome(alternative, "left out of a quick run") for alternative in left_out]
 
 
 def _as_dict(comparison: Comparison) -> dict[str, object]:

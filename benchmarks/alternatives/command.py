@@ -9,9 +9,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.alternatives.environments import ENVIRONMENTS
-from benchmarks.alternatives.measure import Loads, measure_alternatives
 from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
-from benchmarks.alternatives.table import alternatives_table
 from benchmarks.gateway import BenchmarkError
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
@@ -45,6 +43,9 @@ def alternatives(
     torch, started on 127.0.0.1, stopped again. Its answers must be those of the transformers pipeline, else it is not
     timed. What does not install, start or answer right is a row that says why. About a minute and a half for each.
     """
+    from benchmarks.alternatives.measure import Loads, measure_alternatives
+    from benchmarks.alternatives.table import alternatives_table
+
     chosen = _chosen(only)
     if list_only:
         for each in chosen:

@@ -133,36 +133,43 @@ def measure_alternatives(
     expected = pipeline_answers(checkpoint, checked)
     with running_ours(checkpoint, sentences, report) as url:
         _check_ours(url, checked, expected)
-        beside = _Beside(url, sentences, loads, checked, expected, report)
+        beside = Beside(url, checkpoint, sentences, loads, checked, expected, report)
         for outcome in outcomes:
-            if outcome.alternative.name not in programs:
-                continue
-            report(f"{outcome.alternative.title} {outcome.version}")
-            try:
-                beside.measure(outcome, programs[outcome.alternative.name], checkpoint)
-            except AlternativeError as error:
-                _give_up(outcome, error, report)
+            if outcome.alternative.name in programs:
+                report(f"{outcome.alternative.title} {outcome.version}")
+                beside.measure(outcome, programs[outcome.alternative.name])
     return outcomes
 
 
 @dataclass(frozen=True)
-class _Beside:
+class Beside:
     """This server, running, and what every alternative is asked."""
 
     url: str
+    checkpoint: Path
     sentences: Sequence[str]
     loads: Loads
     checked: Sequence[str]
     expected: Sequence[Answer]
     report: Report
 
-    def measure(self, outcome: Outcome, programs: Path, checkpoint: Path) -> None:
-        """Start an alternative, check its answers, load it, stop it."""
+    def measure(self, outcome: Outcome, programs: Path) -> None:
+        """Start an alternative, check its answers, load it, stop it; its outcome says what came of it.
+
+        Raises:
+            BenchmarkError: this server failed under the load.
+        """
+        try:
+            self._measure(outcome, programs)
+        except AlternativeError as error:
+            _give_up(outcome, error, self.report)
+
+    def _measure(self, outcome: Outcome, programs: Path) -> None:
         alternative = outcome.alternative
         with ExitStack() as stack:
             # A short name: Ray's sockets lie below, and a socket's path has 107 characters at most.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alt-", ignore_cleanup_errors=True)))
-            launch = Launch(programs, checkpoint.absolute(), folder, free_ports(3))
+            launch = Launch(programs, self.checkpoint.absolute(), folder, free_ports(3))
             variables = _variables(launch) | alternative.variables
             if alternative.prepare is not None:
                 run_to_end(alternative.prepare(launch), variables, folder)

@@ -23,14 +23,8 @@ def alternatives_table(outcomes: Sequence[Outcome]) -> ResultTable:
         for connections in outcome.pairs:
             ratios = outcome.ratios(connections)
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
-            rows.append(
-                [
-                    name,
-                    *_cells(connections, outcome.median(connections)),
-                    ratio,
-                    f"{outcome.memory_mb:.0f} MB" if outcome.memory_mb else "",
-                ]
-            )
+            memory = f"{outcome.memory_mb:.0f} MB" if outcome.memory_mb else ""
+            rows.append([name, *_cells(connections, outcome.median(connections)), ratio, memory])
     columns = COLUMNS if len(measured) == len(outcomes) else (*COLUMNS, WHY)
     return ResultTable(TITLE, columns, [[*row, *[""] * (len(columns) - len(row))] for row in rows], _note(outcomes))
 

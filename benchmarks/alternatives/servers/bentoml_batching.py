@@ -13,7 +13,7 @@ class Classifier:
     def __init__(self) -> None:
         self.pipeline = pipeline("text-classification", model=os.environ["CHECKPOINT"], device="cpu")
 
-    @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
+    @bentoml.api(batchable=True, max_batch_size=32)
     def classify(self, sentences: list[str]) -> list[dict[str, str | float]]:
         """The best label of each."""
         return self.pipeline(sentences, batch_size=len(sentences), truncation=True)

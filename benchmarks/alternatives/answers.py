@@ -2,6 +2,7 @@
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from benchmarks.http_load import get_requests, post_request
 
 AT_ONCE = 16
 """Sentences asked at the same time when answers are checked, so that what a batch answers is checked, too."""
-TIMEOUT_S = 60
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Question:
         except (ValueError, TypeError, KeyError, IndexError):
             raise AlternativeError(f"answers in another form: {body[:100].decode(errors='replace')}") from None
 
-    def ask(self, url: str, sentence: str) -> Answer:
+    def ask(self, url: str, sentence: str, timeout_s: float = TIMEOUT_S) -> Answer:
         """Ask a running server.
 
         Raises:
@@ -66,7 +67,7 @@ class Question:
         else:
             request.data = json.dumps(self.body(sentence)).encode()
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return self.read(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -22,6 +22,8 @@ from benchmarks.service import free_ports
 CHECKED_SENTENCES = 50
 OURS = Question("/classify")
 OUR_TOLERANCE = 1e-3
+READY_QUESTION_S = 5.0
+"""A server that has its port but not its model yet may let a question wait."""
 
 Report = Callable[[str], None]
 
@@ -188,7 +190,7 @@ class Beside:
 
     def _is_ready(self, alternative: Alternative, url: str) -> bool:
         try:
-            alternative.question.ask(url, self.checked[0])
+            alternative.question.ask(url, self.checked[0], READY_QUESTION_S)
         except AlternativeError:
             return False
         return True

@@ -79,19 +79,22 @@ def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Pat
     """Run a program that prepares something for a server.
 
     Raises:
-        AlternativeError: it failed.
+        AlternativeError: it failed, or took longer than a server may take to start.
     """
     log = folder / "prepare.log"
     with log.open("wb") as output:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **QUIET, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=READY_S,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, **QUIET, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=READY_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise AlternativeError(f"cannot be prepared: {error}") from None
     if done.returncode:
         raise AlternativeError(f"cannot be prepared, status {done.returncode}: {_telling_line(log)}")
 

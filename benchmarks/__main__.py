@@ -72,7 +72,7 @@ def everything(
 ) -> None:
     """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
 
-    Installs the alternatives the first time, some 6 GB in .alternatives; --quick installs nothing and measures the
+    Installs the alternatives the first time, some 4 GB in .alternatives; --quick installs nothing and measures the
     first of them alone, where it is there. Ctrl-C keeps what was measured so far.
     """
     from benchmarks.everything import FULL, QUICK, run_everything

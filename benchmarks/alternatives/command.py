@@ -39,7 +39,7 @@ def alternatives(
 ) -> None:
     """Other servers over the same checkpoint, each beside this one: answers first, then a closed loop.
 
-    Each is installed from its lock into an environment of its own the first time, some 6 GB in all with a CPU build of
+    Each is installed from its lock into an environment of its own the first time, some 4 GB in all with a CPU build of
     torch, started on 127.0.0.1, stopped again. Its answers must be those of the transformers pipeline, else it is not
     timed. What does not install, start or answer right is a row that says why. About a minute and a half for each.
     """

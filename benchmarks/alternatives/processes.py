@@ -17,6 +17,8 @@ READY_S = 180.0
 STOP_S = 15.0
 POLL_S = 0.2
 
+_MARK = "STARTED_BY_BENCHMARK_IN"
+
 # None of them is to call home, nor to look for anything on a model hub.
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -54,7 +56,7 @@ def running(
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**os.environ, **QUIET, **variables},
+                env={**os.environ, **QUIET, **variables, _MARK: str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -72,7 +74,7 @@ def running(
             time.sleep(POLL_S)
         yield psutil.Process(process.pid)
     finally:
-        _stop(process)
+        _stop(process, str(folder))
 
 
 def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
@@ -108,25 +110,25 @@ def memory_mb(process: psutil.Process) -> float:
     return total / 1e6
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ask the server to end; kill what is left of it then: children, their session, and what left that session."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_S)
-        _kill(family)
-    _kill(_session(process.pid))
+def _stop(process: "subprocess.Popen[bytes]", mark: str) -> None:
+    """Ask the server to end, then kill what is left of it and of all that it started."""
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
     process.kill()
     process.wait()
+    _kill(_left_behind(process.pid, mark))
 
 
-def _session(leader: int) -> list[psutil.Process]:
-    """All processes of a session, those too whose parent has ended."""
+def _left_behind(leader: int, mark: str) -> list[psutil.Process]:
+    """What a server started, whether it is still below it or not: of its session, or with its mark.
+
+    Some write a title over their variables, and with them the mark; some begin a session of their own.
+    """
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError):
-            if process.pid != leader and os.getsid(process.pid) == leader:
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getsid(process.pid) == leader or process.environ().get(_MARK) == mark:
                 found.append(process)
     return found
 

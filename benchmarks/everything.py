@@ -107,12 +107,16 @@ def run_everything(
         plot_load(loads, results.plot_path("load"))
         results.write()
     with step("The alternatives"):
-        outcomes = _alternatives(texts, extent, report)
+        outcomes = measure_or_leave_out(texts, extent, report)
         results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
 
 
-def _alternatives(sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
-    """One outcome for each there is; those that are left out say why."""
+def measure_or_leave_out(sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
+    """One outcome for each alternative there is, over the checkpoint that CHECKPOINT names; what is left out says why.
+
+    Raises:
+        BenchmarkError, ServiceError: this server failed beside one of them.
+    """
     checkpoint = LauncherSettings().checkpoint
     if not (checkpoint / "config.json").is_file():
         reason = f"{checkpoint} holds no checkpoint; CHECKPOINT names another"

@@ -21,6 +21,7 @@ from benchmarks.alternatives.measure import Beside, Loads, Outcome
 from benchmarks.alternatives.processes import memory_mb, running
 from benchmarks.alternatives.registry import ALTERNATIVES, SERVERS, Alternative, Launch
 from benchmarks.alternatives.table import alternatives_table
+from benchmarks.everything import QUICK, measure_or_leave_out
 from benchmarks.gateway import BenchmarkError
 from benchmarks.service import free_ports
 
@@ -343,6 +344,23 @@ def test_an_engine_that_is_away_is_told_from_an_image_that_is(
     tei = next(each for each in ALTERNATIVES if each.name == "tei")
     with pytest.raises(AlternativeError, match=reason):
         obtain(tei, tmp_path, create=True, report=lambda _: None)
+
+
+def test_a_quick_run_installs_nothing_and_says_what_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no environment lies here
+    monkeypatch.setenv("CHECKPOINT", str(tmp_path))
+    without = measure_or_leave_out(SENTENCES, QUICK, lambda _: None)
+    assert [outcome.alternative for outcome in without] == list(ALTERNATIVES)
+    assert {outcome.reason for outcome in without} == {f"{tmp_path} holds no checkpoint; CHECKPOINT names another"}
+    (tmp_path / "config.json").write_text("{}")
+    outcomes = measure_or_leave_out(SENTENCES, QUICK, lambda _: None)
+    assert [outcome.alternative.name for outcome in outcomes] == [each.name for each in ALTERNATIVES]
+    assert outcomes[0].reason == "not installed; `python -m benchmarks alternatives` installs it"
+    assert {outcome.reason for outcome in outcomes[1:]} == {"left out of a quick run"}
+    assert not (tmp_path / ".alternatives").exists()
+    assert len(alternatives_table(outcomes).rows) == len(ALTERNATIVES)
 
 
 def test_the_command_lists_and_refuses_what_it_does_not_know(tmp_path: Path) -> None:

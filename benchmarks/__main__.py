@@ -1,6 +1,7 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ app.command()(alternatives)
 @app.callback()
 def benchmarks() -> None:
     """Measure the service on this machine."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as for Ctrl-C: every server that runs is stopped
 
 
 @app.command()

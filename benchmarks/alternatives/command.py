@@ -1,9 +1,8 @@
 """`python -m benchmarks alternatives`."""
 
 import json
-import signal
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -57,7 +56,6 @@ def alternatives(
         errors.print(f"[red]Error:[/red] {folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
         raise typer.Exit(2)
     errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
-    signal.signal(signal.SIGTERM, _end)
     try:
         texts = load_sentences(data, SENTENCES)
         outcomes = measure_alternatives(chosen, folder, texts, loads, environments, create=True, report=_say)
@@ -90,8 +88,3 @@ def _connections(text: str) -> tuple[int, ...]:
 
 def _say(line: str) -> None:
     errors.print(line, markup=False)
-
-
-def _end(*_: object) -> NoReturn:
-    """Leave as for Ctrl-C, so that every server is stopped."""
-    raise KeyboardInterrupt

@@ -51,15 +51,15 @@ class Extent:
 
 
 FULL = Extent(
-    rounds=7,
+    rounds=5,
     sentences=2048,
-    load_s=8,
+    load_s=6,
     sweep=Sweep(),
     precision_rounds=5,
     alternatives=tuple(alternative.name for alternative in ALTERNATIVES),
     install=True,
-    alternative_loads=Loads(),
-    minutes=32,
+    alternative_loads=Loads(seconds=3, rounds=2),
+    minutes=22,
 )
 QUICK = Extent(
     rounds=2,

@@ -66,12 +66,13 @@ format: setup ## Format the code
 readme: setup ## Write the README's table of settings anew
 	$(PY) -m launcher.settings_table
 
-lock: ## Bring locks/app.txt in line with pyproject.toml, UPGRADE=1 to newer versions (needs uv)
+lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in files, UPGRADE=1 to newer versions (needs uv)
 	@cp locks/app.txt locks/app.new
 	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --all-extras $(if $(UPGRADE),--upgrade) -c <(echo torch==2.13.0) -o locks/app.new pyproject.toml
 	@{ head -2 locks/app.txt; grep -v '^#' locks/app.new; } > locks/app.tmp
 	@mv locks/app.tmp locks/app.txt && rm locks/app.new
+	@cd benchmarks/alternatives/locks && for name in *.in; do lock=$${name%.in}.txt; uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o $$lock $$name && sed -i '1i # Exact versions of everything that this environment holds: a pip constraints file, written by `make lock`.' $$lock || exit 1; done
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .floor .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .alternatives .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

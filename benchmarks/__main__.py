@@ -1,6 +1,7 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import guard, offline
+from benchmarks.alternatives.command import alternatives
 from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
@@ -20,6 +22,7 @@ from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError, running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
+from benchmarks.tune import tune
 from export import ExportError
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
@@ -36,11 +39,14 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app.command()(offline.export)
 app.command()(offline.memory)
+app.command()(tune)
+app.command()(alternatives)
 
 
 @app.callback()
 def benchmarks() -> None:
     """Measure the service on this machine."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as for Ctrl-C: every server that runs is stopped
 
 
 @app.command()
@@ -72,12 +78,14 @@ def everything(
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = RESULTS,
     checkpoint: Annotated[
-        str, typer.Option(envvar="CHECKPOINT", help="What is exported in each precision.")
-    ] = "checkpoints/classifier",
+        Path,
+        typer.Option(envvar="CHECKPOINT", help="What precisions and alternatives are made from."),
+    ] = Path("checkpoints/classifier"),
 ) -> None:
     """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
 
-    Ctrl-C keeps what was measured so far.
+    Installs the alternatives the first time, some 4 GB in .alternatives; --quick installs nothing and measures the
+    first of them alone, where it is there. Ctrl-C keeps what was measured so far.
     """
     from benchmarks.everything import FULL, QUICK, run_everything
 

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.alternatives.environments import ENVIRONMENTS
+from benchmarks.alternatives.measure import Loads, Outcome, measure_alternatives
+from benchmarks.alternatives.registry import ALTERNATIVES
+from benchmarks.alternatives.table import alternatives_table
 from benchmarks.gateway import Comparison, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
@@ -37,16 +41,41 @@ class Extent:
     sweep: Sweep
     precision_rounds: int
     """0 to leave the precisions out: the exports take a minute."""
+    alternatives: tuple[str, ...]
+    """Names of those that are measured."""
+    install: bool
+    """Whether what an alternative lacks is installed."""
+    alternative_loads: Loads
     minutes: float
     """About how long that takes on two cores."""
 
 
-FULL = Extent(rounds=7, sentences=2048, load_s=8, sweep=Sweep(), precision_rounds=5, minutes=17)
-QUICK = Extent(rounds=2, sentences=512, load_s=2, sweep=QUICK_SWEEP, precision_rounds=0, minutes=3)
+FULL = Extent(
+    rounds=5,
+    sentences=2048,
+    load_s=6,
+    sweep=Sweep(),
+    precision_rounds=5,
+    alternatives=tuple(alternative.name for alternative in ALTERNATIVES),
+    install=True,
+    alternative_loads=Loads(seconds=3, rounds=2),
+    minutes=22,
+)
+QUICK = Extent(
+    rounds=2,
+    sentences=512,
+    load_s=2,
+    sweep=QUICK_SWEEP,
+    precision_rounds=0,
+    alternatives=("ray",),  # all of them take longer than everything else
+    install=False,
+    alternative_loads=Loads(seconds=1, rounds=1),
+    minutes=4,
+)
 
 
 def run_everything(
-    store: ModelStore, number: int, checkpoint: str, data: Path, results: ResultFolder, extent: Extent, report: Report
+    store: ModelStore, number: int, checkpoint: Path, data: Path, results: ResultFolder, extent: Extent, report: Report
 ) -> None:
     """Measure version `number` of the model, and exports of its checkpoint, into `results`.
 
@@ -84,16 +113,36 @@ def run_everything(
         results.add("load", [point.as_dict() for point in loads], load_table(loads))
         plot_load(loads, results.plot_path("load"))
         results.write()
+    with step("The alternatives"):
+        outcomes = measure_or_leave_out(checkpoint, texts, extent, report)
+        results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
+
+
+def measure_or_leave_out(checkpoint: Path, sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
+    """One outcome for each alternative there is, over the checkpoint; what is left out says why.
+
+    Raises:
+        BenchmarkError, ServiceError: this server failed beside one of them.
+    """
+    if not (checkpoint / "config.json").is_file():
+        reason = f"no checkpoint in {checkpoint}: name one with --checkpoint"
+        return [Outcome(alternative, reason) for alternative in ALTERNATIVES]
+    chosen = [alternative for alternative in ALTERNATIVES if alternative.name in extent.alternatives]
+    measured = measure_alternatives(
+        chosen, checkpoint, sentences, extent.alternative_loads, ENVIRONMENTS, extent.install, report
+    )
+    left_out = [alternative for alternative in ALTERNATIVES if alternative not in chosen]
+    return measured + [Outcome(alternative, "left out of a quick run") for alternative in left_out]
 
 
 def _add_precisions(
-    checkpoint: str, data: Path, texts: Sequence[str], rounds: int, results: ResultFolder, report: Report
+    checkpoint: Path, data: Path, texts: Sequence[str], rounds: int, results: ResultFolder, report: Report
 ) -> None:
     """Export the checkpoint in every precision; what stands in the way is said in the table."""
     problem = ""
     if not rounds:
         problem = "left out of a quick run"
-    elif not Path(checkpoint).exists():
+    elif not (checkpoint / "config.json").is_file():
         problem = f"no checkpoint in {checkpoint}: name one with --checkpoint"
     if problem:
         results.add("precision", {"problem": problem}, ResultTable("Precisions", ("",), [[problem]]))
@@ -101,7 +150,7 @@ def _add_precisions(
     from benchmarks.precision import compare_precisions
 
     with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
-        found = compare_precisions(checkpoint, data, texts, rounds, Path(folder), report)
+        found = compare_precisions(str(checkpoint), data, texts, rounds, Path(folder), report)
     results.add("precision", [variant.as_dict() for variant in found], precision_table(found))
 
 

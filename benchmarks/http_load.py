@@ -7,15 +7,21 @@ and of an answer only its length is read. `requests` and `wrk` with a script cos
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from typing import cast
 from urllib.parse import quote, urlsplit
 
 import uvloop
 
+GIVE_UP_S = 60.0
+"""What is not answered by then after the last request will not be answered."""
+
 _LENGTH = b"content-length: "
+_CHUNKED = b"transfer-encoding: chunked"
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass
@@ -55,17 +61,39 @@ def post_request(url: str, body: bytes) -> bytes:
 
 def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:
     """Send each request once, over `connections` connections; the time is from the first request to the last answer."""
-    return uvloop.run(_closed_loop(url, requests, connections))
+    return uvloop.run(_closed_loop(url, requests, min(connections, len(requests))))
 
 
-async def _closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:
+def closed_loop_for(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
+    """Send requests in turn for `seconds`, over `connections` connections; the time includes the last answers.
+
+    Raises:
+        TimeoutError: an answer did not come within `GIVE_UP_S` after that.
+    """
+
+    async def bounded() -> LoadResult:
+        return await asyncio.wait_for(_closed_loop(url, _until(requests, seconds), connections), seconds + GIVE_UP_S)
+
+    return uvloop.run(bounded())
+
+
+def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
+    """Requests in turn; the clock starts with the first."""
+    end = time.perf_counter() + seconds
+    for request in cycle(requests):
+        if time.perf_counter() >= end:
+            return
+        yield request
+
+
+async def _closed_loop(url: str, requests: Iterable[bytes], connections: int) -> LoadResult:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     loop = asyncio.get_running_loop()
     result = LoadResult()
     queue = iter(requests)
-    clients = [_Client(queue, result, loop.create_future()) for _ in range(min(connections, len(requests)))]
+    clients = [_Client(queue, result, loop.create_future()) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(partial(_itself, client), parts.hostname, parts.port)
     start = time.perf_counter()
@@ -81,7 +109,7 @@ def _itself(client: "_Client") -> "_Client":
 
 
 class _Client(asyncio.Protocol):
-    """One connection; knows only answers with a content-length, as every server here gives."""
+    """One connection; knows answers with a content-length and chunked ones."""
 
     def __init__(self, queue: Iterator[bytes], result: LoadResult, done: "asyncio.Future[None]") -> None:
         self._queue = queue
@@ -108,11 +136,7 @@ class _Client(asyncio.Protocol):
         """Take in an answer."""
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        place = head.lower().find(_LENGTH)
-        length = int(head[place + len(_LENGTH) :].split(b"\r\n", 1)[0])
-        if len(body) < length:
+        if not found or not _is_whole(head.lower(), body):
             return
         self._result.latencies_ms.append(1000 * (time.perf_counter() - self._sent_at))
         status = int(self._received[9:12])
@@ -126,3 +150,13 @@ class _Client(asyncio.Protocol):
         """A server that hangs up in the middle spoils the measurement."""
         if not self.done.done():
             self.done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+def _is_whole(head: bytes, body: bytes) -> bool:
+    """Whether all of the body is there; chunks hold JSON, in which the end of the last chunk cannot occur."""
+    place = head.find(_LENGTH)
+    if place >= 0:
+        return len(body) >= int(head[place + len(_LENGTH) :].split(b"\r\n", 1)[0])
+    if _CHUNKED not in head:
+        raise ConnectionError("an answer has neither a length nor chunks")
+    return body == _LAST_CHUNK or body.endswith(b"\r\n" + _LAST_CHUNK)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.load_sweep import LoadPoint
+from benchmarks.tuning import Trial
 
 matplotlib.use("Agg")
 
@@ -36,3 +37,16 @@ def _latencies(axes: Axes, places: Sequence[float], points: Sequence[LoadPoint])
     axes.set_ylabel("latency, ms")
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+def plot_tuning(trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float, path: Path) -> None:
+    """Throughput against the 99th percentile of each trial; the line joins those that no other beats in both."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    measured = [trial for trial in trials if not trial.problem]
+    axes.scatter([trial.p99_ms for trial in measured], [trial.per_second for trial in measured], color="grey")
+    axes.plot([trial.p99_ms for trial in front], [trial.per_second for trial in front], marker="o")
+    axes.axvline(p99_ms, color="grey", linestyle=":")
+    axes.set(title="settings (dotted: the budget)", xlabel="p99, ms", ylabel="answers a second")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)

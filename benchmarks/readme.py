@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks: written by `python -m benchmarks readme` -->\n", "<!-- end of benchmarks -->\n"
 # The tables of a report that the README shows, in this order; the others stay in the report.
-SHOWN = ("The gateway beside the limit", "The alternatives", "Precisions")
+SHOWN = ("The gateway beside the limit", "The alternatives beside this server", "Precisions")
 PLOT = "load.png"
 
 

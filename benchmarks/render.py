@@ -10,6 +10,7 @@ from benchmarks.limit import Limit
 from benchmarks.load_sweep import LoadPoint
 from benchmarks.tables import ResultTable
 from benchmarks.triton_sweep import Point
+from benchmarks.tuning import Trial
 
 if TYPE_CHECKING:  # it imports PyTorch and transformers, which take seconds
     from benchmarks.precision import Variant
@@ -119,6 +120,22 @@ def precision_table(variants: "Sequence[Variant]") -> ResultTable:
         "without any optimization of ours; ONNX Runtime optimizes every graph when it loads it."
     )
     return ResultTable("Precisions", columns, rows, note)
+
+
+def tuning_table(trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float) -> ResultTable:
+    """Settings that were tried, fastest first."""
+    rows = []
+    for trial in sorted(trials, key=lambda trial: -trial.per_second):
+        mark = "yes" if trial in front else ""
+        if trial.problem:
+            rows.append([str(trial.setting), trial.problem, "", "", "", ""])
+            continue
+        within = "yes" if trial.p99_ms <= p99_ms else ""
+        times = [f"{trial.p50_ms:.0f}", f"{trial.p99_ms:.0f}"]
+        rows.append([str(trial.setting), f"{trial.per_second:.0f}/s", *times, within, mark])
+    columns = ("setting", "answered", "p50, ms", "p99, ms", f"within {p99_ms:g} ms", "unbeaten")
+    note = "Unbeaten: no other is faster and has a lower 99th percentile. Triton's copies × threads and largest batch."
+    return ResultTable("Settings under load", columns, rows, note)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> ResultTable:

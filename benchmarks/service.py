@@ -42,7 +42,7 @@ def running_triton(repository: Path, model_name: str, **settings: str) -> Iterat
 @contextlib.contextmanager
 def running_bare_fastapi() -> Iterator[str]:
     """`benchmarks.bare_fastapi` under the server and the event loop that the gateway has; yields its URL."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "benchmarks.bare_fastapi:app", "--port", str(port)]
     options = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
     with _running([*command, *options], dict(os.environ), port, "/classify") as url:
@@ -51,7 +51,7 @@ def running_bare_fastapi() -> Iterator[str]:
 
 def _environment(repository: Path, model_name: str, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, int]]:
     """The variables of a service on free ports, and the ports by the settings that name them."""
-    ports = dict(zip(PORT_SETTINGS, _free_ports(len(PORT_SETTINGS)), strict=True))
+    ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
     named = {name: str(port) for name, port in ports.items()}
     return {**os.environ, "MODEL_REPOSITORY": str(repository), "MODEL_NAME": model_name, **named, **settings}, ports
 
@@ -82,7 +82,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for free in sockets:

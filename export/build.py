@@ -71,6 +71,7 @@ def build_version(
     Raises:
         ExportError: the graph cannot be made, or it is outside the tolerance of its precision.
     """
+    output = output.absolute()  # fusion works from another folder
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
         scratch = Path(temporary)

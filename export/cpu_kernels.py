@@ -9,7 +9,7 @@ RESULT, TOTAL = 0, 3
 
 
 def split_skip_layer_norms(model: Any) -> None:
-    """Replace each SkipLayerNormalization by Sum and LayerNormalization, in place.
+    """Replace each SkipLayerNormalization by Sum and LayerNormalization, and an Add before one by Sum, in place.
 
     ONNX Runtime 1.32 takes 0.92 ms for the fused operator on 384 tokens of 384 channels, and 0.30 ms for the two (one
     thread, AVX-512); version 1.19, of the pinned Triton, 0.22 ms and 0.42 ms. Sum and not Add: when a session loads
@@ -30,5 +30,9 @@ def split_skip_layer_norms(model: Any) -> None:
         nodes.append(helper.make_node("Sum", summands, [total], name=f"{name}/sum"))
         inputs = [total, gain, *([shift] if shift else [])]
         nodes.append(helper.make_node("LayerNormalization", inputs, [result], name=name, epsilon=epsilon))
+    normalized = {node.input[0] for node in nodes if node.op_type == "LayerNormalization"}
+    for node in nodes:
+        if node.op_type == "Add" and node.output[0] in normalized:
+            node.op_type = "Sum"
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -140,6 +140,39 @@ def retract(
 
 
 @app.command()
+def configure(
+    max_batch_size: Annotated[int | None, typer.Option(min=1, help="Most sentences in one execution.")] = None,
+    instances: Annotated[int | None, typer.Option(min=1, help="Copies that compute at the same time.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=0, help="Threads of one execution; 0: the backend's choice.")
+    ] = None,
+    queue_delay_us: Annotated[
+        int | None, typer.Option(min=0, help="Microseconds that Triton holds a request back for others to join it.")
+    ] = None,
+    repository: Repository = None,
+    model: Model = None,
+) -> None:
+    """Change how Triton runs the model; a running one loads its versions again, the old ones answering meanwhile.
+
+    What is not named stays. `python -m benchmarks tune` finds values for a machine.
+    """
+    from repository.config import with_changes
+
+    given = {
+        "max_batch_size": max_batch_size,
+        "instance_count": instances,
+        "threads": threads,
+        "queue_delay_us": queue_delay_us,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise RepositoryError("nothing to change: name at least one option, see --help")
+    store = _store(repository, model)
+    store.change_config(lambda text: with_changes(text, changes))
+    out.print(f"Changed {CONFIG_FILE} of {store.model_name}: {', '.join(f'{k} {v}' for k, v in changes.items())}.")
+
+
+@app.command()
 def pin(
     version: Annotated[int, typer.Argument(help="Version number.")],
     repository: Repository = None,

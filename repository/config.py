@@ -1,5 +1,6 @@
 """`config.pbtxt` of a model: written and read through Triton's own protobuf messages, never as a string."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.protobuf import text_format
@@ -8,6 +9,8 @@ from tritonclient.grpc import model_config_pb2
 from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 
 TENSORRT = "tensorrt"
+# ONNX Runtime's threads for one execution, under the name that Triton's own backend gives it.
+THREADS = "intra_op_thread_count"
 # No engine cache: it would lie in Triton's working folder, and every version is another graph.
 TENSORRT_PARAMETERS = {"precision_mode": "FP16"}
 
@@ -23,6 +26,8 @@ class ModelConfig:
         pinned: the one version that is loaded, in place of the newest ones.
         instance_count: copies of the model that compute at the same time.
         tensorrt: whether a GPU runs the graph through TensorRT, in float16; the CPU does as before.
+        queue_delay_us: how long Triton holds a request back for others to join it, in microseconds.
+        threads: threads of one execution; 0 lets the backend choose.
     """
 
     name: str
@@ -31,11 +36,16 @@ class ModelConfig:
     instance_count: int = 1
     pinned: int | None = None
     tensorrt: bool = False
+    queue_delay_us: int = 0
+    threads: int = 0
 
     def __post_init__(self) -> None:
         for field in ("max_batch_size", "loaded_versions", "instance_count"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1")
+        for field in ("queue_delay_us", "threads"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must be at least 0")
 
     def to_pbtxt(self) -> str:
         """The text that Triton reads."""
@@ -56,6 +66,9 @@ class ModelConfig:
         # work, and requests lie for 500 ms before it looks again (triton-inference-server/server issue 8870). The
         # gateway bounds what waits, and has only a few calls under way.
         message.dynamic_batching.SetInParent()
+        if self.queue_delay_us:
+            message.dynamic_batching.max_queue_delay_microseconds = self.queue_delay_us
+        _set_threads(message, self.threads)
         if self.tensorrt:
             accelerator = message.optimization.execution_accelerators.gpu_execution_accelerator.add(name=TENSORRT)
             accelerator.parameters.update(TENSORRT_PARAMETERS)
@@ -78,6 +91,33 @@ def with_pin(text: str, pinned: int | None) -> str:
     message = _parse(text)
     _set_policy(message, pinned, ModelConfig.loaded_versions)
     return str(text_format.MessageToString(message))
+
+
+def with_changes(text: str, changes: Mapping[str, int]) -> str:
+    """The same config with other values of these fields of `ModelConfig`; what else is in it stays.
+
+    Args:
+        text: a `config.pbtxt`.
+        changes: `max_batch_size`, `instance_count`, `threads` or `queue_delay_us`, and the value of each.
+
+    Raises:
+        RepositoryError: it is no config of an exported classifier, or a value is out of range.
+    """
+    message = _parse(text)
+    if (size := changes.get("max_batch_size")) is not None:
+        message.max_batch_size = size
+        for warmup in message.model_warmup:
+            warmup.batch_size = min(warmup.batch_size, size)
+    if (count := changes.get("instance_count")) is not None:
+        del message.instance_group[1:]
+        message.instance_group[0].count = count
+    if (delay := changes.get("queue_delay_us")) is not None:
+        message.dynamic_batching.max_queue_delay_microseconds = delay
+    if (threads := changes.get("threads")) is not None:
+        _set_threads(message, threads)
+    changed = str(text_format.MessageToString(message))
+    parse_config(changed)
+    return changed
 
 
 def pinned_version(text: str) -> int | None:
@@ -105,6 +145,8 @@ def parse_config(text: str) -> ModelConfig:
             loaded_versions=message.version_policy.latest.num_versions or ModelConfig.loaded_versions,
             instance_count=sum(group.count for group in message.instance_group),
             pinned=pinned_version(text),
+            queue_delay_us=message.dynamic_batching.max_queue_delay_microseconds,
+            threads=int(message.parameters[THREADS].string_value or 0) if THREADS in message.parameters else 0,
             tensorrt=any(
                 accelerator.name == TENSORRT
                 for accelerator in message.optimization.execution_accelerators.gpu_execution_accelerator
@@ -129,3 +171,10 @@ def _set_policy(message: model_config_pb2.ModelConfig, pinned: int | None, loade
         message.version_policy.latest.num_versions = loaded_versions
     else:
         message.version_policy.specific.versions[:] = [pinned]
+
+
+def _set_threads(message: model_config_pb2.ModelConfig, threads: int) -> None:
+    if threads:
+        message.parameters[THREADS].string_value = str(threads)
+    elif THREADS in message.parameters:
+        del message.parameters[THREADS]

@@ -9,15 +9,21 @@ import pytest
 import torch
 
 from benchmarks.plain_export import export_plainly
-from benchmarks.precision import Variant
+from benchmarks.precision import Variant, compare_precisions, run_resident
+from benchmarks.render import precision_table
 from export.checkpoint import Checkpoint, load_checkpoint
 from repository.manifest import MODEL_FILE
 from tests.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return load_checkpoint(str(write_classifier(tmp_path_factory.mktemp("checkpoint") / "classifier", ["a", "b", "c"])))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_classifier(tmp_path_factory.mktemp("checkpoint") / "classifier", ["a", "b", "c"])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path) -> Checkpoint:
+    return load_checkpoint(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +53,24 @@ def test_a_speedup_is_above_one_for_what_is_faster() -> None:
     ours = Variant("fp32", latencies_ms=[2.0, 4.0], per_second=[150.0, 100.0])
     assert ours.speedups(plain) == ([1.5, 2.0], [1.5, 2.0])
     assert plain.speedups(ours) == ([0.5, 4 / 6], [0.5, 100 / 150])
+
+
+def test_inputs_that_lie_on_the_device_are_run_one_by_one(plain: Path) -> None:
+    ids = np.full((2, 5), 1000)
+    session = onnxruntime.InferenceSession(plain)
+    feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    assert len([seconds for seconds in run_resident(session, "cpu", [feed, feed]) if seconds > 0]) == 2
+
+
+def test_every_precision_is_a_row_with_figures_or_with_the_reason_why_not(folder: Path, tmp_path: Path) -> None:
+    sentences = tmp_path / "sentences.txt"
+    sentences.write_text("\n".join(f"a sentence about number {number}" for number in range(40)))
+    graphs = tmp_path / "graphs"
+    graphs.mkdir()
+    found = compare_precisions(str(folder), sentences, ["one", "two words"] * 20, 1, graphs, lambda _: None)
+    rows = {row[0]: row[1:] for row in precision_table(found).rows}
+    assert list(rows) == ["plain", "fp32", "fp16", "int8", "fp16, inputs on the card", "fp16, TensorRT"]
+    assert rows["plain"][0].endswith(" ms")
+    assert all(rows["fp32"][:6])
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert rows["fp16"][0] == rows["fp16, inputs on the card"][0] == "not measured here: no CUDA"

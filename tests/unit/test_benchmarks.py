@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import http_load
 from benchmarks.arithmetic import graph_size, peak_operations_per_second
 from benchmarks.guard import GuardError, compare
-from benchmarks.http_load import closed_loop, get_requests
+from benchmarks.http_load import closed_loop, closed_loop_for, get_requests
 from benchmarks.machine import this_machine
 from benchmarks.open_loop import open_loop
 from benchmarks.perf_analyzer import PerfAnalyzerError, read_report, write_inputs
@@ -124,6 +125,19 @@ def test_an_open_loop_counts_refusals_apart() -> None:
         assert result.statuses[200] == 0
         assert result.statuses[503] > 20
         assert result.first_failure == "[]"
+
+
+def test_a_closed_loop_for_a_time_asks_the_same_again_until_it_is_over() -> None:
+    with server() as url:
+        result = closed_loop_for(url, get_requests(url, ["cat", "oak"]), 4, seconds=0.4)
+        assert result.statuses[200] == result.statuses.total() == len(result.latencies_ms) > 20
+        assert 0.4 <= result.seconds < 2
+
+
+def test_a_closed_loop_gives_up_on_a_server_that_stops_answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_load, "GIVE_UP_S", 0.2)
+    with server(pause_s=2.0) as url, pytest.raises(TimeoutError):
+        closed_loop_for(url, get_requests(url, ["cat"]), 1, seconds=0.2)
 
 
 def test_a_result_is_on_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ def test_every_precision_comes_out_without_a_gpu(
     assert {tensor.name for tensor in graph.input} == {"input_ids", "attention_mask"}
 
 
+def test_every_path_may_be_relative(
+    checkpoint: Path, sentences: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    shutil.copy(sentences, tmp_path / "sentences.txt")
+    monkeypatch.chdir(tmp_path)
+    export(Path("checkpoint"), Path("exports/version"), Path("sentences.txt"), "int8")
+    assert sorted(path.name for path in Path("exports").iterdir()) == ["version"]
+
+
 def test_attention_layer_norm_and_gelu_are_fused(checkpoint: Path, sentences: Path, tmp_path: Path) -> None:
     export(checkpoint, tmp_path / "version", sentences, "fp32")
     operators = [node.op_type for node in onnx.load(tmp_path / "version" / MODEL_FILE).graph.node]

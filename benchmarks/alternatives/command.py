@@ -1,0 +1,90 @@
+"""`python -m benchmarks alternatives`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.alternatives.environments import ENVIRONMENTS
+from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
+from benchmarks.gateway import BenchmarkError
+from benchmarks.sentences import load_sentences
+from benchmarks.service import ServiceError
+from launcher.settings import LauncherSettings
+from training import SAMPLE_DATA
+
+SENTENCES = 2048
+
+out = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def alternatives(
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure this one; can be given several times [default: all].")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 3,
+    connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,64",
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each load.")] = 4,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The checkpoint that all serve [default: CHECKPOINT, as of `make up`].")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    environments: Annotated[Path, typer.Option(help="Folder of the alternatives' packages.")] = ENVIRONMENTS,
+    output: Annotated[Path | None, typer.Option(help="Write the raw figures to this JSON file, too.")] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="List the alternatives and their settings.")] = False,
+) -> None:
+    """Other servers over the same checkpoint, each beside this one: answers first, then a closed loop.
+
+    Each is installed from its lock into an environment of its own the first time, some 4 GB in all with a CPU build of
+    torch, started on 127.0.0.1, stopped again. Its answers must be those of the transformers pipeline, else it is not
+    timed. What does not install, start or answer right is a row that says why. About a minute and a half for each.
+    """
+    from benchmarks.alternatives.measure import Loads, measure_alternatives
+    from benchmarks.alternatives.table import alternatives_table
+
+    chosen = _chosen(only)
+    if list_only:
+        for each in chosen:
+            out.print(f"{each.name}: {each.title}; {each.settings}", soft_wrap=True, markup=False)
+        return
+    loads = Loads(_connections(connections), seconds, rounds)
+    folder = checkpoint or LauncherSettings().checkpoint
+    if not (folder / "config.json").is_file():
+        errors.print(f"[red]Error:[/red] {folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
+        raise typer.Exit(2)
+    errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
+    try:
+        texts = load_sentences(data, SENTENCES)
+        outcomes = measure_alternatives(chosen, folder, texts, loads, environments, create=True, report=_say)
+    except (BenchmarkError, ServiceError) as error:
+        errors.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(1) from None
+    out.print(alternatives_table(outcomes).to_rich())
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
+
+
+def _chosen(names: list[str] | None) -> list[Alternative]:
+    known = {alternative.name: alternative for alternative in ALTERNATIVES}
+    for name in names or ():
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
+    return [alternative for alternative in ALTERNATIVES if not names or alternative.name in names]
+
+
+def _connections(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
+    if min(numbers) < 1:
+        raise typer.BadParameter("numbers must be at least 1")
+    return numbers
+
+
+def _say(line: str) -> None:
+    errors.print(line, markup=False)

@@ -1,0 +1,45 @@
+"""This server over the checkpoint that the alternatives serve, exported and published as a user would."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.gateway import BenchmarkError
+from benchmarks.service import running_service
+from repository.config import ModelConfig
+from repository.store import ModelStore
+
+MODEL_NAME = "classifier"
+# Enough for the export to tell a good graph from a broken one.
+COMPARED_SENTENCES = 64
+
+Report = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[str]:
+    """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own; yields the gateway's URL.
+
+    Raises:
+        BenchmarkError: the checkpoint cannot be exported.
+        ServiceError: the service does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="ours-") as temporary:
+        folder = Path(temporary)
+        (folder / "sentences.txt").write_text("\n".join(sentences[:COMPARED_SENTENCES]), encoding="utf-8")
+        report("python -m export --precision fp32")
+        options = ["--precision", "fp32", "--output", folder / "version", "--data", folder / "sentences.txt"]
+        command = [sys.executable, "-m", "export", checkpoint, *options]
+        # A process of its own: what the export leaves in memory does not slow what is measured here.
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        if done.returncode:
+            raise BenchmarkError((done.stderr.strip().splitlines() or ["the export failed"])[-1])
+        store = ModelStore(folder / "repository", MODEL_NAME)
+        store.folder.mkdir(parents=True)
+        store.ensure_config(ModelConfig(MODEL_NAME).to_pbtxt())
+        store.publish(folder / "version")
+        with running_service(store.folder.parent, MODEL_NAME, LOG_REQUESTS="false") as url:
+            yield url

@@ -1,0 +1,147 @@
+"""Starts another server, waits until it answers, and stops it with all that it started."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from benchmarks.alternatives import AlternativeError
+
+READY_S = 180.0
+STOP_S = 15.0
+POLL_S = 0.2
+
+_MARK = "STARTED_BY_BENCHMARK_IN"
+
+# None of them is to call home, nor to look for anything on a model hub.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
+    is_ready: Callable[[], bool],
+    ready_s: float = READY_S,
+) -> Iterator[psutil.Process]:
+    """A server in a session of its own; whatever it started is gone when the block ends, however it ends.
+
+    Args:
+        command: program and arguments.
+        variables: environment variables beside those of this process.
+        folder: where it runs, and where its log is written.
+        is_ready: whether it answers.
+        ready_s: how long that may take, in seconds.
+
+    Raises:
+        AlternativeError: it ended or did not answer in time; the message has the line of its log that says most.
+    """
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **QUIET, **variables, _MARK: str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AlternativeError(f"does not start: {error}") from None
+    try:
+        deadline = time.monotonic() + ready_s
+        while not is_ready():
+            if process.poll() is not None:
+                raise AlternativeError(f"does not start, status {process.returncode}: {_telling_line(log)}")
+            if time.monotonic() > deadline:
+                raise AlternativeError(f"does not answer within {ready_s:g} s: {_telling_line(log)}")
+            time.sleep(POLL_S)
+        yield psutil.Process(process.pid)
+    finally:
+        _stop(process, str(folder))
+
+
+def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
+    """Run a program that prepares something for a server.
+
+    Raises:
+        AlternativeError: it failed, or took longer than a server may take to start.
+    """
+    log = folder / "prepare.log"
+    with log.open("wb") as output:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, **QUIET, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=READY_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise AlternativeError(f"cannot be prepared: {error}") from None
+    if done.returncode:
+        raise AlternativeError(f"cannot be prepared, status {done.returncode}: {_telling_line(log)}")
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Resident memory of a process and all below it, in MB; what two of them share counts once (PSS) where told."""
+    total = 0
+    for member in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += member.memory_full_info().pss
+    return total / 1e6
+
+
+def _stop(process: "subprocess.Popen[bytes]", mark: str) -> None:
+    """Ask the server to end, then kill what is left of it and of all that it started."""
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    process.kill()
+    process.wait()
+    _kill(_left_behind(process.pid, mark))
+
+
+def _left_behind(leader: int, mark: str) -> list[psutil.Process]:
+    """What a server started, whether it is still below it or not: of its session, or with its mark.
+
+    Some write a title over their variables, and with them the mark; some begin a session of their own.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getsid(process.pid) == leader or process.environ().get(_MARK) == mark:
+                found.append(process)
+    return found
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # psutil tells a process from a later one with its number
+            process.kill()
+    psutil.wait_procs(processes, timeout=STOP_S)
+
+
+def _telling_line(log: Path) -> str:
+    """The last line that names an error, else the last one."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it wrote nothing"]
+    return next((line for line in reversed(lines) if re.search(r"\w*(Error|Exception)\b", line)), lines[-1])[:300]

@@ -1,0 +1,49 @@
+"""The alternatives beside this server, as a table."""
+
+import statistics
+from collections.abc import Sequence
+
+from benchmarks.alternatives.measure import Figures, Outcome
+from benchmarks.tables import ResultTable
+
+TITLE = "The alternatives beside this server"
+COLUMNS = ("", "connections", "answers", "p50, p99 in ms", "× this server", "memory")
+WHY = "not measured"
+
+
+def alternatives_table(outcomes: Sequence[Outcome]) -> ResultTable:
+    """This server first, then a row for each number of connections; one that says why where nothing was measured."""
+    measured = [outcome for outcome in outcomes if not outcome.reason]
+    rows = [_ours(measured, connections) for connections in (measured[0].pairs if measured else ())]
+    for outcome in outcomes:
+        name = f"{outcome.alternative.title} {outcome.version}"
+        if outcome.reason:
+            rows.append([name, *[""] * (len(COLUMNS) - 1), outcome.reason])
+            continue
+        for connections in outcome.pairs:
+            ratios = outcome.ratios(connections)
+            ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
+            memory = f"{outcome.memory_mb:.0f} MB" if outcome.memory_mb else ""
+            rows.append([name, *_cells(connections, outcome.median(connections)), ratio, memory])
+    columns = COLUMNS if len(measured) == len(outcomes) else (*COLUMNS, WHY)
+    return ResultTable(TITLE, columns, [[*row, *[""] * (len(columns) - len(row))] for row in rows], _note(outcomes))
+
+
+def _ours(measured: Sequence[Outcome], connections: int) -> list[str]:
+    """The median of what this server gave beside each of them."""
+    found = sorted((outcome.median(connections, ours=True) for outcome in measured), key=lambda each: each.per_second)
+    return ["this server, fp32", *_cells(connections, found[len(found) // 2]), "1", ""]
+
+
+def _cells(connections: int, figures: Figures) -> list[str]:
+    return [str(connections), f"{figures.per_second:.0f}/s", f"{figures.p50_ms:.1f}, {figures.p99_ms:.1f}"]
+
+
+def _note(outcomes: Sequence[Outcome]) -> str:
+    settings = "; ".join(f"{outcome.alternative.title}: {outcome.alternative.settings}" for outcome in outcomes)
+    return (
+        "A closed loop; the same checkpoint, sentences, machine and load generator, which shares the cores "
+        "with what it measures. Each round measures this server and the alternative, one right after the other. Timed "
+        "is only what gives the transformers pipeline's labels, with its scores to 0.001. Memory is that of all its "
+        f"processes. Settings: {settings}."
+    )

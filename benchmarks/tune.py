@@ -1,0 +1,120 @@
+"""`python -m benchmarks tune`."""
+
+import json
+import os
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.machine import this_machine
+from benchmarks.render import tuning_table
+from benchmarks.results import ResultFolder
+from benchmarks.sentences import load_sentences
+from benchmarks.tuning import (
+    START_S,
+    Grid,
+    Setting,
+    Trial,
+    best_within,
+    current_setting,
+    gain,
+    paired_ratios,
+    pareto_front,
+    try_settings,
+)
+from repository.settings import RepositorySettings
+from repository.store import ModelStore
+from training import SAMPLE_DATA
+
+# Less gain than this, and what is in force may stay.
+WORTHWHILE = 1.03
+
+out = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def tune(
+    p99_ms: Annotated[float, typer.Option(min=1, help="Latency budget: the 99th percentile, in ms.")] = 400,
+    connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a trial.")] = 4,
+    confirm: Annotated[int, typer.Option(min=0, help="Rounds of the best beside what is in force now.")] = 3,
+    instances: Annotated[str, typer.Option(help="Copies of the model in Triton to try, with commas.")] = "1,2",
+    threads: Annotated[str, typer.Option(help="Threads of an execution to try; 0: the backend's choice.")] = "0,1",
+    max_batch_sizes: Annotated[str, typer.Option(help="Most sentences of an execution to try.")] = "64",
+    queue_delays_us: Annotated[str, typer.Option(help="Triton's queue delays to try, in microseconds.")] = "0",
+    triton_calls: Annotated[str, typer.Option(help="TRITON_CALLS of the gateway to try.")] = "2,3,4",
+    batch_tokens: Annotated[str, typer.Option(help="BATCH_TOKENS of the gateway to try.")] = "128,256,512",
+    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
+    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
+) -> None:
+    """Try settings of Triton and the gateway on this machine; the best within a latency budget, ready to paste.
+
+    Every value is tried with every other, each time with a service of its own over the published model; the model
+    repository stays as it is. The best is then measured beside what is in force now, in turns, so that a lucky trial
+    is found out. A report and a plot of throughput against latency are left in the results. Ctrl-C keeps what was
+    tried so far.
+    """
+    store = ModelStore.from_settings(RepositorySettings())
+    numbers = store.numbers()
+    if not numbers:
+        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
+        raise typer.Exit(2)
+    lists = [
+        _values(text) for text in (instances, threads, max_batch_sizes, queue_delays_us, triton_calls, batch_tokens)
+    ]
+    settings = Grid(*lists).settings()
+    texts = load_sentences(data, 4096)
+    minutes = (len(settings) + 2 * confirm) * (seconds + START_S) / 60
+    folder = ResultFolder.create(results, this_machine())
+    errors.print(f"{len(settings)} settings, about {minutes:.0f} minutes; results go to {folder.folder}.")
+
+    def measure(chosen: list[Setting]) -> list[Trial]:
+        return list(try_settings(store, numbers[-1], chosen, texts, connections, seconds, errors.print))
+
+    trials: list[Trial] = []
+    for trial in try_settings(store, numbers[-1], settings, texts, connections, seconds, errors.print):
+        trials.append(trial)
+        (folder.folder / "trials.json").write_text(json.dumps([trial.as_dict() for trial in trials], indent=2) + "\n")
+    best = best_within(trials, p99_ms)
+    folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, pareto_front(trials), p99_ms))
+    _plot(folder, trials, p99_ms)
+    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    if best is None:
+        errors.print(
+            f"No setting answers 99 % of requests within {p99_ms:g} ms: raise --p99-ms, or lower --connections."
+        )
+        raise typer.Exit(1)
+    current = current_setting(store, dict(os.environ))
+    out.print(f"Best within {p99_ms:g} ms: {best.setting}")
+    if best.setting == current:
+        out.print("That is what is in force now.")
+        return
+    measured = measure([setting for _ in range(confirm) for setting in (best.setting, current)])
+    ratios = paired_ratios(list(zip(measured[::2], measured[1::2], strict=True)))
+    found = gain(ratios)
+    out.print(f"Beside what is in force now ({current}): {found}", soft_wrap=True)
+    if ratios and median(ratios) < WORTHWHILE:
+        out.print("Not worth a change.")
+        return
+    (folder.folder / "best.sh").write_text(f"# {found}\n{best.setting.commands}\n")
+    out.print(best.setting.commands, soft_wrap=True)
+
+
+def _plot(folder: ResultFolder, trials: list[Trial], p99_ms: float) -> None:
+    from benchmarks.plots import plot_tuning
+
+    plot_tuning(trials, pareto_front(trials), p99_ms, folder.plot_path("tune"))
+    folder.write()
+
+
+def _values(text: str) -> list[int]:
+    try:
+        values = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
+    if min(values) < 0:
+        raise typer.BadParameter("numbers must not be negative")
+    return values

@@ -19,7 +19,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command()
 def publish(
     again: Annotated[
-        bool, typer.Option("--again", help="Publish one more version, from the checkpoint in CHECKPOINT if it is there.")
+        bool, typer.Option("--again", help="Publish one more version, from CHECKPOINT if that is there.")
     ] = False,
 ) -> None:
     """Publish a model if none is published yet. Settings are environment variables; the README lists them."""

@@ -64,6 +64,10 @@ class ComposeProject:
         )
         return ended.stdout
 
+    def up(self, *services: str) -> None:
+        """Start services of images that are built, without those that they depend on, and wait until they are well."""
+        self.compose("up", "--detach", "--no-deps", "--no-build", "--wait", *services)
+
     def sh(self, service: str, script: str) -> subprocess.CompletedProcess[str]:
         """A shell line in a running container."""
         return self.run("exec", "-T", service, "sh", "-c", script, timeout_s=60)

@@ -31,7 +31,7 @@ def project(store: ModelStore) -> Iterator[ComposeProject]:
     repository = store.folder.parent
     with ComposeProject(repository.parent, MODEL_REPOSITORY=str(repository)) as running:
         running.compose("build", "triton", "gateway")
-        running.compose("up", "--detach", "--no-deps", "--no-build", "--wait", "triton", "gateway")
+        running.up("triton", "gateway")
         yield running
 
 
@@ -88,14 +88,14 @@ def test_the_gateway_outlives_a_triton_that_stops_in_time(project: ComposeProjec
     project.compose("stop", "triton")
     assert project.inspect("triton")["State"]["ExitCode"] == 0
     wait_until(lambda: project.client.get("/health/ready").status_code == 503, 15, "the gateway says so")
-    project.compose("start", "triton")
+    project.up("triton")
     wait_until(lambda: project.ready_version() is not None, 30, "the gateway answers again")
 
 
 def test_the_gateway_stops_in_time(project: ComposeProject) -> None:
     project.compose("stop", "gateway")
     assert project.inspect("gateway")["State"]["ExitCode"] == 0
-    project.compose("start", "gateway")
+    project.up("gateway")
     wait_until(lambda: project.ready_version() is not None, 30, "the gateway answers again")
 
 

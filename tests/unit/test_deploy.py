@@ -187,7 +187,8 @@ def test_a_dashboard_asks_the_data_source_that_is_provisioned(path: Path) -> Non
     dashboard = json.loads(path.read_text(encoding="utf-8"))
     provisioned = yaml.safe_load((GRAFANA / "datasources" / "prometheus.yaml").read_text(encoding="utf-8"))
     known = {(source["type"], source["uid"]) for source in provisioned["datasources"]}
-    used = [part["datasource"] for panel in dashboard["panels"] for part in (panel, *panel["targets"])]
+    parts = [part for panel in dashboard["panels"] for part in (panel, *panel["targets"])]
+    used = [part["datasource"] for part in (*parts, *dashboard["annotations"]["list"])]
     assert {(source["type"], source["uid"]) for source in used} == known
 
 

@@ -22,9 +22,16 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
     Raises:
         StepFailedError: a step ended with an error.
     """
-    store = ModelStore.from_settings(repository)
-    if (number := _newest(store)) is not None:
-        return number
+    number = _newest(ModelStore.from_settings(repository))
+    return publish_another(settings, repository) if number is None else number
+
+
+def publish_another(settings: LauncherSettings, repository: RepositorySettings) -> int:
+    """Export and publish the checkpoint as the next version, trained first if it is not there; returns its number.
+
+    Raises:
+        StepFailedError: a step ended with an error.
+    """
     if not (settings.checkpoint / "config.json").is_file():
         base_model = ["--base-model", settings.base_model] if settings.base_model else []
         _run("training", "--data", str(settings.data), "--output", str(settings.checkpoint), *base_model)
@@ -34,7 +41,7 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
         _run("export", str(settings.checkpoint), "--output", exported, *options)
         place = ["--repository", str(repository.model_repository), "--model", repository.model_name]
         _run("repository", "publish", exported, *place)
-    return store.numbers()[-1]
+    return ModelStore.from_settings(repository).numbers()[-1]
 
 
 def _newest(store: ModelStore) -> int | None:

@@ -18,10 +18,10 @@ export DATA CHECKPOINT PRECISION
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 
-.PHONY: help check check-ports setup train export up test bench lint format readme lock clean
+.PHONY: help check check-ports setup train export up test docker-test bench lint format readme lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 check:
 	@$(PYTHON) -m server.preflight
@@ -50,6 +50,9 @@ check-ports:
 
 test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest
+
+docker-test: setup ## Build all images and run the CPU compose file, on the Docker engine that answers
+	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py
 
 bench: setup ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)

@@ -15,7 +15,7 @@ from repository.inference import Float32Array, pad_batch
 # Sentences whose tokens are summed up in one go.
 AT_ONCE = 64
 # Second moments that are held at a time; past that, the sentences are run once more for the rest.
-MOST_MOMENT_BYTES = 256 * 2**20
+MOST_MOMENT_BYTES = 128 * 2**20
 # Zero points that a tensor whose rows have scales of their own can choose from: values below zero get so many steps.
 ZERO_POINTS = np.array([1, 2, 4, 8, 16, 32, 64, 96, 128])
 UINT8_MAX = 255

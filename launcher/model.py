@@ -35,6 +35,15 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
         if (number := _newest(ModelStore(repository.local_copy("triton"), repository.model_name))) is None:
             raise
         return number
+    return publish_another(settings, repository)
+
+
+def publish_another(settings: LauncherSettings, repository: RepositorySettings) -> int:
+    """Export and publish the checkpoint as the next version, trained first if it is not there; returns its number.
+
+    Raises:
+        StepFailedError: a step ended with an error.
+    """
     if not (settings.checkpoint / "config.json").is_file():
         base_model = ["--base-model", settings.base_model] if settings.base_model else []
         _run("training", "--data", str(settings.data), "--output", str(settings.checkpoint), *base_model)
@@ -44,7 +53,7 @@ def ensure_published(settings: LauncherSettings, repository: RepositorySettings)
         _run("export", str(settings.checkpoint), "--output", exported, *options)
         place = ["--repository", str(repository.model_repository), "--model", repository.model_name]
         _run("repository", "publish", exported, *place)
-    return store.numbers()[-1]
+    return open_history(repository).numbers()[-1]
 
 
 def _newest(store: VersionHistory) -> int | None:

@@ -1,0 +1,41 @@
+"""`python -m launcher.publish`: trains, exports and publishes a model if none is published yet, and starts nothing.
+
+For a machine or container that prepares what others serve.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from launcher.model import StepFailedError, ensure_published, publish_another
+from launcher.settings import LauncherSettings
+from repository.manifest import RepositoryError
+from repository.settings import RepositorySettings
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command()
+def publish(
+    again: Annotated[
+        bool, typer.Option("--again", help="Publish one more version, from CHECKPOINT if that is there.")
+    ] = False,
+) -> None:
+    """Publish a model if none is published yet. Settings are environment variables; the README lists them."""
+    try:
+        launcher, repository = LauncherSettings(), RepositorySettings()
+        number = (publish_another if again else ensure_published)(launcher, repository)
+    except ValidationError as error:
+        for e in error.errors():
+            sys.stderr.write(f"Error: {'.'.join(map(str, e['loc'])).upper()}: {e['msg']}\n")
+        raise typer.Exit(2) from None
+    except (StepFailedError, RepositoryError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise typer.Exit(2) from None
+    sys.stdout.write(f"Version {number} of {repository.model_name} is published in {repository.model_repository}.\n")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m launcher.publish")

@@ -1,0 +1,58 @@
+"""Reads what lies in deploy/ and the compose files beside it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE_FILES = (ROOT / "docker-compose.yaml", ROOT / "docker-compose.cpu.yaml")
+DOCKERFILES = sorted((ROOT / "deploy" / "docker").glob("*.Dockerfile"))
+DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+
+_WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "offset", "bool", "group_left", "group_right"}
+
+
+RESET = object()
+"""What a second file puts where it takes the first one's value away."""
+
+
+class ComposeLoader(yaml.SafeLoader):
+    """YAML with Compose's tags for values that a second file takes away."""
+
+
+ComposeLoader.add_constructor("!reset", lambda _loader, _node: RESET)
+
+
+def compose_file(path: Path) -> dict[str, Any]:
+    """A compose file, not yet merged with another nor filled in from the environment."""
+    return dict(yaml.load(path.read_text(encoding="utf-8"), ComposeLoader))
+
+
+def without_resets(node: Any) -> Any:
+    """What is left of a second file when it only adds."""
+    if isinstance(node, dict):
+        return {key: without_resets(value) for key, value in node.items() if value is not RESET}
+    return node
+
+
+def metric_names(expression: str) -> set[str]:
+    """The metrics that a PromQL expression names."""
+    bare = re.sub(r'"[^"]*"', "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
+    bare = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", bare)
+    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()", bare)) - _WORDS
+
+
+def alert_expressions() -> list[str]:
+    """The expressions of every alert."""
+    rules = yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text(encoding="utf-8"))
+    return [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+
+
+def dashboard_expressions(dashboard: dict[str, Any]) -> list[str]:
+    """The expressions of every panel and annotation."""
+    targets = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return targets + [annotation["expr"] for annotation in dashboard["annotations"]["list"]]

@@ -113,6 +113,7 @@ def test_nvidias_triton_gets_the_options_that_the_server_gives_one() -> None:
 
 def test_every_setting_of_the_gateway_can_be_set_from_outside() -> None:
     fixed = {"MODEL_REPOSITORY", "GATEWAY_HOST", "GATEWAY_PORT", "TRITON_HOST", "TRITON_HTTP_PORT"}
+    fixed |= {"MODEL_CACHE", "REPOSITORY_POLL_SECONDS"}  # of a repository in S3, where here is a volume
     settings = {name.upper() for name in GatewaySettings.model_fields}
     assert settings - fixed == set(SERVICES["gateway"]["environment"]) - fixed
 

@@ -63,7 +63,7 @@ def observe(
         del observed.graph.output[:]
         observed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors)
         path.write_bytes(observed.SerializeToString())
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = frugal_session(path)
         moments = {name: Moments(channels[name]) for name in tensors}
         for start in range(0, len(calibration), AT_ONCE):
             chosen = calibration[start : start + AT_ONCE]
@@ -74,6 +74,13 @@ def observe(
         path.unlink()
         for name in tensors:
             yield name, moments.pop(name)
+
+
+def frugal_session(path: Path) -> Any:
+    """A session on the CPU that reads a graph's weights where they lie, without a copy in another layout."""
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _groups(channels: dict[str, int]) -> Iterator[list[str]]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
+from export.int8_calibration import frugal_session
 from export.int8_graph import SWITCHES, Int8Graph
 from repository.inference import Float32Array, pad_batch
 from repository.manifest import OUTPUT
@@ -54,7 +54,7 @@ def _errors(
     """Mean squared error of the logits with one product at a time in int8, `[products]`."""
     path = folder / "switches.onnx"
     path.write_bytes(graph.with_switches().SerializeToString())
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = frugal_session(path)
     chosen = sorted(calibration[:MEASURED_SENTENCES], key=len)
     feeds = [pad_batch(chosen[at : at + BATCH_SIZE], pad_token_id) for at in range(0, len(chosen), BATCH_SIZE)]
 

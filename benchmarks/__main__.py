@@ -15,6 +15,7 @@ from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
 from benchmarks.machine import this_machine
+from benchmarks.options import errors, numbers, published
 from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
 from benchmarks.readme import README, ReadmeError, newest_result, write_readme
 from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
@@ -24,8 +25,6 @@ from benchmarks.service import ServiceError, running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
-from repository.settings import RepositorySettings
-from repository.store import ModelStore
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings
 from training import SAMPLE_DATA
@@ -34,7 +33,6 @@ RESULTS = Path("benchmarks/results")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(highlight=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 app.command()(offline.export)
@@ -61,7 +59,7 @@ def gateway(
     round measures both sides, one right after the other, so that a busy machine disturbs both alike. About three
     minutes for five rounds on two cores.
     """
-    store, number = _published()
+    store, number = published()
     texts = load_sentences(data, sentences)
     try:
         found = compare_gateway(store, number, texts, rounds, errors.print)
@@ -89,7 +87,7 @@ def everything(
     """
     from benchmarks.everything import FULL, QUICK, run_everything
 
-    store, number = _published()
+    store, number = published()
     extent = QUICK if quick else FULL
     machine = this_machine()
     folder = ResultFolder.create(results, machine)
@@ -145,7 +143,7 @@ def load(
     First a closed loop over more and more connections, each of which waits for its answer. Then an open loop at fixed
     rates, as callers behave who know nothing of each other: a latency counts from the moment the request was due.
     """
-    store, _ = _published()
+    store, _ = published()
     texts = load_sentences(data, 4096)
     points = []
     try:
@@ -168,7 +166,7 @@ def limit(
     sentences: Annotated[int, typer.Option(min=128, help="Sentences of a round.")] = 1024,
 ) -> None:
     """ONNX Runtime alone at each batch size, on all cores and on one, beside the processor's peak."""
-    store, number = _published()
+    store, number = published()
     out.print(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
 
 
@@ -192,8 +190,8 @@ def triton(
     of their own lengths; batch sizes at the first length and lengths at the last batch size, both at the middle
     concurrency. All times are milliseconds; those of the server are means, as Triton counts them.
     """
-    store, number = _published()
-    sweep = Sweep(protocols.split(","), _numbers(concurrency), _numbers(batch_sizes), _numbers(lengths), window_ms)
+    store, number = published()
+    sweep = Sweep(protocols.split(","), numbers(concurrency), numbers(batch_sizes), numbers(lengths), window_ms)
     if quick:
         sweep = Sweep(("http",), (1, 4, 16), (16,), (16,), 500)
     try:
@@ -220,26 +218,6 @@ def triton(
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps([point.as_dict() for point in points], indent=2) + "\n")
-
-
-def _published() -> tuple[ModelStore, int]:
-    """The model that the settings name, and its newest version."""
-    store = ModelStore.from_settings(RepositorySettings())
-    numbers = store.numbers()
-    if not numbers:
-        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
-        raise typer.Exit(2)
-    return store, numbers[-1]
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
-    if min(numbers) < 1:
-        raise typer.BadParameter("numbers must be at least 1")
-    return numbers
 
 
 def _progress(seconds: float) -> Progress:

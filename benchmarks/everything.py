@@ -2,8 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,8 @@ from server.install import ensure_installed
 from server.settings import ServerSettings
 
 QUICK_SWEEP = Sweep(("http", "grpc"), (1, 4), (16,), (16,), 500)
+
+LEFT_OUT = "left out of a quick run"
 
 Report = Callable[[str], None]
 
@@ -87,35 +88,33 @@ def run_everything(
     texts = load_sentences(data, extent.sentences)
     started = time.monotonic()
 
-    @contextmanager
-    def step(name: str) -> Iterator[None]:
+    def begin(name: str) -> None:
         passed = (time.monotonic() - started) / 60
         report(f"{name} ({passed:.1f} of about {extent.minutes:g} minutes)")
-        yield
 
-    with step("The limit"):
-        limit = measure_limit(version, texts[:512], repeats=min(3, extent.rounds))
-        results.add("limit", limit.as_dict(), limit_table(limit))
-    with step("Precisions"):
-        _add_precisions(checkpoint, data, texts[:256], extent.precision_rounds, results, report)
-    with step("The gateway beside the limit"):
-        found = compare_gateway(store, number, texts, extent.rounds, report)
-        found += compare_costless(store, number, texts, extent.rounds, report)
-        results.add("gateway", [_as_dict(comparison) for comparison in found], comparison_table(found))
-    with step("Triton under perf_analyzer"):
-        analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), report))
-        with running_triton(store.folder.parent, store.model_name) as addresses:
-            points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
-        results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
-    with step("The gateway under load"):
-        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
-            loads = list(sweep_load(url, texts, extent.load_s, report))
-        results.add("load", [point.as_dict() for point in loads], load_table(loads))
-        plot_load(loads, results.plot_path("load"))
-        results.write()
-    with step("The alternatives"):
-        outcomes = measure_or_leave_out(checkpoint, texts, extent, report)
-        results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
+    begin("The limit")
+    limit = measure_limit(version, texts[:512], repeats=min(3, extent.rounds))
+    results.add("limit", limit.as_dict(), limit_table(limit))
+    begin("Precisions")
+    _add_precisions(checkpoint, data, texts[:256], extent.precision_rounds, results, report)
+    begin("The gateway beside the limit")
+    found = compare_gateway(store, number, texts, extent.rounds, report)
+    found += compare_costless(store, number, texts, extent.rounds, report)
+    results.add("gateway", [_as_dict(comparison) for comparison in found], comparison_table(found))
+    begin("Triton under perf_analyzer")
+    analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), report))
+    with running_triton(store.folder.parent, store.model_name) as addresses:
+        points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
+    results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
+    begin("The gateway under load")
+    with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
+        loads = list(sweep_load(url, texts, extent.load_s, report))
+    results.add("load", [point.as_dict() for point in loads], load_table(loads))
+    plot_load(loads, results.plot_path("load"))
+    results.write()
+    begin("The alternatives")
+    outcomes = measure_or_leave_out(checkpoint, texts, extent, report)
+    results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
 
 
 def measure_or_leave_out(checkpoint: Path, sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
@@ -124,27 +123,27 @@ def measure_or_leave_out(checkpoint: Path, sentences: list[str], extent: Extent,
     Raises:
         BenchmarkError, ServiceError: this server failed beside one of them.
     """
-    if not (checkpoint / "config.json").is_file():
-        reason = f"no checkpoint in {checkpoint}: name one with --checkpoint"
+    if reason := _missing(checkpoint):
         return [Outcome(alternative, reason) for alternative in ALTERNATIVES]
     chosen = [alternative for alternative in ALTERNATIVES if alternative.name in extent.alternatives]
     measured = measure_alternatives(
         chosen, checkpoint, sentences, extent.alternative_loads, ENVIRONMENTS, extent.install, report
     )
     left_out = [alternative for alternative in ALTERNATIVES if alternative not in chosen]
-    return measured + [Outcome(alternative, "left out of a quick run") for alternative in left_out]
+    return measured + [Outcome(alternative, LEFT_OUT) for alternative in left_out]
+
+
+def _missing(checkpoint: Path) -> str:
+    """Why nothing can be made from it, or nothing."""
+    found = (checkpoint / "config.json").is_file()
+    return "" if found else f"no checkpoint in {checkpoint}: name one with --checkpoint"
 
 
 def _add_precisions(
     checkpoint: Path, data: Path, texts: Sequence[str], rounds: int, results: ResultFolder, report: Report
 ) -> None:
     """Export the checkpoint in every precision; what stands in the way is said in the table."""
-    problem = ""
-    if not rounds:
-        problem = "left out of a quick run"
-    elif not (checkpoint / "config.json").is_file():
-        problem = f"no checkpoint in {checkpoint}: name one with --checkpoint"
-    if problem:
+    if problem := LEFT_OUT if not rounds else _missing(checkpoint):
         results.add("precision", {"problem": problem}, ResultTable("Precisions", ("",), [[problem]]))
         return
     from benchmarks.precision import compare_precisions

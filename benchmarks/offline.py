@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.options import errors
 from benchmarks.render import precision_table
 from benchmarks.sentences import load_sentences
 from export import ExportError
@@ -14,7 +15,6 @@ from repository.manifest import Precision
 from training import SAMPLE_DATA
 
 out = Console(highlight=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def export(

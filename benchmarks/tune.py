@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.machine import this_machine
+from benchmarks.options import errors, numbers, published
 from benchmarks.render import tuning_table
 from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
@@ -25,15 +26,12 @@ from benchmarks.tuning import (
     pareto_front,
     try_settings,
 )
-from repository.settings import RepositorySettings
-from repository.store import ModelStore
 from training import SAMPLE_DATA
 
 # Less gain than this, and what is in force may stay.
 WORTHWHILE = 1.03
 
 out = Console(highlight=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def tune(
@@ -57,14 +55,9 @@ def tune(
     is found out. A report and a plot of throughput against latency are left in the results. Ctrl-C keeps what was
     tried so far.
     """
-    store = ModelStore.from_settings(RepositorySettings())
-    numbers = store.numbers()
-    if not numbers:
-        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
-        raise typer.Exit(2)
-    lists = [
-        _values(text) for text in (instances, threads, max_batch_sizes, queue_delays_us, triton_calls, batch_tokens)
-    ]
+    store, number = published()
+    given = (instances, threads, max_batch_sizes, queue_delays_us, triton_calls, batch_tokens)
+    lists = [numbers(text, least=0) for text in given]
     settings = Grid(*lists).settings()
     texts = load_sentences(data, 4096)
     minutes = (len(settings) + 2 * confirm) * (seconds + START_S) / 60
@@ -72,10 +65,10 @@ def tune(
     errors.print(f"{len(settings)} settings, about {minutes:.0f} minutes; results go to {folder.folder}.")
 
     def measure(chosen: list[Setting]) -> list[Trial]:
-        return list(try_settings(store, numbers[-1], chosen, texts, connections, seconds, errors.print))
+        return list(try_settings(store, number, chosen, texts, connections, seconds, errors.print))
 
     trials: list[Trial] = []
-    for trial in try_settings(store, numbers[-1], settings, texts, connections, seconds, errors.print):
+    for trial in try_settings(store, number, settings, texts, connections, seconds, errors.print):
         trials.append(trial)
         (folder.folder / "trials.json").write_text(json.dumps([trial.as_dict() for trial in trials], indent=2) + "\n")
     best = best_within(trials, p99_ms)
@@ -108,13 +101,3 @@ def _plot(folder: ResultFolder, trials: list[Trial], p99_ms: float) -> None:
 
     plot_tuning(trials, pareto_front(trials), p99_ms, folder.plot_path("tune"))
     folder.write()
-
-
-def _values(text: str) -> list[int]:
-    try:
-        values = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
-    if min(values) < 0:
-        raise typer.BadParameter("numbers must not be negative")
-    return values

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from benchmarks.http_load import closed_loop, get_requests
 from benchmarks.service import ServiceError, running_service
+from gateway.settings import GatewaySettings
 from repository.config import ModelConfig, parse_config, with_changes
+from repository.manifest import CONFIG_FILE
 from repository.store import ModelStore
 
 START_S = 6.0
@@ -21,14 +23,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What is tried: three values of Triton's config, two of the gateway."""
+    """What is tried: four values of Triton's config, two of the gateway; by default what each has by default."""
 
     instance_count: int = ModelConfig.instance_count
     threads: int = ModelConfig.threads
     max_batch_size: int = ModelConfig.max_batch_size
     queue_delay_us: int = ModelConfig.queue_delay_us
-    triton_calls: int = 3
-    batch_tokens: int = 256
+    triton_calls: int = GatewaySettings.model_fields["triton_calls"].default
+    batch_tokens: int = GatewaySettings.model_fields["batch_tokens"].default
 
     @property
     def config(self) -> dict[str, int]:
@@ -121,7 +123,7 @@ def _try(
         folder = Path(temporary) / store.model_name
         _copy(store.folder / str(number), folder / str(number))
         changed = with_changes(store.config(), setting.config)
-        (folder / "config.pbtxt").write_text(changed, encoding="utf-8")
+        (folder / CONFIG_FILE).write_text(changed, encoding="utf-8")
         try:
             settings = {"LOG_REQUESTS": "false", **setting.environment}
             with running_service(folder.parent, store.model_name, **settings) as url:

@@ -179,8 +179,7 @@ class _Writer:
             mask = product.node.input[3] if len(product.node.input) > 3 else ""
             zeros = self.constant(f"{product.output}/weight_zero_point", np.zeros(product.outputs, dtype=np.int8))
             values = [tokens, weights, bias, scale, weight_scale, mask, zero_point, zeros]
-            attributes = {entry.name: helper.get_attribute_value(entry) for entry in product.node.attribute}
-            self.add("QAttention", values, output, MICROSOFT, **attributes)
+            self.add("QAttention", values, output, MICROSOFT, **_attributes(product.node))
             return
         bias_values = rounded.bias
         if fold_bias and (consumer := self._consumer_with_bias(product)) is not None and consumer.op_type == "BiasGelu":
@@ -221,8 +220,7 @@ class _Writer:
             self.constant(f"{data}/gain", (gain * factor).astype(np.float32)),
             self.constant(f"{data}/shift", (shift * factor).astype(np.float32)),
         ]
-        attributes = {entry.name: helper.get_attribute_value(entry) for entry in producer.attribute}
-        return self.add("LayerNormalization", inputs, f"{data}/centred", **attributes)
+        return self.add("LayerNormalization", inputs, f"{data}/centred", **_attributes(producer))
 
     def _multiply_rows(
         self, product: Product, rounded: Rounded, zero_point: np.uint8, output: str, fold_bias: bool
@@ -288,6 +286,10 @@ class _Writer:
 
     def _is_bias(self, name: str, product: Product) -> bool:
         return name in self.known and list(self.known[name].dims) == [product.outputs]
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
 def _drop_unused(graph: Any) -> None:

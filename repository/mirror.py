@@ -16,7 +16,7 @@ from pathlib import Path
 from repository.bucket import AwayError
 from repository.config import ModelConfig, parse_config
 from repository.location import S3Location
-from repository.manifest import CONFIG_FILE, RepositoryError
+from repository.manifest import RepositoryError
 from repository.s3_store import Listing, S3Store, model_names
 from repository.store import STAGING_PREFIX, ModelStore
 
@@ -87,7 +87,9 @@ class ModelMirror:
         wanted = self._bring(listing, config)
         if not wanted:
             return  # an emptied bucket, or a wrong prefix, is no reason to stop answering
-        self._take_config(text)
+        self.local.ensure_config(text)
+        if self.local.config() != text:  # Triton loads every version again when the file changes
+            self.local.change_config(lambda _: text)
         for number in self.local.numbers():
             if number not in wanted:
                 self.local.retract(number)
@@ -141,14 +143,6 @@ class ModelMirror:
             if folder.exists():
                 folder.rename(staging / "damaged")
             fetched.rename(folder)
-
-    def _take_config(self, text: str) -> None:
-        path = self.local.folder / CONFIG_FILE
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            return  # Triton loads every version again when the file changes
-        with _staging(self.local.folder) as staging:
-            (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
-            (staging / CONFIG_FILE).rename(path)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from rich.console import Console
 from benchmarks.alternatives.environments import ENVIRONMENTS
 from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
 from benchmarks.gateway import BenchmarkError
+from benchmarks.options import errors, numbers
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
 from launcher.settings import LauncherSettings
@@ -18,7 +19,6 @@ from training import SAMPLE_DATA
 SENTENCES = 2048
 
 out = Console(highlight=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def alternatives(
@@ -50,7 +50,7 @@ def alternatives(
         for each in chosen:
             out.print(f"{each.name}: {each.title}; {each.settings}", soft_wrap=True, markup=False)
         return
-    loads = Loads(_connections(connections), seconds, rounds)
+    loads = Loads(tuple(numbers(connections)), seconds, rounds)
     folder = checkpoint or LauncherSettings().checkpoint
     if not (folder / "config.json").is_file():
         errors.print(f"[red]Error:[/red] {folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
@@ -74,16 +74,6 @@ def _chosen(names: list[str] | None) -> list[Alternative]:
         if name not in known:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
     return [alternative for alternative in ALTERNATIVES if not names or alternative.name in names]
-
-
-def _connections(text: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
-    if min(numbers) < 1:
-        raise typer.BadParameter("numbers must be at least 1")
-    return numbers
 
 
 def _say(line: str) -> None:

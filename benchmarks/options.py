@@ -1,0 +1,30 @@
+"""What the commands have in common: the model that is measured, and lists of numbers as options."""
+
+import typer
+from rich.console import Console
+
+from repository.settings import RepositorySettings
+from repository.store import ModelStore
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def published() -> tuple[ModelStore, int]:
+    """The model that the settings name, and its newest version; ends the program where there is none."""
+    store = ModelStore.from_settings(RepositorySettings())
+    numbers = store.numbers()
+    if not numbers:
+        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
+        raise typer.Exit(2)
+    return store, numbers[-1]
+
+
+def numbers(text: str, least: int = 1) -> list[int]:
+    """Whole numbers with commas between them. Raises BadParameter: it is no such list, or one is below `least`."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers with commas") from None
+    if min(found) < least:
+        raise typer.BadParameter(f"numbers must be at least {least}")
+    return found

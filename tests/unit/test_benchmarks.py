@@ -113,10 +113,10 @@ def test_an_open_loop_sends_at_its_rate_and_sees_a_pause_in_full() -> None:
         requests = get_requests(f"{url}/classify", ["cat"] * 200)
         result = open_loop(url, requests, rate=200, seconds=1.0)
         assert 140 < result.statuses[200] < 260
-        assert sum(latency > 200 for latency in result.latencies_ms) > 30
+        assert sum(latency > 50 for latency in result.latencies_ms) > 40
     with server(pause_s=0.5) as url:
         result = closed_loop(url, get_requests(f"{url}/classify", ["cat"] * 200), 1)
-        assert sum(latency > 200 for latency in result.latencies_ms) < 10
+        assert sum(latency > 50 for latency in result.latencies_ms) < 10
 
 
 def test_an_open_loop_counts_refusals_apart() -> None:

@@ -151,7 +151,8 @@ class Manifest(StrictModel):
         """Compare every listed file, or those that `names` has, with its digest.
 
         Raises:
-            RepositoryError: a file is missing, is not a regular file, or has other content than the manifest says.
+            RepositoryError: a file is missing, is not a regular file, cannot be read (maybe the version is being
+                retracted), or has other content than the manifest says.
         """
         for name, expected in self.files.items():
             if names is not None and name not in names:
@@ -159,7 +160,11 @@ class Manifest(StrictModel):
             path = folder / name
             if path.is_symlink() or not path.is_file():
                 raise RepositoryError(f"{path} is missing or not a regular file")
-            if path.stat().st_size != expected.size_bytes or digest_file(path) != expected:
+            try:
+                is_described = path.stat().st_size == expected.size_bytes and digest_file(path) == expected
+            except OSError as error:
+                raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
+            if not is_described:
                 raise RepositoryError(f"{path} is not the file that {MANIFEST_FILE} describes: export it again")
 
 

@@ -1,11 +1,13 @@
 """A manifest is read back as it was written, and one that is wrong is refused with the field that is wrong."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from repository.manifest import MANIFEST_FILE, Manifest, RepositoryError
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, RepositoryError
 from tests.version_folders import write_version
 
 
@@ -54,3 +56,17 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST_FILE).write_text(text)
     with pytest.raises(RepositoryError, match="not a valid manifest"):
         Manifest.read(folder)
+
+
+def test_a_version_that_is_retracted_while_its_files_are_read_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.file_digest
+
+    def lose_it_meanwhile(stream: Any, name: str) -> Any:
+        (folder / MODEL_FILE).unlink()
+        return digest(stream, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", lose_it_meanwhile)
+    with pytest.raises(RepositoryError, match=r"model\.onnx cannot be read: No such file"):
+        Manifest.read(folder).verify_files(folder, [MODEL_FILE])

@@ -5,6 +5,10 @@ import math
 WINDOW_CALLS = 16
 """Calls over which the pace is averaged: a second or two, so that one pause of the machine is not taken for it."""
 
+SURE_CALLS = 4
+"""Calls before the pace is believed. The first after a start are of one sentence each and find everything cold: by them
+alone, a backlog of thirty short sentences looked longer than a second."""
+
 
 class Pace:
     """Seconds a token, measured over the last calls that ended while sentences were waiting.
@@ -16,6 +20,7 @@ class Pace:
     def __init__(self) -> None:
         self._seconds = 0.0
         self._tokens = 0.0
+        self._calls = 0
         self._since = math.inf
 
     def backlog_begins(self, now: float) -> None:
@@ -32,8 +37,9 @@ class Pace:
             fade = 1 - 1 / WINDOW_CALLS
             self._seconds = fade * self._seconds + now - self._since
             self._tokens = fade * self._tokens + tokens
+            self._calls += 1
             self._since = now
 
     def wait_s(self, waiting_tokens: int) -> float:
-        """How long so many tokens take; 0 until there was a backlog."""
-        return waiting_tokens * self._seconds / self._tokens if self._tokens else 0.0
+        """How long so many tokens take; 0 until `SURE_CALLS` calls have ended in a backlog."""
+        return waiting_tokens * self._seconds / self._tokens if self._calls >= SURE_CALLS else 0.0

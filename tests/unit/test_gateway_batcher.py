@@ -8,7 +8,7 @@ import pytest
 
 from gateway.batcher import Batcher, BatchLimits, Row
 from gateway.errors import ModelFailedError, OverloadedError
-from gateway.pace import Pace
+from gateway.pace import SURE_CALLS, Pace
 from repository.inference import Float32Array, Int64Array
 from repository.manifest import Manifest
 from tests.version_folders import write_version
@@ -139,6 +139,17 @@ def test_past_the_bound_a_sentence_is_refused(manifest: Manifest) -> None:
             batcher.admit(1)
 
     run(test)
+
+
+def test_the_first_slow_calls_are_no_measure_of_the_backlog() -> None:
+    """As after a start: a call of one sentence took 50 ms, and 30 more sentences gathered meanwhile."""
+    pace = Pace()
+    pace.backlog_begins(0.0)
+    pace.call_ended(0.05, tokens=8)
+    assert pace.wait_s(30 * 8) == 0.0
+    for call in range(1, SURE_CALLS):
+        pace.call_ended(0.05 + 0.02 * call, tokens=64)
+    assert 0.05 < pace.wait_s(30 * 8) < 0.2
 
 
 def test_the_pace_is_that_of_the_backlog_and_not_of_idle_calls() -> None:

@@ -49,7 +49,8 @@ check-ports:
 	@$(PYTHON) -m server.preflight --ports
 
 test: lint ## Run linter, type checker and all tests
-	$(PY) -m pytest
+	$(PY) -m pytest tests/unit --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest tests/integration
 
 docker-test: setup ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py

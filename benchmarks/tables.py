@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.table import Table
+from repository.console import Table
 
 NOT_MEASURED = "not measured here"
 

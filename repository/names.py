@@ -1,9 +1,14 @@
-"""How is a name or a text from outside shown on one line of a terminal or a log, whatever it holds?"""
+"""Which names can be used, and how is any text from outside shown on one line of a terminal or a log?"""
 
 import unicodedata
 
 # Controls, format characters (bidi, zero-width, soft hyphen), lone surrogates, line and paragraph separators.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+# They turn the direction of what is written beside them.
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters and symbols of which nothing is seen: Hangul's fillers, Braille without a dot, an empty note head.
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159")
 
 
 def visible(text: str) -> str:
@@ -20,3 +25,28 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) in _NOT_SHOWN:
         return character.encode("unicode_escape", "surrogatepass").decode()
     return character
+
+
+def refused_label(label: str) -> str | None:
+    """Why a classifier's label cannot be used, as the end of a sentence that begins with its name; None if it can.
+
+    A label is shown in logs, tables and pages, and stands in JSON for programs: it is one line of which one sees
+    something. Joiners and the like inside of it are left alone: some scripts need them.
+    """
+    for character in label:
+        category = unicodedata.category(character)
+        if character in "\n\r\x0b\x0c\x85" or category in ("Zl", "Zp"):
+            return "holds a line break"
+        if category in ("Cc", "Cs"):
+            return f"holds a control character, U+{ord(character):04X}"
+        if character in _DIRECTIONS:
+            return f"holds U+{ord(character):04X}, which changes the direction of the text around it"
+    if not any(_is_seen(character) for character in label):
+        return "has no visible character"
+    return None
+
+
+def _is_seen(character: str) -> bool:
+    return (
+        unicodedata.category(character)[0] not in "ZM" and visible(character) == character and character not in _BLANKS
+    )

@@ -115,7 +115,7 @@ def _summary(report: dict[str, Any]) -> Table:
 def _classes(report: dict[str, Any]) -> Table:
     matrix = report["test"]["confusion_matrix"]
     table = Table(title="Test, each class; to the right, what it was taken for", title_justify="left")
-    table.add_column("class")
+    table.add_column("class", min_width=16)
     for name in ("precision", "recall", "F1", "ideas", *(shortened(label, 6) for label in matrix["classes"])):
         table.add_column(name, justify="right")
     for label, row in zip(matrix["classes"], matrix["rows"], strict=True):

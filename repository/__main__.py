@@ -1,6 +1,8 @@
 """`python -m repository`: list, publish, roll back, pin, prune and verify the versions of a model."""
 
 import logging
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -244,11 +246,14 @@ def sync(
     follow: Annotated[bool, typer.Option("--follow", help="Go on for ever, every REPOSITORY_POLL_SECONDS.")] = False,
 ) -> None:
     """Copy what Triton loads out of S3: whole, checked versions, each by one rename."""
-    from repository.mirror import Mirror
-
+    if follow:
+        # Nothing half done is seen, so it ends at once: as process 1 of a container it would not by itself.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = _settings(repository)
     if not isinstance(settings.model_repository, S3Location):
         raise RepositoryError(f"{settings.model_repository} is a folder already: sync is for s3://bucket/prefix")
+    from repository.mirror import Mirror
+
     folder = folder or settings.local_copy("triton")
     mirror = Mirror(settings.model_repository, folder)
     if follow:
@@ -259,6 +264,8 @@ def sync(
 def main() -> None:
     """Run the command line; mistakes become one line on stderr and exit status 2."""
     log_to_stderr()
+    # As Ctrl-C does: what was begun is taken away again.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for library in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)  # they tell of credentials that they found
     try:

@@ -1,6 +1,14 @@
 """Which names can be used, and how is any text from outside shown on one line of a terminal or a log?"""
 
+import re
 import unicodedata
+
+MODEL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+"""What a model may be called: its name is a folder, a part of keys in S3 and of Triton's addresses."""
+
+# Triton keeps versions as 64-bit numbers.
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_LONGEST_FILE_NAME_BYTES = 255
 
 # Controls, format characters (bidi, zero-width, soft hyphen), lone surrogates, line and paragraph separators.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -25,6 +33,26 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) in _NOT_SHOWN:
         return character.encode("unicode_escape", "surrogatepass").decode()
     return character
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model may have this name."""
+    return re.fullmatch(MODEL_NAME, name) is not None and name.isprintable()
+
+
+def is_version_name(name: str) -> bool:
+    """Whether Triton takes a folder of this name for a version."""
+    return _VERSION.fullmatch(name) is not None
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of a version may have this name: it stays in its folder, is not hidden and can be written."""
+    return (
+        not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+        and visible(name) == name
+        and 0 < len(name.encode(errors="replace")) <= _LONGEST_FILE_NAME_BYTES
+    )
 
 
 def refused_label(label: str) -> str | None:

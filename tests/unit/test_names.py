@@ -2,7 +2,7 @@
 
 import pytest
 
-from repository.names import refused_label, visible
+from repository.names import is_file_name, is_model_name, is_version_name, refused_label, visible
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,23 @@ def test_a_label_in_any_script_with_any_sign_is_taken(label: str) -> None:
 def test_a_text_is_shown_on_one_line_with_what_would_act_on_it_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown
     assert visible(shown) == shown
+
+
+@pytest.mark.parametrize("name", ["classifier", "a.b-c_d", "_x", "7", "x" * 255])
+def test_a_model_may_have_a_plain_name(name: str) -> None:
+    assert is_model_name(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".x", "-x", "a/b", "a\\b", "a b", "a\n", "é", "x" * 256])
+def test_a_name_that_is_a_path_an_option_or_hidden_is_no_models(name: str) -> None:
+    assert not is_model_name(name)
+
+
+def test_a_version_is_a_number_that_triton_reads() -> None:
+    assert all(map(is_version_name, ("1", "10", "9" * 18)))
+    assert not any(map(is_version_name, ("", "0", "01", "-1", "+1", "1.0", "1e3", " 1", "1\n", "٣", "9" * 19)))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "Constant_7 attr__value", "größe"])
+def test_a_versions_file_may_have_any_plain_name(name: str) -> None:
+    assert is_file_name(name)

@@ -37,7 +37,7 @@ def _escaped(character: str) -> str:
 
 def is_model_name(name: str) -> bool:
     """Whether a model may have this name."""
-    return re.fullmatch(MODEL_NAME, name) is not None and name.isprintable()
+    return re.fullmatch(MODEL_NAME, name) is not None
 
 
 def is_version_name(name: str) -> bool:

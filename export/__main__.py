@@ -175,7 +175,7 @@ def main() -> None:
     try:
         app(prog_name="python -m export")
     except (ExportError, RepositoryError) as error:
-        errors.error(" ".join(str(error).split()))  # what a library says may have several lines
+        errors.error(error)
         raise SystemExit(2) from None
 
 

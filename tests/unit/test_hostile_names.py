@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 import benchmarks.__main__
@@ -19,6 +20,11 @@ import export.__main__
 import repository.__main__
 import training.__main__
 from benchmarks.tables import ResultTable
+from gateway.batcher import Batcher, BatchLimits
+from gateway.files import LocalFiles
+from gateway.metrics import Metrics
+from gateway.triton import TritonClient
+from gateway.versions import VersionFollower
 from repository.manifest import Manifest
 from repository.names import visible
 from tests.tiny_models import write_encoder
@@ -148,15 +154,11 @@ def test_the_repositorys_commands_show_places_and_sources_as_they_are(exported: 
     ("module", "arguments", "settings"),
     [
         ("export", ["inspect", FOLDER], {}),
-        ("export", ["diff", FOLDER, FOLDER], {}),
         ("training", ["--data", FOLDER], {}),
-        ("repository", ["publish", "data", "--to", FOLDER], {}),
         ("repository", ["rollback", "--repository", FOLDER], {}),
         ("repository", ["list"], {"MODEL_NAME": FOLDER}),
         ("benchmarks", ["readme", FOLDER], {}),
-        ("benchmarks", ["compare", FOLDER, FOLDER], {}),
         ("launcher.publish", [], {"CHECKPOINT": FOLDER, "DATA": FOLDER, "MODEL_REPOSITORY": "/dev/null/[/x]"}),
-        ("launcher", [], {"MODEL_NAME": FOLDER}),
         ("server", ["check"], {"TRITON_PYTHON": FOLDER}),
         ("gateway", [], {"MODEL_NAME": FOLDER}),
     ],
@@ -176,3 +178,14 @@ def test_a_result_is_one_row_on_the_screen_in_markdown_and_in_html(
     harmless(capsys.readouterr().out)
     for text in (table.to_html(), MarkdownIt().enable("table").render(harmless(table.to_markdown()))):
         assert re.findall("<td>(.*?)</td>", harmless(text)) == [html.escape(visible(cell)), "1"]
+
+
+def test_a_reason_in_the_metrics_is_read_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    triton = TritonClient.__new__(TritonClient)  # asked for nothing
+    versions, metrics = VersionFollower(triton, LocalFiles(tmp_path), 1.0), Metrics()
+    limits = BatchLimits(calls=1, tokens=1, sentences=1, waiting=1, deadline_s=1.0)
+    reason = f'"[/x]" {FOLDER}\udcff\\'
+    monkeypatch.setattr(versions, "failures", lambda: {7: reason})
+    text = metrics.render(versions, Batcher(triton.infer, limits, metrics)).decode()
+    (found,) = [family for family in text_string_to_metric_families(text) if family.name == "classifier_failed_version"]
+    assert found.samples[0].labels == {"version": "7", "reason": visible(reason)}

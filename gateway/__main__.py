@@ -1,6 +1,5 @@
 """`python -m gateway`: the HTTP front of a classifier in Triton."""
 
-import logging
 import os
 import tempfile
 from typing import Annotated
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from gateway.files import version_files
 from gateway.settings import GatewaySettings
 from repository.console import Console
+from repository.log_lines import log_to_stderr
 from repository.manifest import RepositoryError
 
 SHUTDOWN_S = 10
@@ -48,7 +48,7 @@ def serve(
     except RepositoryError as error:
         errors.error(f"MODEL_REPOSITORY: {error}")
         raise typer.Exit(2) from None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr("%(asctime)s %(levelname)s %(name)s: %(message)s")
     if settings.workers == 1:
         _run(settings)
         return

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
-from repository.console import Console, log_to_stderr
+from repository.console import Console
+from repository.log_lines import log_to_stderr
 from repository.manifest import RepositoryError
 from server import ports
 from server.process import ChildSpec, Supervisor

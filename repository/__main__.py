@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from repository.console import Console, Table, log_to_stderr, styled
+from repository.console import Console, Table, styled
 from repository.history import VersionHistory
 from repository.location import S3Location
+from repository.log_lines import log_to_stderr
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.places import open_history
 from repository.s3_store import S3Store

@@ -1,7 +1,5 @@
 """How do the commands print? Through these consoles alone, in which data is neither markup nor a terminal's control."""
 
-import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -145,20 +143,3 @@ class _StepColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{shortened(task.description):<32}")
-
-
-class _LineFormatter(logging.Formatter):
-    """A log line is one line, whatever is in it; only a traceback has lines of its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the library's name)
-        return visible(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802
-        return "\n".join(map(visible, super().formatException(ei).split("\n")))
-
-
-def log_to_stderr() -> None:
-    """Let the program's log lines go to stderr, from INFO on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])

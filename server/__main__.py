@@ -8,7 +8,8 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
-from repository.console import Console, log_to_stderr
+from repository.console import Console
+from repository.log_lines import log_to_stderr
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor

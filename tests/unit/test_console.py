@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from repository.console import Console, Table, lines, log_to_stderr, shortened, styled
+from repository.console import Console, Table, lines, shortened, styled
+from repository.log_lines import log_to_stderr
 
 BRACKETS = "Ops [/api] [red]b[/] [ ] :smile: $x$"
 CONTROLS = "a\nb\r\tc\x1b[2Jd\u202ee\u200bf"

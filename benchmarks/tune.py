@@ -7,7 +7,6 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.machine import this_machine
 from benchmarks.options import errors, numbers, published
@@ -26,12 +25,13 @@ from benchmarks.tuning import (
     pareto_front,
     try_settings,
 )
+from repository.console import Console
 from training import SAMPLE_DATA
 
 # Less gain than this, and what is in force may stay.
 WORTHWHILE = 1.03
 
-out = Console(highlight=False)
+out = Console()
 
 
 def tune(
@@ -74,7 +74,7 @@ def tune(
     best = best_within(trials, p99_ms)
     folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, pareto_front(trials), p99_ms))
     _plot(folder, trials, p99_ms)
-    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
     if best is None:
         errors.print(
             f"No setting answers 99 % of requests within {p99_ms:g} ms: raise --p99-ms, or lower --connections."
@@ -88,12 +88,12 @@ def tune(
     measured = measure([setting for _ in range(confirm) for setting in (best.setting, current)])
     ratios = paired_ratios(list(zip(measured[::2], measured[1::2], strict=True)))
     found = gain(ratios)
-    out.print(f"Beside what is in force now ({current}): {found}", soft_wrap=True)
+    out.print(f"Beside what is in force now ({current}): {found}")
     if ratios and median(ratios) < WORTHWHILE:
         out.print("Not worth a change.")
         return
     (folder.folder / "best.sh").write_text(f"# {found}\n{best.setting.commands}\n")
-    out.print(best.setting.commands, soft_wrap=True)
+    out.page(best.setting.commands)
 
 
 def _plot(folder: ResultFolder, trials: list[Trial], p99_ms: float) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from export import ExportError
 from repository.manifest import ProblemType
+from repository.names import refused_label, visible
 
 # A manifest of this many names is a few megabytes. What has more labels is retrieval, not classification; and a
 # config.json can claim any number, which transformers would spell out in memory before looking at the weights.
@@ -22,7 +23,7 @@ def label_names(source: str, config: Mapping[str, Any], width: int | None) -> li
         width: number of logits by the shape of the head's weights, or None if that is unknown.
 
     Raises:
-        ExportError: names and width contradict each other, or two labels have the same name.
+        ExportError: names and width contradict each other, or two labels have the same name, or one cannot be used.
     """
     names = _by_index(source, config)
     count = width or config.get("num_labels") or len(names) or 2  # transformers' default is two
@@ -39,6 +40,9 @@ def label_names(source: str, config: Mapping[str, Any], width: int | None) -> li
     if len(set(labels)) != count:
         twice = next(name for name in labels if labels.count(name) > 1)
         raise ExportError(f"{source}: id2label in config.json gives two labels the same name, {twice!r}: rename one")
+    for index, label in enumerate(labels):
+        if reason := refused_label(label):
+            raise ExportError(f"{source}: label {index}, '{visible(label)}', {reason}: rename it")
     return labels
 
 

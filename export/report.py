@@ -5,9 +5,8 @@ from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
-from rich.table import Table
-
 from export.parity import Tolerance
+from repository.console import Table
 from repository.manifest import Evaluation, Parity, Precision, StrictModel
 
 PARITY_FILE = "parity.json"

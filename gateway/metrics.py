@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from gateway.batcher import Batcher
 from gateway.versions import VersionFollower
+from repository.names import visible
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of prometheus_client: the folder through which several workers share their counts."""
@@ -95,7 +96,7 @@ class _State(Collector):
             labels=["version", "reason"],
         )
         for number, reason in self._versions.failures().items():
-            failed.add_metric([str(number), reason], 1)
+            failed.add_metric([str(number), visible(reason)], 1)
         yield failed
 
 

@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from repository.console import Console
 from training import SAMPLE_DATA
 from training.data import DataError, TrainingData, load_data
 from training.settings import Settings
@@ -23,6 +23,7 @@ FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULTS = Settings()
+errors = Console(stderr=True)
 
 
 class ClassWeightsOption(StrEnum):
@@ -123,11 +124,12 @@ def train(
         base = _checked_base_model(base_model, output.absolute(), max_length)
         report = _run(training_data, base, settings, output.absolute(), baseline, start)
     except (DataError, UserError) as error:
-        _fail(f"Error: {error}", USER_MISTAKE)
+        _fail(str(error), USER_MISTAKE)
     except OSError as error:  # a full disk, a folder that was taken away
-        _fail(f"Error: {error}; nothing was written to {output}.", FAILED)
+        _fail(f"{error}; nothing was written to {output}.", FAILED)
     except KeyboardInterrupt:
-        _fail(f"Interrupted: nothing was written to {output}.", INTERRUPTED)
+        errors.print(f"Interrupted: nothing was written to {output}.")
+        raise typer.Exit(INTERRUPTED) from None
     else:
         from training.report import show_report
 
@@ -140,8 +142,8 @@ class UserError(ValueError):
     """Something on the command line can't be used."""
 
 
-def _fail(line: str, status: int) -> None:
-    typer.echo(" ".join(line.split()), err=True)
+def _fail(reason: str, status: int) -> None:
+    errors.error(" ".join(reason.split()))  # what a library says may have several lines
     raise typer.Exit(status)
 
 

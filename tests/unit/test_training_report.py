@@ -4,8 +4,8 @@ import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from repository.console import Console
 from training.report import figures, macro_f1, show_report, versions
 
 pytest.importorskip("sklearn")

@@ -16,11 +16,12 @@ import torch
 from export.batches import fits
 from export.checkpoint import Checkpoint
 from export.cost import Cost, cost_of
-from export.parity import Step, Tolerance, decided, open_session, same_answer
+from export.parity import Step, decided, open_session, same_answer
 from export.report import Cell, Placement, Source, Sweep
 from repository.config import ModelConfig
 from repository.inference import Float32Array, Int64Array, pad_batch, scores
 from repository.manifest import MODEL_FILE, ProblemType
+from repository.tolerances import Tolerance
 
 # Next to powers of two lie the lengths at which kernels change to another path.
 LADDER = (1, 2, 3, 8, 13, 16, 17, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)

@@ -15,6 +15,8 @@ from export import ExportError
 from export.checkpoint import Checkpoint
 from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
+from export.int8_calibration import CalibrationText
+from export.int8_texts import calibration_texts
 from export.parity import Reference, Step, encode, measure, violations
 from export.precision import Calibration, cuda_serves, write_precision
 from export.ranges import Feed, calibration_feeds
@@ -62,7 +64,14 @@ class Candidate:
         """What is outside the tolerance, its precision's own if none is given."""
         tolerance = tolerance or self.tolerance
         found = violations(self.parity, self.evaluation, tolerance)
-        return found if self.sweep is None else [*found, *sweep_violations(self.sweep, tolerance)]
+        return (
+            found
+            if self.sweep is None
+            else [
+                *found,
+                *sweep_violations(self.sweep, tolerance, self.parity.max_logit_difference),
+            ]
+        )
 
 
 def build_version(
@@ -196,15 +205,15 @@ def _calibration(
     checkpoint: Checkpoint, precision: Precision, reference: Reference, sentences: Sequence[str]
 ) -> Calibration:
     """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""
-    ids: list[list[int]] = []
+    texts: list[CalibrationText] = []
     feeds: list[Feed] = []
     if precision is Precision.INT8:
-        ids = [encode(checkpoint, sentence) for sentence in sentences]
+        texts = calibration_texts(checkpoint, sentences)
     elif precision is Precision.FP16:
         compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
         vocabulary = checkpoint.model.config.vocab_size
         feeds = calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
-    return Calibration(ids, feeds, checkpoint.pad_token_id)
+    return Calibration(texts, feeds, checkpoint.pad_token_id)
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:

@@ -145,6 +145,19 @@ def test_a_fault_of_one_shape_is_found_and_named(
     assert any(shape in reason for reason in found), found
 
 
+def test_int8_may_be_off_no_further_in_long_texts_than_in_sentences(
+    version: Path, checkpoint: Checkpoint, texts: SweepTexts, tmp_path: Path
+) -> None:
+    tolerance = TOLERANCES[Provider.CPU, Precision.INT8]
+    broken = break_graph(version, tmp_path / "broken", 1, 64, 0.45)
+    found = sweep.sweep(broken, checkpoint, texts, no_step)
+    (reason,) = sweep_violations(found, tolerance, on_sentences=0.1)
+    assert reason.startswith("logit difference 0.45 (length ")
+    assert "real text), 0.3 allowed" in reason
+    # Only a difference that sentences have too is one that their labels were looked at with.
+    assert sweep_violations(found, tolerance, on_sentences=0.2) == []
+
+
 def test_what_is_no_number_is_a_violation_in_every_precision(
     version: Path, checkpoint: Checkpoint, texts: SweepTexts, tmp_path: Path
 ) -> None:

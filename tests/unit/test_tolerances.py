@@ -22,11 +22,21 @@ def test_every_provider_and_precision_has_a_tolerance() -> None:
 def test_on_a_cpu_the_bounds_are_these() -> None:
     bounds = {precision: astuple(TOLERANCES[Provider.CPU, precision]) for precision in Precision}
     assert bounds == {
-        Precision.FP32: (1e-3, None, 1.0, 0.002, False, 1e-3, None),
-        Precision.FP16: (0.1, None, 0.99, 0.005, False, 1.0, None),
-        Precision.INT8: (None, None, 0.95, 0.02, False, None, 1e-3),
+        Precision.FP32: (1e-3, None, 1.0, 0.002, False, 1e-3, None, None),
+        Precision.FP16: (0.1, None, 0.99, 0.005, False, 1.0, None, None),
+        Precision.INT8: (None, None, 0.95, 0.02, False, None, 1e-3, 3.0),
     }
-    assert astuple(AUTOMATIC[Provider.CPU, Precision.INT8]) == (None, 0.995, 0.995, 0.005, False, None, 1e-4)
+    assert astuple(AUTOMATIC[Provider.CPU, Precision.INT8]) == (None, 0.995, 0.995, 0.005, False, None, 1e-4, 3.0)
+
+
+def test_int8_has_a_bound_at_every_length_though_none_on_single_logits() -> None:
+    tolerance = TOLERANCES[Provider.CPU, Precision.INT8]
+    # Real text three times what sentences are off by, or a tenth of the range, and never more than half of the range.
+    assert tolerance.bounds(20.0, 1.0) == (3.0, 10.0)
+    assert tolerance.bounds(20.0, 0.1) == (2.0, 10.0)
+    assert tolerance.bounds(20.0, 9.0) == (10.0, 10.0)
+    assert tolerance.bounds(0.0, 0.0) == (0.1, 0.5)
+    assert TOLERANCES[Provider.CPU, Precision.FP32].bounds(20.0, 0.6) == (1e-3, 1e-3)
 
 
 @pytest.mark.parametrize("precision", list(Precision))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
 from export.agreement import THRESHOLD, BoolArray, same_answers
@@ -18,7 +17,9 @@ from export.checkpoint import Checkpoint
 from export.session import start_session
 from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
-from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
+from repository.manifest import MODEL_FILE, Evaluation, Parity, ProblemType
+from repository.tolerances import Tolerance
+from training.scores import accuracy, macro_f1
 
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
@@ -29,40 +30,6 @@ Advance = Callable[[int], None]
 Step = Callable[[str, int], AbstractContextManager[Advance]]
 """Opens a progress bar: description and total in, a function that advances it out."""
 
-
-@dataclass(frozen=True)
-class Tolerance:
-    """What a precision may differ from PyTorch by; beyond it the export is refused.
-
-    Attributes:
-        max_logit_difference: None where a number format has no useful bound on single logits.
-        label_agreement: least share of sentences with PyTorch's label; None to leave near ties out.
-        decided_label_agreement: the same among sentences on which PyTorch is not near a tie.
-        macro_f1_drop: most that macro-F1 on labelled sentences may fall by.
-        padded_label_flips: whether a label may change with padding or company at all.
-        random_logit_difference: like `max_logit_difference`, for the sweep's random token ids, which no one writes.
-        padded_drift: most that a probability may change with padding or company; None for no bound.
-    """
-
-    max_logit_difference: float | None
-    label_agreement: float | None
-    decided_label_agreement: float
-    macro_f1_drop: float
-    padded_label_flips: bool
-    random_logit_difference: float | None = None
-    padded_drift: float | None = None
-
-
-TOLERANCES = {
-    # The same sums in another order: about 1e-6 to 1e-5 in a sound graph, so that a hundred times as much is a fault.
-    Precision.FP32: Tolerance(1e-3, None, 1.0, 0.002, padded_label_flips=False, random_logit_difference=1e-3),
-    # Three digits are kept: a logit that is 0.1 off moves a probability by at most 0.025. Random ids are nobody's text,
-    # and reach values that text does not: ten times as much there is no reason to give fp16 up.
-    Precision.FP16: Tolerance(0.1, None, 0.99, 0.005, padded_label_flips=False, random_logit_difference=1.0),
-    Precision.INT8: Tolerance(None, None, 0.95, 0.02, padded_label_flips=False, padded_drift=1e-3),
-}
-# What `--precision auto` asks of int8 before it prefers it to fp32.
-AUTO_INT8 = Tolerance(None, 0.995, 0.995, 0.005, padded_label_flips=False, padded_drift=1e-4)
 
 # Nearer to a tie than this (in probability), a label is decided by rounding and says nothing about the graph.
 NEAR_TIE = 0.1
@@ -292,6 +259,6 @@ def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint
     answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
     figures: dict[str, float] = {}
     for prefix, answer in answers.items():
-        figures[f"{prefix}accuracy"] = float(accuracy_score(reference.truth, answer))
-        figures[f"{prefix}macro_f1"] = float(f1_score(reference.truth, answer, average="macro", zero_division=0))
+        figures[f"{prefix}accuracy"] = accuracy(reference.truth, answer)
+        figures[f"{prefix}macro_f1"] = macro_f1(reference.truth, answer)
     return Evaluation(sentences=len(reference.truth), **figures)

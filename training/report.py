@@ -5,9 +5,10 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from repository.console import Console, Table, shortened, styled
+from training.scores import accuracy, macro_f1
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "training_report.json"
@@ -29,14 +30,14 @@ def figures(
         languages: of each sentence; None where the file doesn't say.
 
     Returns:
-        `accuracy`, `macro_f1`, `per_class`, `per_language` (empty without languages; macro-F1 there is over the classes
-        that the language has) and `confusion_matrix` (rows are true classes, columns answered ones), all in 0 to 1.
+        `accuracy`, `macro_f1`, `per_class`, `per_language` (empty without languages) and `confusion_matrix` (rows are
+        true classes, columns answered ones), all in 0 to 1.
     """
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=list(classes), zero_division=0.0
     )
     return {
-        **_scores(truth, predicted, classes),
+        **_scores(truth, predicted),
         "per_class": {
             label: {
                 "precision": round(float(precision[place]), _DIGITS),
@@ -54,15 +55,10 @@ def figures(
     }
 
 
-def macro_f1(truth: Sequence[Any], predicted: Sequence[Any], classes: Sequence[Any]) -> float:
-    """Return the mean of the classes' F1, in 0 to 1; a class that is never answered counts as 0."""
-    return float(f1_score(truth, predicted, labels=list(classes), average="macro", zero_division=0.0))
-
-
-def _scores(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+def _scores(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
     return {
-        "accuracy": round(float(accuracy_score(truth, predicted)), _DIGITS),
-        "macro_f1": round(macro_f1(truth, predicted, classes), _DIGITS),
+        "accuracy": round(accuracy(truth, predicted), _DIGITS),
+        "macro_f1": round(macro_f1(truth, predicted), _DIGITS),
         "support": len(truth),
     }
 
@@ -74,7 +70,7 @@ def _per_language(
     for language in sorted({language for language in languages if language}):
         of_it = [place for place, other in enumerate(languages) if other == language]
         true = [truth[place] for place in of_it]
-        result[language] = _scores(true, [predicted[place] for place in of_it], sorted(set(true)))
+        result[language] = _scores(true, [predicted[place] for place in of_it])
     return result
 
 

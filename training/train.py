@@ -25,7 +25,7 @@ from training.data import Idea, SplitName, TrainingData
 from training.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
 from training.optimizer import freeze_lower_layers, optimizer
 from training.predict import answer
-from training.report import macro_f1
+from training.scores import accuracy, macro_f1
 from training.settings import ClassWeights, Settings
 
 WARMUP_SHARE = 0.1
@@ -181,8 +181,8 @@ def _validation_scores(prediction: Any) -> dict[str, float]:
     logits = prediction.predictions
     answered = np.argmax(logits, axis=-1)
     return {
-        "accuracy": float((answered == prediction.label_ids).mean()),
-        "macro_f1": macro_f1(prediction.label_ids, answered, range(logits.shape[-1])),
+        "accuracy": accuracy(prediction.label_ids, answered),
+        "macro_f1": macro_f1(prediction.label_ids, answered),
     }
 
 

@@ -2,16 +2,17 @@
 
 from pydantic import Field, SecretStr
 
+from repository.addresses import Host
 from repository.settings import RepositorySettings
 
 
 class GatewaySettings(RepositorySettings):
     """Settings of `python -m gateway`."""
 
-    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    gateway_host: Host = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, ge=1, le=65535, description="Port the gateway listens on.")
     workers: int = Field(1, ge=1, le=64, description="Gateway processes that share the port.")
-    triton_host: str = Field("127.0.0.1", description="Host of Triton.")
+    triton_host: Host = Field("127.0.0.1", description="Host of Triton.")
     triton_http_port: int = Field(8100, ge=1, le=65535, description="Port of Triton's HTTP endpoint.")
     model_version: int | None = Field(
         None, ge=1, description="Answer with this version alone, whatever else Triton serves; the newest when empty."

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection
+
 from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, version_files
@@ -60,6 +62,12 @@ class ServiceHolder:
     """Where what is built before the service finds it; the service is there from the application's start on."""
 
     service: Service
+
+
+def service_of(request: HTTPConnection) -> Service:
+    """The parts behind the routes."""
+    service: Service = request.app.state.holder.service
+    return service
 
 
 @contextlib.asynccontextmanager

@@ -11,30 +11,34 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, StrictBool
 from starlette.exceptions import HTTPException
 
-from gateway.answers import Answer, answer_of, refuse_too_many
+from gateway.answers import ACCEPTED_CODINGS, Answer, answer_of, refuse_too_many
+from gateway.bodies import JsonRoute
 from gateway.classifier import Text
 from gateway.errors import (
     RETRY_AFTER_S,
     BlankSentenceError,
+    BodyTooLongError,
     DeadlineExceededError,
     GatewayError,
     InvalidRequestError,
+    MalformedBodyError,
     ModelFailedError,
     NotReadyError,
     OverloadedError,
     SentenceTooLongError,
     TooManySentencesError,
+    UnsupportedMediaTypeError,
     VersionGoneError,
+    kind_of,
 )
 from gateway.middleware import RequestRecord, record_of
 from gateway.ranking import ALL_LABELS, ranked
-from gateway.routes import response_of, service_of
-from gateway.schemas import LabelScore
-from gateway.service import Service
+from gateway.routes import response_of
+from gateway.schemas import LabelScore, invalid_kind
+from gateway.service import Service, service_of
 from gateway.tokenization import Side
 from gateway.versions import LoadedVersion
 
@@ -42,8 +46,11 @@ ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
 
 ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
     BlankSentenceError: (400, "Empty"),
+    MalformedBodyError: (400, "Validation"),
+    BodyTooLongError: (413, "Validation"),
     SentenceTooLongError: (413, "Validation"),
     TooManySentencesError: (413, "Validation"),
+    UnsupportedMediaTypeError: (415, "Validation"),
     InvalidRequestError: (422, "Validation"),
     ModelFailedError: (424, "Backend"),
     DeadlineExceededError: (424, "Backend"),
@@ -86,7 +93,7 @@ class TeiErrorBody(BaseModel):
     error_type: ErrorType
 
 
-class TeiRoute(APIRoute):
+class TeiRoute(JsonRoute):
     """A route whose errors are answered in TEI's words, while the other routes keep the gateway's own."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -94,16 +101,19 @@ class TeiRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_or_explain(request: Request) -> Response:
+            rejected = service_of(request).metrics.rejected
             try:
                 return await handle(request)
             except RequestValidationError as error:
+                rejected.labels(invalid_kind(error)).inc()
                 return _invalid(error)
             except HTTPException as error:  # a body that cannot be read
+                rejected.labels(kind_of(error.status_code)).inc()
                 return _error_response(error.status_code, "Validation", f"{error.detail}.")
             except GatewayError as error:
                 if type(error) not in ERRORS:
                     raise
-                service_of(request).metrics.rejected.labels(type(error).__name__.removesuffix("Error")).inc()
+                rejected.labels(kind_of(error)).inc()
                 return _error_response(*ERRORS[type(error)], str(error))
 
         return handle_or_explain
@@ -220,5 +230,7 @@ def _invalid(error: RequestValidationError) -> Response:
 
 
 def _error_response(status: int, error_type: ErrorType, message: str) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else None
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else {}
+    if status == 415:
+        headers["Accept-Encoding"] = ACCEPTED_CODINGS
     return JSONResponse({"error": message, "error_type": error_type}, status, headers)

@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from gateway.errors import ModelFailedError, NotReadyError, VersionGoneError
 from gateway.triton_wire import ConnectionPool, WireAnswer, infer_request
+from repository.addresses import host_and_port
 from repository.inference import Float32Array, Int64Array
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class TritonClient:
     def __init__(self, host: str, port: int, model_name: str) -> None:
         self.model_name = model_name
         self._path_name = quote(model_name, safe="")
-        self._address = f"{host}:{port}"
+        self._address = host_and_port(host, port)
         self._client = InferenceServerClient(self._address)
         self._pool = ConnectionPool(host, port)
 

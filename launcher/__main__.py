@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
+from repository.addresses import reachable, url_of
 from repository.console import Console
 from repository.log_lines import log_to_stderr
 from repository.manifest import RepositoryError
@@ -67,7 +68,7 @@ def gateway_child(settings: GatewaySettings) -> ChildSpec:
 
 
 def _is_ready(settings: GatewaySettings) -> bool:
-    connection = http.client.HTTPConnection(_reachable(settings.gateway_host), settings.gateway_port, timeout=1)
+    connection = http.client.HTTPConnection(reachable(settings.gateway_host), settings.gateway_port, timeout=1)
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == 200
@@ -88,12 +89,7 @@ def _announce(settings: GatewaySettings) -> None:
 
 
 def _url(settings: GatewaySettings) -> str:
-    return f"http://{_reachable(settings.gateway_host)}:{settings.gateway_port}"
-
-
-def _reachable(host: str) -> str:
-    """An address a client on this machine can use for a server that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return url_of(settings.gateway_host, settings.gateway_port)
 
 
 def _stop(*reasons: str) -> NoReturn:

@@ -1,6 +1,5 @@
 """`python -m gateway`: the HTTP front of a classifier in Triton."""
 
-import logging
 import os
 import tempfile
 from typing import Annotated
@@ -10,6 +9,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from gateway.files import version_files
+from gateway.logs import configure_logging
 from gateway.settings import GatewaySettings
 from repository.manifest import RepositoryError
 
@@ -46,7 +46,7 @@ def serve(
     except RepositoryError as error:
         typer.echo(f"Error: MODEL_REPOSITORY: {error}", err=True)
         raise typer.Exit(2) from None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if settings.workers == 1:
         _run(settings)
         return
@@ -66,6 +66,7 @@ def _run(settings: GatewaySettings) -> None:
         loop="uvloop",
         ws="none",
         access_log=False,
+        log_config=None,  # uvicorn's own would write past the queue
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

@@ -16,14 +16,16 @@ from starlette.types import ASGIApp
 from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.errors import STATUS, GatewayError, UnauthorizedError
 from gateway.fast_lane import FastLane
+from gateway.logs import configure_logging, request_log
 from gateway.metrics import Metrics
-from gateway.middleware import UNFORESEEN, BodyLimit, Observed, request_log
+from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody
 from gateway.service import ServiceHolder, running_service
 from gateway.settings import GatewaySettings
 from gateway.tei import tei_routes
 from gateway.web import add_docs, web_routes
+from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
 
@@ -49,6 +51,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The application with its settings from the environment, for uvicorn's worker processes."""
+    configure_logging()  # here, for uvicorn starts workers anew, without what its own process has set up
     return create_app(GatewaySettings())
 
 
@@ -59,6 +62,7 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
             holder.service = service
             app.state.holder = holder
             yield
+        drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
 
     app = FastAPI(
         title="Text classifier",

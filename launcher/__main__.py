@@ -15,6 +15,7 @@ from rich.markup import escape
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
+from repository.log_queue import queue_output
 from repository.manifest import RepositoryError
 from server import ports
 from server.process import ChildSpec, Supervisor
@@ -33,6 +34,7 @@ def up() -> None:
 
     Ports, folders and models are set by environment variables; the README lists them. Ctrl-C stops both processes.
     """
+    queue_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
         server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
@@ -62,6 +64,7 @@ def gateway_child(settings: GatewaySettings) -> ChildSpec:
         grace_s=15.0,
         is_ready=lambda: _is_ready(settings),
         ready_message=f"ready at {_url(settings)}",
+        never_waits=True,
     )
 
 

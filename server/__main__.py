@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from repository.log_queue import queue_output
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
@@ -38,6 +39,7 @@ def run(context: typer.Context) -> None:
     (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV (./.triton), TRITON_PYTHON, TRITON_GPU,
     TRITON_LOG_VERBOSE and others: the README lists them all.
     """
+    queue_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     context.obj = _settings()
     if context.invoked_subcommand is None:

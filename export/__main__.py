@@ -116,7 +116,7 @@ def export(
         )
     reference = _reference(loaded, data, calibration)
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
-    scales = load_calibration(calibration or data)
+    scales, _ = _with_tokens(loaded, load_calibration(calibration or data), None, "calibrate on")
     manifest, candidates = build_version(loaded, wanted, reference, scales, output, out.progress, force)
     for candidate in candidates:
         if candidate.sweep is not None:
@@ -144,16 +144,37 @@ def _reference(checkpoint: "Checkpoint", data: Path, calibration: Path | None) -
     from export.parity import reference_answers
     from export.sentences import load_sentences
 
-    sentences, truth = load_sentences(data, checkpoint.labels)
+    sentences, truth = _with_tokens(checkpoint, *load_sentences(data, checkpoint.labels), "compare on")
     if truth is None:
         out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")
     with out.progress("Asking PyTorch", len(sentences)) as advance:
         labelled = reference_answers(checkpoint, sentences, truth, advance)
     if calibration is None:
         return labelled
-    sentences, _ = load_sentences(calibration, checkpoint.labels)
+    sentences, _ = _with_tokens(checkpoint, load_sentences(calibration, checkpoint.labels)[0], None, "compare on")
     with out.progress("Asking PyTorch to compare", len(sentences)) as advance:
         return replace(reference_answers(checkpoint, sentences, None, advance), labelled=labelled)
+
+
+def _with_tokens(
+    checkpoint: "Checkpoint", sentences: list[str], truth: list[str] | None, use: str
+) -> tuple[list[str], list[str] | None]:
+    """The sentences in which the tokenizer finds a token, and their labels; the gateway refuses the others, too.
+
+    Raises:
+        ExportError: it finds none in any.
+    """
+    from export.parity import encode
+
+    kept = [place for place, sentence in enumerate(sentences) if encode(checkpoint, sentence)]
+    if len(kept) == len(sentences):
+        return sentences, truth
+    empty = next(sentence for sentence in sentences if not encode(checkpoint, sentence))
+    found = f"{len(sentences) - len(kept)} of {len(sentences)} sentences to {use} have no token that the model knows"
+    if not kept:
+        raise ExportError(f"{found}, such as {empty[:60]!r}: give others with --data")
+    errors.print(f"Warning: {found}, and are left out: {empty[:60]!r} is the first.")
+    return [sentences[place] for place in kept], [truth[place] for place in kept] if truth is not None else None
 
 
 def _warn_of_violations(violations: list[str]) -> None:

@@ -9,9 +9,9 @@ import uvicorn
 from pydantic import ValidationError
 
 from gateway.files import version_files
+from gateway.logs import configure_logging
 from gateway.settings import GatewaySettings
 from repository.console import Console
-from repository.log_lines import log_to_stderr
 from repository.manifest import RepositoryError
 
 SHUTDOWN_S = 10
@@ -48,7 +48,7 @@ def serve(
     except RepositoryError as error:
         errors.error(f"MODEL_REPOSITORY: {error}")
         raise typer.Exit(2) from None
-    log_to_stderr("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if settings.workers == 1:
         _run(settings)
         return
@@ -68,6 +68,7 @@ def _run(settings: GatewaySettings) -> None:
         loop="uvloop",
         ws="none",
         access_log=False,
+        log_config=None,  # uvicorn's own would write past the queue
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

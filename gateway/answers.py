@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gateway.classifier import Predictions, Text, unquote
+from gateway.classifier import Predictions, unquote
+from gateway.encoding import Text
 from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
 from gateway.metrics import Metrics
 from gateway.middleware import RequestRecord

@@ -17,14 +17,16 @@ from gateway.connections import watched_connections
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.keys import KeyCheck
+from gateway.logs import configure_logging, request_log
 from gateway.metrics import Metrics
-from gateway.middleware import UNFORESEEN, BodyLimit, Observed, request_log
+from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody, invalid_kind
 from gateway.service import ServiceHolder, running_service
 from gateway.settings import GatewaySettings
 from gateway.tei import tei_routes
 from gateway.web import docs_routes, web_routes
+from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
 
@@ -50,6 +52,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The application with its settings from the environment, for uvicorn's worker processes."""
+    configure_logging()  # here, for uvicorn starts workers anew, without what its own process has set up
     return create_app(GatewaySettings())
 
 
@@ -63,6 +66,7 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
             holder.service = service
             app.state.holder = holder
             yield {"connections": connections}  # for gateway.protocol
+        drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
 
     app = FastAPI(
         title="Text classifier",

@@ -46,7 +46,11 @@ class OverloadedError(GatewayError):
 
 
 class VersionGoneError(GatewayError):
-    """Triton no longer serves the version that was asked."""
+    """No Triton serves the version that was asked."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class ModelFailedError(GatewayError):

@@ -4,14 +4,11 @@ import asyncio
 import logging
 import random
 import re
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -44,23 +41,6 @@ def record_of(scope: Scope) -> RequestRecord:
     """The record of the request that is being answered."""
     record: RequestRecord = scope["state"]["record"]
     return record
-
-
-def request_log() -> Any:
-    """Writes one line of JSON a call to standard output, in one write."""
-    return structlog.wrap_logger(
-        structlog.BytesLogger(sys.stdout.buffer),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", key="time"),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ],
-        wrapper_class=structlog.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-
-
-def _json(value: Any, **_: Any) -> bytes:
-    return to_json(value)
 
 
 class Observed:

@@ -17,6 +17,8 @@ from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
 from repository.manifest import Manifest, RepositoryError
 
+DROPPED_EVERY_S = 0.5
+
 
 @dataclass(frozen=True)
 class Service:
@@ -58,6 +60,13 @@ class Service:
         return version.model_copy(update={name: getattr(manifest, name) for name in shown})
 
 
+async def _count_dropped_lines(metrics: Metrics) -> None:
+    """Now and then, for a scrape that another worker answers."""
+    while True:
+        metrics.count_dropped_lines()
+        await asyncio.sleep(DROPPED_EVERY_S)
+
+
 class ServiceHolder:
     """Where what is built before the service finds it; the service is there from the application's start on."""
 
@@ -92,7 +101,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
         )
         batcher = Batcher(triton.infer, limits, metrics)
         classifier = Classifier(batcher, versions, deadline_s, settings.max_sentence_bytes)
-        followers = [asyncio.create_task(versions.run())]
+        followers = [asyncio.create_task(versions.run()), asyncio.create_task(_count_dropped_lines(metrics))]
         if isinstance(files, S3Files):
             followers.append(asyncio.create_task(files.follow(versions.served)))
         try:

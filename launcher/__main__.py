@@ -15,6 +15,7 @@ from launcher.settings import LauncherSettings
 from repository.addresses import reachable, url_of
 from repository.console import Console
 from repository.log_lines import log_to_stderr
+from repository.log_queue import queue_output
 from repository.manifest import RepositoryError
 from server import ports
 from server.process import ChildSpec, Supervisor
@@ -33,6 +34,7 @@ def up() -> None:
 
     Ports, folders and models are set by environment variables; the README lists them. Ctrl-C stops both processes.
     """
+    queue_output()
     log_to_stderr()
     try:
         server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
@@ -64,6 +66,7 @@ def gateway_child(settings: GatewaySettings) -> ChildSpec:
         grace_s=15.0,
         is_ready=lambda: _is_ready(settings),
         ready_message=f"ready at {_url(settings)}",
+        never_waits=True,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from repository.console import Console
 from repository.log_lines import log_to_stderr
+from repository.log_queue import queue_output
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
@@ -36,6 +37,7 @@ def run(context: typer.Context) -> None:
     (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV (./.triton), TRITON_PYTHON, TRITON_GPU,
     TRITON_LOG_VERBOSE and others: the README lists them all.
     """
+    queue_output()
     log_to_stderr()
     context.obj = _settings()
     if context.invoked_subcommand is None:

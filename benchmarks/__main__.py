@@ -1,6 +1,5 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +24,7 @@ from benchmarks.service import ServiceError, running_service, running_triton
 from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
+from repository.strict_json import strict_json
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings
 from training import SAMPLE_DATA
@@ -217,7 +217,7 @@ def triton(
             errors.print(f"{point.load}: {point.problem}")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([point.as_dict() for point in points], indent=2) + "\n")
+        output.write_text(strict_json([point.as_dict() for point in points], indent=2) + "\n")
 
 
 def _progress(seconds: float) -> Progress:

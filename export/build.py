@@ -153,7 +153,7 @@ def _calibration(
     ids: list[list[int]] = []
     feeds: list[Feed] = []
     if precision is Precision.INT8:
-        ids = [encode(checkpoint, sentence) for sentence in sentences]
+        ids = [tokens for sentence in sentences if (tokens := encode(checkpoint, sentence))]
     elif precision is Precision.FP16:
         compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
         vocabulary = checkpoint.model.config.vocab_size

@@ -13,7 +13,9 @@ DATA ?= data/public_maps.csv
 CHECKPOINT ?= checkpoints/classifier
 EXPORTED ?= exports/classifier
 PRECISION ?= auto
-export DATA CHECKPOINT PRECISION
+# Names of the labels, for a checkpoint that has none: a list with commas, or a file.
+LABELS ?=
+export DATA CHECKPOINT PRECISION LABELS
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
@@ -39,7 +41,7 @@ train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
 	$(PY) -m training --data $(DATA) --output $(CHECKPOINT) $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
 
 export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
-	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA)
+	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA) $(if $(LABELS),--labels "$$LABELS")
 	$(PY) -m repository publish $(EXPORTED)
 
 up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway

@@ -1,6 +1,5 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
 from repository.console import Console
+from repository.strict_json import strict_json
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings
 from training import SAMPLE_DATA
@@ -220,7 +220,7 @@ def triton(
             errors.print(f"{point.load}: {point.problem}")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([point.as_dict() for point in points], indent=2) + "\n")
+        output.write_text(strict_json([point.as_dict() for point in points], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`python -m benchmarks tune`."""
 
-import json
 import os
 from pathlib import Path
 from statistics import median
@@ -26,6 +25,7 @@ from benchmarks.tuning import (
     try_settings,
 )
 from repository.console import Console
+from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
 # Less gain than this, and what is in force may stay.
@@ -70,7 +70,7 @@ def tune(
     trials: list[Trial] = []
     for trial in try_settings(store, number, settings, texts, connections, seconds, errors.print):
         trials.append(trial)
-        (folder.folder / "trials.json").write_text(json.dumps([trial.as_dict() for trial in trials], indent=2) + "\n")
+        (folder.folder / "trials.json").write_text(strict_json([trial.as_dict() for trial in trials], indent=2) + "\n")
     best = best_within(trials, p99_ms)
     folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, pareto_front(trials), p99_ms))
     _plot(folder, trials, p99_ms)

@@ -13,6 +13,7 @@ from export import ExportError
 from export.default_command import DefaultCommandGroup
 from export.diff_command import diff_versions
 from export.inspect_command import inspect_version
+from export.named_labels import read_labels
 from repository.console import Console, Table, styled
 from repository.manifest import MANIFEST_FILE, Precision, RepositoryError
 from training import SAMPLE_DATA
@@ -84,6 +85,14 @@ def export(
             "tokens, 3.2 GB at 8192, 52 GB at 32768, times the texts that are computed at once.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the labels in the order of the logits, in place of the checkpoint's: a list with commas, or "
+            "a file (one a line, a JSON list, or JSON as id2label has it).",
+            show_default="those of config.json",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
     ] = False,
@@ -109,7 +118,8 @@ def export(
         from export.report import sweep_table
         from export.sentences import load_calibration
 
-        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length)
+        names = None if labels is None else read_labels(labels)
+        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
     if loaded.own_max_length is not None and loaded.max_length < loaded.own_max_length:
         out.print(
             f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length)."

@@ -1,6 +1,5 @@
 """`python -m export inspect`: what a version is made of and what was measured of it, as tables or as JSON."""
 
-import json
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +13,7 @@ from export.floor import floor
 from export.versions import find_version
 from repository.console import Console, Table, shortened, styled
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
+from repository.strict_json import strict_json
 
 VersionArgument = Annotated[
     str | None,
@@ -39,7 +39,7 @@ def inspect_version(version: VersionArgument = None, as_json: Json = False) -> N
     if as_json:
         graph = anatomy.model_dump(mode="json")
         contents = {"folder": str(folder), "manifest": manifest.model_dump(mode="json"), "graph": graph, "files": sizes}
-        out.json(json.dumps(contents, indent=2, ensure_ascii=False))
+        out.json(strict_json(contents, indent=2, ensure_ascii=False))
         return
     out.print(styled(str(folder), "bold"))
     out.table(_summary(manifest, anatomy, sizes), _operators(anatomy), _layers(anatomy))

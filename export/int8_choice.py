@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from export.batches import batches_by_length
 from export.int8_calibration import CalibrationText, frugal_session
 from export.int8_graph import SWITCHES, Int8Graph
+from pretrained.batches import batches_by_length
 from repository.inference import Float32Array, pad_batch
 from repository.manifest import OUTPUT
 

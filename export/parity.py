@@ -12,10 +12,12 @@ import torch
 
 from export import ExportError
 from export.agreement import THRESHOLD, BoolArray, same_answers
-from export.batches import BATCH_SIZE, batches_by_length, fits
 from export.checkpoint import Checkpoint
+from export.pipeline import hold_against_pipeline
 from export.session import start_session
-from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
+from pretrained.batches import BATCH_SIZE, batches_by_length, fits
+from pretrained.collate import collate
+from pretrained.inputs import TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, Parity, ProblemType
 from repository.tolerances import Tolerance
@@ -63,12 +65,20 @@ class Reference:
 def reference_answers(
     checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
 ) -> Reference:
-    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart."""
+    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart.
+
+    Sentences that give no token are left out. Raises ExportError if none gives one, or if the pipeline itself answers
+    otherwise.
+    """
+    told = [index for index, sentence in enumerate(sentences) if encode(checkpoint, sentence)]
+    if not told:
+        raise ExportError(f"{checkpoint.name}: its tokenizer makes no token of any sentence to compare on")
+    sentences, truth = [sentences[index] for index in told], truth and [truth[index] for index in told]
     pairs = _pairs(sentences) if checkpoint.token_types else []
     encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
     logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
     for batch in batches_by_length([len(each["input_ids"]) for each in encoded]):
-        inputs = _pytorch_inputs([encoded[index] for index in batch], checkpoint.pad_token_id)
+        inputs = collate([encoded[index] for index in batch], checkpoint.pad_token_id)
         with torch.inference_mode():
             answer = checkpoint.model(**inputs).logits.numpy()
         if answer.shape[1] != len(checkpoint.labels):
@@ -76,6 +86,7 @@ def reference_answers(
         logits[batch] = answer
         advance(len(batch))
     count = len(sentences)
+    hold_against_pipeline(checkpoint, [*sentences, *pairs], logits)
     return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
 
 
@@ -167,18 +178,6 @@ def _encode(checkpoint: Checkpoint, *texts: str) -> dict[str, list[int]]:
     return {name: [int(value) for value in encoded[name]] for name in names}
 
 
-def _pytorch_inputs(encoded: Sequence[dict[str, list[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Rows padded to the longest: each INT64 `[batch, sequence]`."""
-    rows = {name: [each[name] for each in encoded] for name in encoded[0]}
-    rows[ATTENTION_MASK] = [[1] * len(ids) for ids in rows["input_ids"]]
-    longest = max(map(len, rows["input_ids"]))
-    inputs = {}
-    for name, values in rows.items():
-        fill = pad_token_id if name == "input_ids" else 0
-        inputs[name] = torch.tensor([[*row, *[fill] * (longest - len(row))] for row in values])
-    return inputs
-
-
 def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
     """A few sentences from all over, each with the one that lies half of them further on."""
     count = len(sentences)
@@ -198,10 +197,13 @@ def _differences(found: Float32Array, expected: Float32Array, problem_type: Prob
 
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
+    encodings = tokenizer.encode_batch(labelled.sentences)
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
     logits = np.empty_like(labelled.logits)
     for batch in batches_by_length(list(map(len, ids))):
-        logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
+        rows, kept = [ids[i] for i in batch], [masks[i] for i in batch]
+        logits[batch] = session.run(None, pad_batch(rows, checkpoint.pad_token_id, masks=kept))[0]
     return logits
 
 

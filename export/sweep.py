@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.batches import fits
 from export.checkpoint import Checkpoint
 from export.cost import Cost, cost_of
 from export.parity import Step, decided, open_session, same_answer
 from export.report import Cell, Placement, Source, Sweep
+from pretrained.batches import fits
 from repository.config import ModelConfig
 from repository.inference import Float32Array, Int64Array, pad_batch, scores
 from repository.manifest import MODEL_FILE, ProblemType

@@ -1,6 +1,5 @@
 """`python -m benchmarks alternatives`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
 from launcher.settings import LauncherSettings
 from repository.console import Console
+from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
 SENTENCES = 2048
@@ -65,7 +65,7 @@ def alternatives(
     out.table(alternatives_table(outcomes).to_rich())
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
+        output.write_text(strict_json([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
 
 
 def _chosen(names: list[str] | None) -> list[Alternative]:

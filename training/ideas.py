@@ -20,6 +20,11 @@ class Idea:
     language: str | None
     """As the optional column `language` names it; None where the file has none."""
 
+    @property
+    def title(self) -> str:
+        """The idea's own, without the map's."""
+        return self.sentence.removesuffix(self.map_title).rstrip()
+
 
 def fold_white_space(text: str) -> str:
     """Return `text` with each run of white space (line breaks too) as one space and none at the ends."""

@@ -15,10 +15,12 @@ from export.architectures import architecture_of, require_known
 from export.files import Shapes, check_links, check_weights, head_width, read_object
 from export.heads import make_rows_independent
 from export.labels import label_names, problem_type
+from export.sentences import read_split
 from export.sources import CONFIG, Source, find_source
 from export.token_types import tells_texts_apart
 from export.tokenizer import SETTINGS, check_vocabulary, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
+from training.split_record import SplitRecord
 
 # Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
 PEFT_LAYERS = {r"\.base_layer\.": ".", r"\.original_module\.": "."}
@@ -46,6 +48,7 @@ class Checkpoint:
         own_max_length: longest one that the model itself takes; None where it names no limit.
         pad_token_id: id that fills rows.
         token_types: whether it tells the two texts of a pair apart by `token_type_ids`.
+        split: what it was trained and tested on, if it was trained by `python -m training`.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Checkpoint:
     own_max_length: int | None
     pad_token_id: int
     token_types: bool
+    split: SplitRecord | None = None
 
 
 def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: int | None = None) -> Checkpoint:
@@ -97,6 +101,7 @@ def load_checkpoint(source: str, trust_remote_code: bool = False, max_length: in
         own_max_length=own_max_length,
         pad_token_id=model.config.pad_token_id,
         token_types=tells_texts_apart(model, tokenizer),
+        split=read_split(found.model),
     )
 
 

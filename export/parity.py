@@ -18,7 +18,7 @@ from export.checkpoint import Checkpoint
 from export.session import start_session
 from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
-from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
+from repository.manifest import MODEL_FILE, Evaluation, HeldOut, Parity, Precision, ProblemType
 
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
@@ -81,6 +81,10 @@ class Reference:
     """Pairs of texts, for models that tell two texts apart."""
     pair_logits: Float32Array | None = None
     """`[pairs, labels]`"""
+    held_out: HeldOut | None = None
+    """How the sentences were kept from training, as the manifest says."""
+    origin: str | None = None
+    """Which sentences these are, in words."""
 
     @property
     def texts(self) -> list[str | tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 # Letters that look the same in most typefaces, each before the Latin one.
 _CYRILLIC = "АA ВB ЕE ЅS ІI ЈJ КK МM НH ОO РP СC ТT УY ХX ԚQ ԜW ҮY аa еe сc һh іi јj оo рp ѕs ԁd ԛq ԝw уy хx үy"
@@ -26,10 +26,25 @@ def _is_unseen(character: str) -> bool:
     return character in _EMPTY or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
+class _Without(dict[int, int | None]):
+    """A table for `str.translate` that takes out what a test finds; it remembers the characters it was asked."""
+
+    def __init__(self, is_taken_out: Callable[[str], bool]) -> None:
+        self._is_taken_out = is_taken_out
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = None if self._is_taken_out(chr(code)) else code
+        return self[code]
+
+
+_WITHOUT_UNSEEN = _Without(_is_unseen)
+_WITHOUT_SIGNS = _Without(lambda character: unicodedata.category(character)[0] in "PS")
+
+
 def seen(text: str) -> str:
     """Return what the eye keeps of a text, capitals and all: letters as they look, nothing that is invisible."""
     shown = unicodedata.normalize("NFKC", text.translate(_TWINS)).translate(_TWINS)
-    return "".join(character for character in shown if not _is_unseen(character))
+    return shown.translate(_WITHOUT_UNSEEN)
 
 
 def alike(text: str) -> str:
@@ -40,8 +55,7 @@ def alike(text: str) -> str:
 def alike_title(text: str) -> str:
     """Return the same for titles that are `alike` but for punctuation; of a title of signs alone, all of them."""
     key = alike(text)
-    letters = "".join(character for character in key if not unicodedata.category(character).startswith(("P", "S")))
-    return letters or key
+    return key.translate(_WITHOUT_SIGNS) or key
 
 
 def visible(text: str) -> str:

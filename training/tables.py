@@ -21,7 +21,8 @@ SUFFIXES = (*_DELIMITED, *_JSON, *_PARQUET)
 
 # No text: NUL, and halves of a character that no encoding can write.
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_BLANK = re.compile(rb"[\s\x00\xef\xbb\xbf\xff\xfe]*")
+# White space and byte order marks.
+_BLANK = b"\x00\xef\xbb\xbf\xff\xfe \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,20 @@ def suffix_of(path: Path) -> str:
     return named.suffix.lower()
 
 
+def holds_records(content: bytes) -> bool:
+    """Whether text is JSON Lines, or a JSON list, of objects, by its beginning."""
+    start = content.lstrip(_BLANK)
+    if start[:1] not in (b"{", b"["):
+        return False
+    for part in (start.splitlines()[0], start):
+        try:
+            found = json.loads(part)
+        except (ValueError, RecursionError):  # ValueError: no JSON, or no UTF-8
+            continue
+        return isinstance(found, dict) or (isinstance(found, list) and all(isinstance(one, dict) for one in found))
+    return False
+
+
 def read_table(path: Path, wanted: Sequence[str]) -> Table:
     """Read the file at `path`, by its ending and its content.
 
@@ -99,7 +114,7 @@ def read_table(path: Path, wanted: Sequence[str]) -> Table:
     """
     content = read_content(path)
     sha256 = hashlib.sha256(content).hexdigest()
-    if not content.strip(b"\x00\xef\xbb\xbf\xff\xfe \t\r\n"):
+    if not content.strip(_BLANK):
         raise DataError(f"{path} is empty; {KINDS} with the columns {', '.join(wanted)} is needed.")
     records = _records(path, content, wanted)
     _refuse_twins(path, records.columns)
@@ -117,10 +132,9 @@ def _records(path: Path, content: bytes, wanted: Sequence[str]) -> Records:
     suffix = suffix_of(path)
     if suffix in _PARQUET or is_parquet(content):
         return read_parquet(path, content)
-    begins_as_json = content[_blank_bytes(content) :][:1] in (b"{", b"[")
-    if suffix in _JSON or (begins_as_json and suffix not in _DELIMITED):
+    if suffix in _JSON or (suffix not in _DELIMITED and holds_records(content)):
         return read_json(path, content)
-    if begins_as_json and _holds_json(content):
+    if holds_records(content):
         raise DataError(
             f"{path} holds JSON and is named {suffix}: call it .jsonl (an object a line) or .json (a list)."
         )
@@ -135,21 +149,6 @@ def _records(path: Path, content: bytes, wanted: Sequence[str]) -> Records:
             yield line.number, {header[place]: line.cells[place] for place in named}
 
     return Records("row", [header[place] for place in named], load, has_header=True)
-
-
-def _holds_json(content: bytes) -> bool:
-    for part in (content.splitlines()[0], content):
-        try:
-            json.loads(part)
-        except (ValueError, RecursionError):
-            continue
-        return True
-    return False
-
-
-def _blank_bytes(content: bytes) -> int:
-    found = _BLANK.match(content)
-    return found.end() if found else 0
 
 
 def _plain(name: str) -> str:

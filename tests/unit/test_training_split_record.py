@@ -122,9 +122,9 @@ def test_a_split_is_found_again_in_another_order_and_another_normal_form(tmp_pat
 
 def test_a_map_that_comes_back_under_another_id_is_still_one_that_was_trained_on(tmp_path: Path) -> None:
     rows = many_ideas()
-    data = load_data(write(tmp_path / "a.csv", rows))
+    record = load_data(write(tmp_path / "a.csv", rows)).record
     renamed = load_data(write(tmp_path / "b.csv", [row | {"map_id": f"new {row['map_id']}"} for row in rows]))
-    found = {data.record.split_of(idea) for ideas in renamed.splits.values() for idea in ideas}
+    found = {record.split_of(idea) for ideas in renamed.splits.values() for idea in ideas}
     assert found == {"train", "validation", None}, "a test map is known by its id alone"
 
 

@@ -21,6 +21,10 @@ from training import SAMPLE_DATA
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint import Checkpoint
     from export.parity import Reference
+    from export.sentences import ChosenSentences
+
+NO_GOLDEN = "none"
+KINDS_HINT = "a CSV, TSV, JSON Lines or Parquet file with a column sentence or text, or a .txt file, one a line"
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -64,18 +68,29 @@ def export(
     data: Annotated[
         Path,
         typer.Option(
-            help="Sentences to compare on: a CSV as for training (its test split; true labels are used if they are "
-            "the checkpoint's), or a .txt file with one sentence a line. Its training split, or every fifth line, sets "
-            "the scales of int8."
+            help="Sentences to compare on: a table of maps as for training, of which the maps that the checkpoint held "
+            "out (split.json) are taken, and none that it was trained on; CSV, TSV, JSON Lines or Parquet with a "
+            "column sentence or text, and maybe label; or .txt with one sentence a line. True labels are used if they "
+            "are the checkpoint's. Maps it was trained on, or a fifth of other data, set the scales of int8; the "
+            "sample data do so only for a checkpoint with their labels."
         ),
     ] = SAMPLE_DATA,
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="Real sentences to compare on, and to set int8's scales by, in place of those of --data: a CSV as for "
-            "training or a .txt file. Accuracy is still measured on --data."
+            help="Real sentences to compare on, and to set int8's scales by, in place of those of --data: a file of "
+            "the same kinds. Accuracy is still measured on --data."
         ),
     ] = None,
+    golden: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|none",
+            help="Sentences to choose those from that are kept in the version, in clear text, with PyTorch's answers "
+            "(golden.json): a file of the same kinds as --data, or [bold]none[/bold] to keep none.",
+            show_default="those that are compared on",
+        ),
+    ] = "",
     max_length: Annotated[
         int | None,
         typer.Option(
@@ -108,7 +123,8 @@ def export(
     """
     if output.exists() and not (output / MANIFEST_FILE).is_file():
         raise ExportError(f"{output} exists and is no version folder: give another --output")
-    for option, path in (("--data", data), ("--calibration", calibration)):
+    golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
+    for option, path in (("--data", data), ("--calibration", calibration), ("--golden", golden_file)):
         if path is not None and not path.is_file():
             raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
     with out.doing("Loading PyTorch…"):
@@ -116,7 +132,7 @@ def export(
         from export.checkpoint import load_checkpoint
         from export.precision import cuda_serves
         from export.report import sweep_table
-        from export.sentences import load_calibration
+        from export.sentences import choose_sentences, is_sample
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
@@ -124,10 +140,22 @@ def export(
         out.print(
             f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length)."
         )
-    reference = _reference(loaded, data, calibration)
+    own = _with_tokens(loaded, data, choose_sentences(data, loaded.labels, (loaded.split,)))
+    other = None
+    if calibration:
+        other = _with_tokens(loaded, calibration, choose_sentences(calibration, loaded.labels, (loaded.split,)))
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
-    scales, _ = _with_tokens(loaded, load_calibration(calibration or data), None, "calibrate on")
-    manifest, candidates = build_version(loaded, wanted, reference, scales, output, out.progress, force)
+    reason = "asked for"
+    if other is None and own.truth is None and is_sample(data):
+        wanted, reason = _without_data(wanted)
+    # What is tested on sets no scales, whatever file it is in.
+    tested = set(own.compared) if own.held_out else set()
+    scales = [sentence for sentence in (other or own).calibration if sentence not in tested]
+    reference = _reference(loaded, own, other)
+    kept = _golden(loaded, golden_file) if golden_file else None if golden == NO_GOLDEN else reference
+    manifest, candidates = build_version(
+        loaded, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept
+    )
     for candidate in candidates:
         if candidate.sweep is not None:
             out.table(sweep_table(candidate.precision, candidate.sweep))
@@ -149,42 +177,64 @@ def export(
         errors.print("Note: fp16 is for GPUs; on a CPU it is slower than fp32.")
 
 
-def _reference(checkpoint: "Checkpoint", data: Path, calibration: Path | None) -> "Reference":
+def _without_data(wanted: Precision | None) -> tuple[Precision, str]:
+    """The precision, and why, of a checkpoint for which no real sentences were given: mind maps say nothing of it."""
+    if wanted is Precision.INT8:
+        raise ExportError(
+            "int8 sets its scales by sentences like those that will be asked, and the sample data's are mind maps: "
+            f"give --data {KINDS_HINT}"
+        )
+    if wanted is None:
+        return Precision.FP32, "auto: no sentences of its own (--data) to judge fp16 or int8 on"
+    return wanted, "asked for"
+
+
+def _reference(checkpoint: "Checkpoint", own: "ChosenSentences", other: "ChosenSentences | None") -> "Reference":
     """PyTorch's answers to the sentences to compare on, and to those with true labels."""
     from export.parity import reference_answers
-    from export.sentences import load_sentences
 
-    sentences, truth = _with_tokens(checkpoint, *load_sentences(data, checkpoint.labels), "compare on")
-    if truth is None:
-        out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")
-    with out.progress("Asking PyTorch", len(sentences)) as advance:
-        labelled = reference_answers(checkpoint, sentences, truth, advance)
-    if calibration is None:
+    if own.truth is None:
+        out.print(f"{own.origin}: no true labels for this checkpoint, accuracy is not measured.")
+    elif own.held_out is None:
+        out.print(f"Accuracy is measured on {own.origin}.")
+    with out.progress("Asking PyTorch", len(own.compared)) as advance:
+        answers = reference_answers(checkpoint, own.compared, own.truth, advance)
+        labelled = replace(answers, held_out=own.held_out, origin=own.origin)
+    if other is None:
         return labelled
-    sentences, _ = _with_tokens(checkpoint, load_sentences(calibration, checkpoint.labels)[0], None, "compare on")
-    with out.progress("Asking PyTorch to compare", len(sentences)) as advance:
-        return replace(reference_answers(checkpoint, sentences, None, advance), labelled=labelled)
+    with out.progress("Asking PyTorch to compare", len(other.compared)) as advance:
+        return replace(reference_answers(checkpoint, other.compared, None, advance), labelled=labelled)
 
 
-def _with_tokens(
-    checkpoint: "Checkpoint", sentences: list[str], truth: list[str] | None, use: str
-) -> tuple[list[str], list[str] | None]:
-    """The sentences in which the tokenizer finds a token, and their labels; the gateway refuses the others, too.
+def _golden(checkpoint: "Checkpoint", path: Path) -> "Reference":
+    """PyTorch's answers to the sentences that golden ones are chosen from."""
+    from export.parity import reference_answers
+    from export.sentences import choose_sentences
+
+    sentences = choose_sentences(path, checkpoint.labels, keep_all=True).compared
+    with out.progress("Asking PyTorch golden sentences", len(sentences)) as advance:
+        return reference_answers(checkpoint, sentences, None, advance)
+
+
+def _with_tokens(checkpoint: "Checkpoint", path: Path, chosen: "ChosenSentences") -> "ChosenSentences":
+    """Those in which the tokenizer finds a token, with their labels; the gateway refuses the others, too.
 
     Raises:
-        ExportError: it finds none in any.
+        ExportError: it finds none in any that are compared.
     """
     from export.parity import encode
 
-    kept = [place for place, sentence in enumerate(sentences) if encode(checkpoint, sentence)]
-    if len(kept) == len(sentences):
-        return sentences, truth
-    empty = next(sentence for sentence in sentences if not encode(checkpoint, sentence))
-    found = f"{len(sentences) - len(kept)} of {len(sentences)} sentences to {use} have no token that the model knows"
+    kept = [place for place, sentence in enumerate(chosen.compared) if encode(checkpoint, sentence)]
+    scales = [sentence for sentence in chosen.calibration if encode(checkpoint, sentence)]
+    empty = [sentence for sentence in (*chosen.compared, *chosen.calibration) if not encode(checkpoint, sentence)]
+    if not empty:
+        return chosen
+    found = f"{path}: {len(empty)} sentences have no token that the model knows"
     if not kept:
-        raise ExportError(f"{found}, such as {empty[:60]!r}: give others with --data")
-    errors.print(f"Warning: {found}, and are left out: {empty[:60]!r} is the first.")
-    return [sentences[place] for place in kept], [truth[place] for place in kept] if truth is not None else None
+        raise ExportError(f"{found}, such as {empty[0][:60]!r}: give others")
+    errors.print(f"Warning: {found}, and are left out: {empty[0][:60]!r} is the first.")
+    truth = [chosen.truth[place] for place in kept] if chosen.truth is not None else None
+    return replace(chosen, compared=[chosen.compared[place] for place in kept], truth=truth, calibration=scales)
 
 
 def _warn_of_violations(violations: list[str]) -> None:

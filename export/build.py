@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -83,6 +84,8 @@ def build_version(
     step: Step,
     force: bool = False,
     embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
+    reason: str = "asked for",
+    golden: Reference | Literal["compared"] | None = "compared",
 ) -> tuple[Manifest, list[Candidate]]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -95,6 +98,8 @@ def build_version(
         step: opens a progress bar.
         force: write it although it is outside the tolerance; the manifest tells.
         embedded_limit_bytes: size from which the weights are written to a file beside the graph.
+        reason: why `precision`, if that is given.
+        golden: answers of which golden sentences are chosen; by default of `reference`. None: the version has none.
 
     Returns:
         The manifest written, and every candidate that was measured.
@@ -124,9 +129,9 @@ def build_version(
             chosen, reason, candidates = _choose(candidate, provider)
         else:
             chosen = candidate(precision)
-            reason, candidates = "asked for", [chosen]
+            candidates = [chosen]
         found = _refuse_or_force(chosen, force)
-        _write_evidence(chosen, checkpoint, reference, found)
+        _write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
         manifest = _manifest(checkpoint, chosen, reason).model_copy(update={"forced": found})
         manifest.write(chosen.folder)
         _replace(chosen.folder, output)
@@ -197,6 +202,9 @@ def _candidate(
     tokenizer.save(str(folder / TOKENIZER_FILE))
     with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
         parity, evaluation = measure(folder, checkpoint, reference, advance)
+    if evaluation is not None:
+        evaluated = reference.labelled or reference
+        evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
     size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
     return Candidate(precision, folder, parity, evaluation, size_bytes)
 
@@ -229,9 +237,12 @@ def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
     return found
 
 
-def _write_evidence(chosen: Candidate, checkpoint: Checkpoint, reference: Reference, found: list[str]) -> None:
-    """The parity report and the golden sentences, beside the graph."""
-    write_golden(chosen.folder, checkpoint, reference, chosen.precision)
+def _write_evidence(chosen: Candidate, checkpoint: Checkpoint, golden: Reference | None, found: list[str]) -> None:
+    """The parity report, the golden sentences and the record of the checkpoint's split, beside the graph."""
+    if golden is not None:
+        write_golden(chosen.folder, checkpoint, golden, chosen.precision)
+    if checkpoint.split is not None:
+        checkpoint.split.write(chosen.folder)
     if chosen.sweep is not None:
         write_report(
             chosen.folder,

@@ -13,6 +13,7 @@ from export import ExportError
 from export.adapters import adapter_shapes, base_of, merge_adapter, require_peft
 from export.heads import make_rows_independent
 from export.labels import label_names, problem_type
+from export.sentences import read_split
 from export.sources import Source, find_source
 from export.token_types import token_types_of
 from pretrained import CheckpointError
@@ -23,6 +24,7 @@ from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import SETTINGS, check_vocabulary, has_tokenizer, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
+from training.split_record import SplitRecord
 
 # Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
 PEFT_LAYERS = {r"\.base_layer\.": ".", r"\.original_module\.": "."}
@@ -44,6 +46,7 @@ class Checkpoint:
         pad_token_id: id that fills rows.
         token_types: whether its tokens differ in type (`token_type_ids`), as those of a pair's two texts do as a rule.
         own_pad_token_id: the padding token that its own configuration names, if it does.
+        split: what it was trained and tested on, if it was trained by `python -m training`.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Checkpoint:
     pad_token_id: int
     token_types: bool
     own_pad_token_id: int | None
+    split: SplitRecord | None = None
 
 
 def load_checkpoint(
@@ -115,6 +119,7 @@ def _load(source: str, trust_remote_code: bool, max_length: int | None, labels: 
         pad_token_id=model.config.pad_token_id,
         token_types=token_types.by_mask,
         own_pad_token_id=own_padding,
+        split=read_split(found.model),
     )
 
 

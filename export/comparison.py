@@ -79,6 +79,8 @@ class Comparison(_Figures):
     quality_a: Quality | None
     quality_b: Quality | None
     largest: list[Change]
+    origin: str = ""
+    """Which sentences were asked, in words."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def diff_versions(
     data: Annotated[
         Path,
         typer.Option(
-            help="Sentences to ask: a CSV as for training (its test split; true labels are used if they are the "
-            "versions'), or a .txt file with one sentence a line."
+            help="Sentences to ask: a file of the same kinds as for the export. Of a table of maps those that both "
+            "versions held out are taken, and none that one was trained on (split.json in each)."
         ),
     ] = SAMPLE_DATA,
     show: Annotated[int, typer.Option(min=0, help="How many of the sentences that change most to show.")] = 10,
@@ -45,10 +45,12 @@ def diff_versions(
     folder_a, folder_b = find_version(a), find_version(b)
     labels = sorted({*Manifest.read(folder_a).labels, *Manifest.read(folder_b).labels})
     from export.comparison import compare
-    from export.sentences import load_sentences
+    from export.sentences import choose_sentences, read_split
 
-    sentences, truth = load_sentences(data, labels, whole=True)
-    comparison = compare(_ask("A", folder_a, sentences), _ask("B", folder_b, sentences), sentences, truth, show)
+    chosen = choose_sentences(data, labels, [read_split(folder_a), read_split(folder_b)], keep_all=True)
+    answers = (_ask("A", folder_a, chosen.compared), _ask("B", folder_b, chosen.compared))
+    comparison = compare(*answers, chosen.compared, chosen.truth, show)
+    comparison = comparison.model_copy(update={"origin": chosen.origin})
     if as_json:
         out.json(comparison.model_dump_json(indent=2))
     else:
@@ -87,7 +89,7 @@ def _summary(comparison: "Comparison") -> Table:
     shown = {
         "A": comparison.a,
         "B": comparison.b,
-        "sentences": str(comparison.sentences),
+        "sentences": f"{comparison.sentences}, {comparison.origin}",
         "close values" if regression else "same labels": f"{comparison.agreement:.2%}, {comparison.changed} changed",
         what: f"median {shift.median:.4f}, p95 {shift.p95:.4f}, max {shift.max:.4f}",
     }

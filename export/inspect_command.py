@@ -12,7 +12,7 @@ from export.facts import facts_table
 from export.floor import floor
 from export.versions import find_version
 from repository.console import Console, Table, shortened, styled
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, Evaluation, Manifest
 from repository.strict_json import strict_json
 
 VersionArgument = Annotated[
@@ -66,7 +66,7 @@ def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None])
         "files": [f"{name} {'missing' if size is None else _size(size)}" for name, size in sizes.items()],
         "weights": _size(sum(anatomy.bytes_by_format.values())) + ": " + _formats(anatomy.bytes_by_format),
         "parity": _figures(manifest.parity.model_dump()),
-        "evaluation": _figures(manifest.evaluation.model_dump()) if manifest.evaluation else "not measured",
+        "evaluation": _evaluation(manifest.evaluation) if manifest.evaluation else "not measured",
         "libraries": ", ".join(f"{name} {number}" for name, number in manifest.library_versions.items()) or "unknown",
     }
     return facts_table(shown)
@@ -121,6 +121,11 @@ def _figures(figures: dict[str, Any]) -> list[str]:
         f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
         for name, value in figures.items()
     ]
+
+
+def _evaluation(evaluation: Evaluation) -> list[str]:
+    told = [f"on the {evaluation.origin}"] if evaluation.origin else []
+    return told + _figures(evaluation.model_dump(exclude={"held_out", "origin"}))
 
 
 def _formats(sizes: dict[str, int]) -> str:

@@ -19,7 +19,7 @@ from pretrained.batches import BATCH_SIZE, batches_by_length, fits
 from pretrained.collate import collate
 from pretrained.inputs import TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
-from repository.manifest import MODEL_FILE, Evaluation, Parity, ProblemType
+from repository.manifest import MODEL_FILE, Evaluation, HeldOut, Parity, ProblemType
 from repository.tolerances import Tolerance
 from training.scores import accuracy, macro_f1
 
@@ -50,6 +50,10 @@ class Reference:
     """Pairs of texts, for models that tell two texts apart."""
     pair_logits: Float32Array | None = None
     """`[pairs, labels]`"""
+    held_out: HeldOut | None = None
+    """How the sentences were kept from training, as the manifest says."""
+    origin: str | None = None
+    """Which sentences these are, in words."""
 
     @property
     def texts(self) -> list[str | tuple[str, str]]:

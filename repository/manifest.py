@@ -69,10 +69,23 @@ class Parity(StrictModel):
     max_padded_probability_difference: float = Field(ge=0, description="Probability drift when padded or batched.")
 
 
+class HeldOut(StrEnum):
+    """What a test split was kept from training by."""
+
+    MAPS = "maps"
+    ROWS = "rows"
+
+
 class Evaluation(StrictModel):
-    """Figures on the test split of the data, for the graph and for the PyTorch checkpoint it came from."""
+    """Figures on labelled sentences, for the graph and for the PyTorch checkpoint it came from."""
 
     sentences: int = Field(ge=1)
+    held_out: HeldOut | None = Field(
+        None,
+        description="`maps`: the checkpoint's test split, of maps it was not trained on. `rows`: its test split, of "
+        "rows of maps that it was trained on, which reads far too well. null: other data, or nobody can say.",
+    )
+    origin: str | None = Field(None, description="Which sentences, in words.")
     accuracy: float = Field(ge=0, le=1)
     macro_f1: float = Field(ge=0, le=1)
     checkpoint_accuracy: float = Field(ge=0, le=1)

@@ -1,13 +1,15 @@
-"""The data of a training run: a CSV file's ideas in three splits; needs neither torch nor scikit-learn."""
+"""The data of a training run: a file's ideas in three splits; needs neither torch nor scikit-learn."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.ideas import DataError, Idea, fold_white_space
+from training.lookalikes import groups_alike, visible
 from training.maps_csv import REQUIRED_COLUMNS, read_maps_csv
+from training.near_copies import joined_maps
 from training.split import LEAST_MAPS_OF_A_CLASS, SPLIT_NAMES, SplitKind, SplitName, split_ideas
+from training.split_record import SplitRecord
 
 __all__ = [
     "LEAST_MAPS_OF_A_CLASS",
@@ -34,11 +36,30 @@ class TrainingData:
     splits: dict[SplitName, list[Idea]]
     skipped: dict[str, int]
     """Rows left out, counted by the column that was empty in them."""
+    look_alikes: list[list[str]]
+    """Groups of classes that look alike, or differ in capitals alone."""
+    copies: list[list[str]]
+    """Groups of maps, by id, that are copies of each other; each is in one split."""
 
     @property
     def labels(self) -> list[str]:
         """The classes, sorted by name: the order of the model's outputs."""
         return sorted({idea.label for ideas in self.splits.values() for idea in ideas})
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is likely not meant in the file, a line each."""
+        ideas = Counter(idea.label for members in self.splits.values() for idea in members)
+        return [
+            f"classes that look alike are trained as {len(group)}: "
+            + ", ".join(f'"{visible(label)}" ({ideas[label]} ideas)' for label in group)
+            for group in self.look_alikes
+        ]
+
+    @property
+    def record(self) -> SplitRecord:
+        """What the checkpoint keeps of the split."""
+        return SplitRecord.of(self.path.name, self.sha256, self.split_kind, self.splits)
 
     def counts(self) -> dict[str, dict[str, object]]:
         """Return for each split its number of maps and ideas, and its ideas by class."""
@@ -53,19 +74,22 @@ class TrainingData:
 
 
 def load_data(csv_path: Path | str, split_kind: SplitKind = "maps") -> TrainingData:
-    """Read the CSV file at `csv_path` and split its ideas.
+    """Read the file at `csv_path` (of any kind that `training.tables` knows) and split its ideas.
 
     Raises:
         DataError: the file can't be trained on; the message names the file, the row and the column.
     """
     path = Path(csv_path)
     maps_file = read_maps_csv(path)
+    look_alikes = groups_alike(idea.label for idea in maps_file.ideas)
     try:
         splits = split_ideas(maps_file.ideas, split_kind)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return TrainingData(path, sha256, split_kind, splits, maps_file.skipped)
+        alike = "; ".join(" and ".join(f'"{visible(label)}"' for label in group) for group in look_alikes)
+        hint = f" Classes that look alike: {alike}." if alike else ""
+        raise DataError(f"{path}: {error}{hint}") from None
+    copies = sorted(group for group in joined_maps(maps_file.ideas) if len(group) > 1)
+    return TrainingData(path, maps_file.sha256, split_kind, splits, maps_file.skipped, look_alikes, copies)
 
 
 def load_split(csv_path: Path | str, split: SplitName = "test") -> tuple[list[str], list[str]]:

@@ -28,6 +28,8 @@ def training_report(
             "split_kind": data.split_kind,
             "splits": data.counts(),
             "skipped_rows": data.skipped,
+            "look_alike_classes": data.look_alikes,
+            "copies": {"maps": sum(map(len, data.copies)), "groups": data.copies},
         },
         "base_model": base.name,
         "sequence_limit": base.sequence_limit,

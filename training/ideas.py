@@ -22,6 +22,11 @@ class Idea:
     language: str | None
     """As the optional column `language` names it; None where the file has none."""
 
+    @property
+    def title(self) -> str:
+        """The idea's own, without the map's."""
+        return self.sentence.removesuffix(self.map_title).rstrip()
+
 
 def read_label(text: str) -> str:
     """Return a class's name with each run of blanks as one, and none at the ends.

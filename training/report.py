@@ -92,6 +92,11 @@ def show_report(report: dict[str, Any], console: Console) -> None:
         console.print(styled(warning, "yellow"))
     for column, count in report["data"]["skipped_rows"].items():
         console.print(styled(f"{count} rows without {column} were left out.", "yellow"))
+    if (copied := report["data"].get("copies")) and copied["maps"]:
+        console.print(
+            f"{copied['maps']} maps are copies of each other by title or ideas, in {len(copied['groups'])} groups; "
+            "each group is in one split."
+        )
 
 
 def _summary(report: dict[str, Any]) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 
 from training.ideas import DataError, Idea
+from training.near_copies import joined_maps
 
 SplitName = Literal["train", "validation", "test"]
 SplitKind = Literal["maps", "rows"]
@@ -25,9 +26,10 @@ def split_ideas(ideas: Sequence[Idea], kind: SplitKind = "maps") -> dict[SplitNa
 
     Args:
         ideas: in any order; the same ideas get the same splits.
-        kind: `maps` keeps all ideas of a map together, and maps of one title too (a copied template in two splits is
-            a leak). `rows` deals single rows, as is often done first: each map's title is then on both sides, and the
-            figures say how well a model remembers titles, not how well it judges a new map.
+        kind: `maps` keeps all ideas of a map together, and maps that are copies of each other, by title or by ideas
+            (a copied template in two splits is a leak). `rows` deals single rows, as is often done first: each map's
+            title is then on both sides, and the figures say how well a model remembers titles, not how well it judges
+            a new map.
 
     Returns:
         The ideas of each split, in the order they were given.
@@ -51,18 +53,13 @@ def split_ideas(ideas: Sequence[Idea], kind: SplitKind = "maps") -> dict[SplitNa
 
 
 def _deal_maps(ideas: Sequence[Idea]) -> list[SplitName]:
-    """Return the split of each idea, the same for all ideas of a map and of maps with its title."""
-    maps: dict[str, list[Idea]] = defaultdict(list)
+    """Return the split of each idea, the same for all ideas of a map and of its copies."""
+    labels_of: dict[str, list[str]] = defaultdict(list)
     for idea in ideas:
-        maps[idea.map_id].append(idea)
-    same_title: dict[str, list[str]] = defaultdict(list)
-    for map_id, members in maps.items():
-        # The least of its titles, so that a map with several is not told apart by the order of its rows.
-        title = min(idea.map_title.casefold() for idea in members)
-        same_title[title or f"\x00untitled {map_id}"].append(map_id)
+        labels_of[idea.map_id].append(idea.label)
     strata: dict[str, list[list[str]]] = defaultdict(list)
-    for map_ids in same_title.values():
-        strata[_most_common(_most_common(i.label for i in maps[m]) for m in map_ids)].append(sorted(map_ids))
+    for map_ids in joined_maps(ideas):
+        strata[_most_common(_most_common(labels_of[map_id]) for map_id in map_ids)].append(map_ids)
     split_of = _deal({label: strata[label] for label in {idea.label for idea in ideas}}, _small_then_by_hash, "maps")
     by_map = {map_id: name for map_ids, name in split_of for map_id in map_ids}
     return [by_map[idea.map_id] for idea in ideas]

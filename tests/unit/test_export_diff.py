@@ -17,7 +17,7 @@ from repository.manifest import MODEL_FILE, Manifest, ProblemType
 from tests.tiny_models import write_classifier
 from tests.version_folders import write_manifest, write_version
 from training import SAMPLE_DATA
-from training.data import load_split
+from training.data import load_data, load_split
 
 WORDS = {"cat": "Animal", "dog": "Animal", "oak": "Plant", "fern": "Plant"}
 SENTENCES = ["cat", "dog", "oak", "fern", "cat dog oak"]
@@ -193,6 +193,7 @@ def test_quality_is_measured_where_the_file_has_true_labels(tmp_path: Path) -> N
     labels = sorted(set(truth))
     # No word is known: every sentence gets the first label.
     version = write_version(tmp_path / "version", {f"no-such-word-{label}": label for label in labels})
+    load_data(SAMPLE_DATA).record.write(version)
     found = diff_json(version, version)  # the sample data's test split
     share = truth.count(labels[0]) / len(truth)
     assert found.sentences == len(texts)

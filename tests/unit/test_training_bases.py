@@ -156,7 +156,7 @@ def test_long_ideas_do_not_take_memory_by_their_length(tmp_path: Path) -> None:
     for label in ("A", "B"):
         for number in range(12):
             idea = "word7 " * 20_000 if number % 4 == 0 else "word8 word9"
-            rows.append(f"{label}{number},word{number},{label},{idea}")
+            rows.append(f"{label}{number},word{number} {label},{label},{idea}")
     (tmp_path / "maps.csv").write_text("\n".join(rows) + "\n")
     options = ["--data", tmp_path / "maps.csv", "--base-model", base, "--output", tmp_path / "out", "--no-baseline"]
     done = subprocess.run(

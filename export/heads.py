@@ -14,6 +14,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from export.token_types import TokenTypes
 from pretrained.architectures import Head
 from pretrained.inputs import TOKEN_TYPE_IDS
+from pretrained.last_end import by_last_end, filled
 
 Forward = Callable[..., Any]
 
@@ -29,7 +30,7 @@ def make_rows_independent(model: Any, head: Head, token_types: TokenTypes, names
             whichever it is.
     """
     if head is Head.LAST_EOS:
-        model.forward = _by_last_eos(model)
+        model.forward = by_last_end(model)
         return
     if head is Head.LAST_TOKEN:
         model.forward = _by_last_token(model, model.forward) if names_padding else _by_mask(model)
@@ -58,7 +59,7 @@ def _by_last_token(model: Any, forward: Forward) -> Forward:
         input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> Any:
         # What is masked becomes the padding token, which the model's own choice of the last token leaves out.
-        ids = _filled(model, input_ids, attention_mask)
+        ids = filled(model, input_ids, attention_mask)
         return forward(input_ids=ids, attention_mask=attention_mask, **_typed(token_type_ids))
 
     return forward_rows
@@ -68,7 +69,7 @@ def _by_mask(model: Any) -> Forward:
     def forward_rows(
         input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> Any:
-        ids = _filled(model, input_ids, attention_mask)
+        ids = filled(model, input_ids, attention_mask)
         body = getattr(model, model.base_model_prefix)
         hidden = body(input_ids=ids, attention_mask=attention_mask, use_cache=False, **_typed(token_type_ids))[0]
         last = attention_mask.sum(-1) - 1
@@ -77,21 +78,5 @@ def _by_mask(model: Any) -> Forward:
     return forward_rows
 
 
-def _by_last_eos(model: Any) -> Forward:
-    def forward_rows(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        ids = _filled(model, input_ids, attention_mask)
-        hidden = model.model(input_ids=ids, attention_mask=attention_mask, use_cache=False)[0]
-        ends = ids.eq(model.config.eos_token_id) & attention_mask.bool()
-        last = (torch.arange(ids.shape[1], dtype=torch.int32) * ends.to(torch.int32)).argmax(-1)
-        sentence = hidden[torch.arange(ids.shape[0]), last]
-        return SequenceClassifierOutput(logits=model.classification_head(sentence))
-
-    return forward_rows
-
-
 def _typed(token_type_ids: torch.Tensor | None) -> dict[str, torch.Tensor]:
     return {} if token_type_ids is None else {TOKEN_TYPE_IDS: token_type_ids}
-
-
-def _filled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    return torch.where(attention_mask.bool(), input_ids, model.config.pad_token_id)

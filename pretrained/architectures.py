@@ -24,19 +24,21 @@ class Head(StrEnum):
 
 @dataclass(frozen=True)
 class Architecture:
-    """What export has to know of a `model_type`.
+    """What has to be known of a `model_type`.
 
     Attributes:
         head: where the classifier takes its vector from.
         fuses_attention: onnxruntime.transformers' attention and embedding fusions give a right graph for it.
         counts_from_padding: positions are numbered from the padding id + 1, so the first of the table are never used.
         fixed_padding: the padding id that is written in its code, whatever the configuration says.
+        int8: it multiplies by fixed weights, which int8 is made of. SqueezeBERT has convolutions in their place.
     """
 
     head: Head = Head.POOLED
     fuses_attention: bool = False
     counts_from_padding: bool = False
     fixed_padding: int | None = None
+    int8: bool = True
 
     def first_position(self, pad_token_id: int | None) -> int:
         """The place in the table of positions that a sentence's first token takes."""
@@ -82,7 +84,7 @@ ARCHITECTURES = {
     "roberta": _ROBERTA,
     "roberta-prelayernorm": Architecture(counts_from_padding=True),
     "roformer": _OTHER_ENCODER,
-    "squeezebert": _OTHER_ENCODER,
+    "squeezebert": Architecture(int8=False),
     "xlm-roberta": _ROBERTA,
     "xlm-roberta-xl": Architecture(counts_from_padding=True),
 }

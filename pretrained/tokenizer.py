@@ -46,6 +46,11 @@ def load_fast_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
         )
     except Exception as error:  # anything, by what is wrong with the files
         reason = " ".join(str(error).split())[:200]
+        if pieces := [path.name for path in folder.glob("*.model") if not (folder / TOKENIZER_FILE).is_file()]:
+            reason = (
+                f"{', '.join(pieces)} cannot be converted ({reason}); {SETTINGS} must name the tokenizer_class that "
+                f"the file belongs to, and the file have the name that this class reads; or save it as {TOKENIZER_FILE}"
+            )
         raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {reason}") from None
     if not tokenizer.is_fast:
         raise CheckpointError(

@@ -50,7 +50,7 @@ def write_maps(path: Path, long_word: str = "") -> Path:
 
 
 def write_tiny_base(model_type: str, folder: Path) -> Path:
-    """A body with random weights and the kind of tokenizer that its architecture has on the hub."""
+    """A random classifier, to be tuned further, with the kind of tokenizer its architecture has on the hub."""
     corpus = [
         *SENTENCES,
         *(f"{verb} {topic}" for verbs in CLASSES.values() for verb in verbs.split() for topic in TOPICS),
@@ -76,7 +76,7 @@ def write_tiny_base(model_type: str, folder: Path) -> Path:
     model = AutoModelForSequenceClassification.from_config(tiny_config(model_type, vocab_size=size, **special))
     with torch.no_grad():
         spread_weights(model)
-    model.base_model.save_pretrained(folder)
+    model.save_pretrained(folder)
     return folder
 
 
@@ -85,8 +85,7 @@ def train_tiny_base(model_type: str, folder: Path) -> Path:
     torch.set_num_threads(1)
     base = write_tiny_base(model_type, folder / "base")
     data, output = write_maps(folder / "maps.csv"), folder / "checkpoint"
-    # A rate at which three steps move the answers apart.
-    options = ["--max-steps", "3", "--learning-rate", "0.01", "--no-baseline"]
+    options = ["--max-steps", "3", "--no-baseline"]
     run(training_app, "--data", str(data), "--base-model", str(base), "--output", str(output), *options)
     return output
 

@@ -19,9 +19,11 @@ from transformers import (
     set_seed,
 )
 
+from pretrained.architectures import Head, architecture_of
 from pretrained.batches import fits
 from pretrained.collate import LABELS, collate
 from pretrained.inputs import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, accepted_inputs, set_input_names
+from pretrained.last_end import by_last_end
 from training.base_model import BaseModel, BaseModelError
 from training.batches import NearInLength
 from training.data import Idea, SplitName, TrainingData
@@ -166,6 +168,8 @@ def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
     if len(base.tokenizer) > model.get_input_embeddings().num_embeddings:  # a padding token was added
         model.resize_token_embeddings(len(base.tokenizer))
     _choose_inputs(model, base.tokenizer)
+    if architecture_of(config).head is Head.LAST_EOS:
+        model.forward = by_last_end(model)
     return model
 
 

@@ -21,8 +21,10 @@ from transformers import (
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+from typer.testing import CliRunner
 
 from export import ExportError
+from export.__main__ import app
 from export.checkpoint import load_checkpoint
 from export.cpu_kernels import split_skip_layer_norms
 from export.graph import check_graph, export_graph, optimize_graph
@@ -34,9 +36,12 @@ from export.int8_inputs import fixed_scale, row_zero_point
 from export.int8_weights import round_weights
 from export.sentences import choose_sentences
 from export.weights import write_model
+from pretrained.architectures import ARCHITECTURES
 from repository.inference import pad_batch
+from repository.manifest import Manifest, Precision
 from tests.steps import no_step
-from tests.tiny_models import PACKAGED_ENCODER, write_classifier
+from tests.tiny_architectures import tiny_config
+from tests.tiny_models import PACKAGED_ENCODER, word_tokenizer, write_any_classifier, write_classifier
 from training import SAMPLE_DATA
 
 INT8 = ("MatMulIntegerToFloat", "QAttention")
@@ -264,3 +269,18 @@ def test_no_sentence_both_calibrates_and_is_compared_on(kind: str, tmp_path: Pat
     chosen = choose_sentences(path, [])
     assert len(chosen.calibration) >= 10
     assert not set(chosen.calibration) & set(chosen.compared)
+
+
+@pytest.mark.parametrize("model_type", sorted(name for name, known in ARCHITECTURES.items() if not known.int8))
+def test_an_architecture_without_products_to_quantize_is_refused_int8_in_one_line(
+    model_type: str, tmp_path: Path
+) -> None:
+    folder = write_any_classifier(tmp_path / "c", tiny_config(model_type), word_tokenizer())
+    (tmp_path / "texts.txt").write_text("\n".join(f"word{n} word{n + 1}" for n in range(30)))
+    for precision, status in (("int8", 1), ("auto", 0)):
+        options = ["--data", str(tmp_path / "texts.txt"), "--output", str(tmp_path / precision)]
+        done = CliRunner().invoke(app, [str(folder), *options, "--precision", precision])
+        assert done.exit_code == status, done.output
+        if status:
+            assert "no product with fixed weights to put into int8: use --precision fp32" in str(done.exception)
+    assert Manifest.read(tmp_path / "auto").precision is Precision.FP32

@@ -104,6 +104,17 @@ def test_an_encoder_decoder_whose_tokenizer_ends_no_sentence_is_refused(tmp_path
     assert_refused(train(tmp_path, base), tmp_path, "its classifier reads the end token (eos_token_id 2)")
 
 
+@pytest.mark.parametrize("model_type", ["bart", "mbart"])
+def test_ideas_that_hold_an_end_token_are_trained_on_beside_others(model_type: str, tmp_path: Path) -> None:
+    base = write_any_classifier(tmp_path / "base", tiny_config(model_type), word_tokenizer())
+    rows = write_maps(tmp_path / "maps.csv").read_text(encoding="utf-8").splitlines()
+    held = [f"{row} </s> word7" if number % 3 == 0 else row for number, row in enumerate(rows)]
+    (tmp_path / "maps.csv").write_text("\n".join([rows[0], *held[1:]]), encoding="utf-8")
+    options = ["--output", tmp_path / "out", "--max-steps", "3", "--no-baseline"]
+    done = CliRunner().invoke(app, ["--data", *map(str, (tmp_path / "maps.csv", "--base-model", base, *options))])
+    assert done.exit_code == 0, (done.output, done.exception)
+
+
 def test_training_that_diverges_stops_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     done = train(tmp_path, write(tmp_path / "base"), "--learning-rate", "1e30")
     assert_refused(done, tmp_path, "training diverged")
@@ -156,7 +167,7 @@ def test_long_ideas_do_not_take_memory_by_their_length(tmp_path: Path) -> None:
     for label in ("A", "B"):
         for number in range(12):
             idea = "word7 " * 20_000 if number % 4 == 0 else "word8 word9"
-            rows.append(f"{label}{number},word{number},{label},{idea}")
+            rows.append(f"{label}{number},word{number} {label},{label},{idea}")
     (tmp_path / "maps.csv").write_text("\n".join(rows) + "\n")
     options = ["--data", tmp_path / "maps.csv", "--base-model", base, "--output", tmp_path / "out", "--no-baseline"]
     done = subprocess.run(

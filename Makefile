@@ -13,9 +13,14 @@ DATA ?= data/public_maps.csv
 CHECKPOINT ?= checkpoints/classifier
 EXPORTED ?= exports/classifier
 PRECISION ?= auto
+BASE_MODEL ?=
 # Names of the labels, for a checkpoint that has none: a list with commas, or a file.
 LABELS ?=
-export DATA CHECKPOINT PRECISION LABELS
+SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS
+# As they were typed: make would take a $ in a path for a variable of its own. Recipes read them from the environment,
+# in quotation marks, so that no character of a path means anything to the shell.
+$(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
+export $(SETTINGS)
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
@@ -38,11 +43,11 @@ $(INSTALLED): pyproject.toml locks/app.txt | check
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
-	$(PY) -m training --data $(DATA) --output $(CHECKPOINT) $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
+	$(PY) -m training --data="$$DATA" --output="$$CHECKPOINT" $${BASE_MODEL:+--base-model="$$BASE_MODEL"}
 
 export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
-	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA) $(if $(LABELS),--labels "$$LABELS")
-	$(PY) -m repository publish $(EXPORTED)
+	$(PY) -m export export --output="$$EXPORTED" --precision="$$PRECISION" --data="$$DATA" $${LABELS:+--labels="$$LABELS"} -- "$$CHECKPOINT"
+	$(PY) -m repository publish -- "$$EXPORTED"
 
 up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
 	@exec $(PY) -m launcher

@@ -21,7 +21,7 @@ from training import SAMPLE_DATA
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint import Checkpoint
     from export.parity import Reference
-    from export.sentences import ChosenSentences
+    from export.sentences import ChosenSentences, DataFile
 
 NO_GOLDEN = "none"
 KINDS_HINT = "a CSV, TSV, JSON Lines or Parquet file with a column sentence or text, or a .txt file, one a line"
@@ -127,12 +127,15 @@ def export(
     for option, path in (("--data", data), ("--calibration", calibration), ("--golden", golden_file)):
         if path is not None and not path.is_file():
             raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
+    from export.sentences import choose_sentences, is_sample, read_data
+
+    # What is wrong with a file is said before PyTorch is loaded.
+    read = {path: read_data(path) for path in (data, calibration, golden_file) if path is not None}
     with out.doing("Loading PyTorch…"):
         from export.build import build_version
         from export.checkpoint import load_checkpoint
         from export.precision import cuda_serves
         from export.report import sweep_table
-        from export.sentences import choose_sentences, is_sample
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
@@ -140,10 +143,10 @@ def export(
         out.print(
             f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length)."
         )
-    own = _with_tokens(loaded, data, choose_sentences(data, loaded.labels, (loaded.split,)))
+    own = _with_tokens(loaded, data, choose_sentences(read[data], loaded.labels, (loaded.split,)))
     other = None
     if calibration:
-        other = _with_tokens(loaded, calibration, choose_sentences(calibration, loaded.labels, (loaded.split,)))
+        other = _with_tokens(loaded, calibration, choose_sentences(read[calibration], loaded.labels, (loaded.split,)))
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
     reason = "asked for"
     if other is None and own.truth is None and is_sample(data):
@@ -152,7 +155,7 @@ def export(
     tested = set(own.compared) if own.held_out else set()
     scales = [sentence for sentence in (other or own).calibration if sentence not in tested]
     reference = _reference(loaded, own, other)
-    kept = _golden(loaded, golden_file) if golden_file else None if golden == NO_GOLDEN else reference
+    kept = _golden(loaded, read[golden_file]) if golden_file else None if golden == NO_GOLDEN else reference
     manifest, candidates = build_version(
         loaded, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept
     )
@@ -206,12 +209,12 @@ def _reference(checkpoint: "Checkpoint", own: "ChosenSentences", other: "ChosenS
         return replace(reference_answers(checkpoint, other.compared, None, advance), labelled=labelled)
 
 
-def _golden(checkpoint: "Checkpoint", path: Path) -> "Reference":
+def _golden(checkpoint: "Checkpoint", data: "DataFile") -> "Reference":
     """PyTorch's answers to the sentences that golden ones are chosen from."""
     from export.parity import reference_answers
     from export.sentences import choose_sentences
 
-    sentences = choose_sentences(path, checkpoint.labels, keep_all=True).compared
+    sentences = choose_sentences(data, checkpoint.labels, keep_all=True).compared
     with out.progress("Asking PyTorch golden sentences", len(sentences)) as advance:
         return reference_answers(checkpoint, sentences, None, advance)
 

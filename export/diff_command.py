@@ -45,9 +45,9 @@ def diff_versions(
     folder_a, folder_b = find_version(a), find_version(b)
     labels = sorted({*Manifest.read(folder_a).labels, *Manifest.read(folder_b).labels})
     from export.comparison import compare
-    from export.sentences import choose_sentences, read_split
+    from export.sentences import choose_sentences, read_data, read_split
 
-    chosen = choose_sentences(data, labels, [read_split(folder_a), read_split(folder_b)], keep_all=True)
+    chosen = choose_sentences(read_data(data), labels, [read_split(folder_a), read_split(folder_b)], keep_all=True)
     answers = (_ask("A", folder_a, chosen.compared), _ask("B", folder_b, chosen.compared))
     comparison = compare(*answers, chosen.compared, chosen.truth, show)
     comparison = comparison.model_copy(update={"origin": chosen.origin})

@@ -51,9 +51,8 @@ class Reference:
     pair_logits: Float32Array | None = None
     """`[pairs, labels]`"""
     held_out: HeldOut | None = None
-    """How the sentences were kept from training, as the manifest says."""
     origin: str | None = None
-    """Which sentences these are, in words."""
+    """Which sentences these are, as in the manifest."""
 
     @property
     def texts(self) -> list[str | tuple[str, str]]:

@@ -59,24 +59,41 @@ class _Example:
     idea: Idea | None = None
 
 
-def choose_sentences(
-    path: Path, labels: Sequence[str], records: Sequence[SplitRecord | None] = (None,), keep_all: bool = False
-) -> ChosenSentences:
-    """Read a file and deal its sentences.
+@dataclass(frozen=True)
+class DataFile:
+    """A file that was read, and is not dealt to its uses yet."""
 
-    Args:
-        path: a table of mind maps, or with a column `sentence` or `text` (and maybe `label`), or a text file.
-        labels: the model's; true labels are given if the file has no others.
-        records: what the checkpoint keeps of its split, or the checkpoints if several are compared; None: nothing.
-        keep_all: of sentences that are nobody's maps, compare on those too that are otherwise left for calibration.
+    path: Path
+    examples: list[_Example]
+
+
+def read_data(path: Path) -> DataFile:
+    """Read a file: a table of mind maps, one with a column `sentence` or `text` (and maybe `label`), or a text file.
 
     Raises:
         ExportError: the file is missing, holds no sentence or is not what its ending says.
     """
     try:
-        examples = _read(path)
+        return DataFile(path, _read(path))
     except DataError as error:
         raise ExportError(str(error)) from None
+
+
+def choose_sentences(
+    data: DataFile, labels: Sequence[str], records: Sequence[SplitRecord | None] = (None,), keep_all: bool = False
+) -> ChosenSentences:
+    """Deal a file's sentences to their uses.
+
+    Args:
+        data: the file.
+        labels: the model's; true labels are given if the file has no others.
+        records: what the checkpoint keeps of its split, or the checkpoints if several are compared; None: nothing.
+        keep_all: of sentences that are nobody's maps, compare on those too that are otherwise left for calibration.
+
+    Raises:
+        ExportError: nothing is left to compare on.
+    """
+    path, examples = data.path, data.examples
     if examples[0].idea is None:
         kept = [] if keep_all else examples[CALIBRATION_EVERY - 1 :: CALIBRATION_EVERY]
         compared = examples if keep_all else [one for place, one in enumerate(examples, 1) if place % CALIBRATION_EVERY]

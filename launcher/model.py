@@ -45,15 +45,16 @@ def publish_another(settings: LauncherSettings, repository: RepositorySettings) 
         StepFailedError: a step ended with an error.
     """
     if not (settings.checkpoint / "config.json").is_file():
-        base_model = ["--base-model", settings.base_model] if settings.base_model else []
-        _run("training", "--data", str(settings.data), "--output", str(settings.checkpoint), *base_model)
+        base_model = [f"--base-model={settings.base_model}"] if settings.base_model else []
+        _run("training", f"--data={settings.data}", f"--output={settings.checkpoint}", *base_model)
     with tempfile.TemporaryDirectory(prefix="export-") as temporary:
         exported = str(Path(temporary) / repository.model_name)
-        options = ["--precision", settings.precision, "--data", str(settings.data)]
-        options += ["--labels", settings.labels] if settings.labels else []
-        _run("export", str(settings.checkpoint), "--output", exported, *options)
-        place = ["--repository", str(repository.model_repository), "--model", repository.model_name]
-        _run("repository", "publish", exported, *place)
+        options = [f"--precision={settings.precision}", f"--data={settings.data}", f"--output={exported}"]
+        options += [f"--labels={settings.labels}"] if settings.labels else []
+        # Behind `--` a folder may begin with a dash.
+        _run("export", "export", *options, "--", str(settings.checkpoint))
+        place = [f"--repository={repository.model_repository}", f"--model={repository.model_name}"]
+        _run("repository", "publish", *place, "--", exported)
     return open_history(repository).numbers()[-1]
 
 

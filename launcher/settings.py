@@ -13,7 +13,7 @@ class LauncherSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
-    data: Path = Field(SAMPLE_DATA, description="CSV file that the first model is trained on.")
+    data: Path = Field(SAMPLE_DATA, description="Table (CSV, TSV, JSON Lines, Parquet) to train the first model on.")
     base_model: str | None = Field(
         None, description="Encoder to fine-tune: a hub id or a local folder; a small packaged one when empty."
     )

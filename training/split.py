@@ -81,7 +81,7 @@ def _deal(strata: dict[str, list[Item]], order: Callable[[Item], str], what: Spl
     dealt: list[tuple[Item, SplitName]] = []
     for label, items in sorted(strata.items()):
         if len(items) < LEAST_MAPS_OF_A_CLASS:
-            titled = " with titles of their own" if what == "maps" else ""
+            titled = ", copies counted once" if what == "maps" else ""
             raise DataError(
                 f"column map_category_name: class {label} has {len(items)} {what}{titled}; at least "
                 f"{LEAST_MAPS_OF_A_CLASS} are needed, one each for train, validation and test."

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from export import ExportError
 from export.__main__ import app
-from export.sentences import CALIBRATION_EVERY, ChosenSentences, choose_sentences
+from export.sentences import CALIBRATION_EVERY, ChosenSentences, choose_sentences, read_data
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import HeldOut, Manifest
 from tests.unit.test_training_data import Row, rows_of, write
@@ -36,7 +36,7 @@ class Trained:
         return {idea.sentence for name, ideas in self.data.splits.items() if name in splits for idea in ideas}
 
     def chosen(self, path: Path | None = None) -> ChosenSentences:
-        return choose_sentences(path or self.path, LABELS, (self.data.record,))
+        return choose_sentences(read_data(path or self.path), LABELS, (self.data.record,))
 
 
 def trained(folder: Path, kind: SplitKind = "maps") -> Trained:
@@ -72,13 +72,13 @@ def test_data_that_the_checkpoint_knows_nothing_of_is_no_test_split(tmp_path: Pa
     of = trained(tmp_path)
     new = [row | {"map_id": f"new {row['map_id']}", "map_title": f"new {row['map_title']}"} for row in mind_maps()]
     path = write(tmp_path / "new.csv", new)
-    for chosen in (of.chosen(path), choose_sentences(path, LABELS)):
+    for chosen in (of.chosen(path), choose_sentences(read_data(path), LABELS)):
         assert chosen.held_out is None
         assert "no test split" in chosen.origin
         assert chosen.truth is not None
         assert not set(chosen.compared) & set(chosen.calibration)
     whole = len(new) - len(new) // CALIBRATION_EVERY
-    assert len(choose_sentences(path, LABELS).compared) == whole
+    assert len(choose_sentences(read_data(path), LABELS).compared) == whole
 
 
 def test_what_was_trained_on_measures_no_accuracy(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_was_trained_on_measures_no_accuracy(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_someone_elses_has_no_test_split_in_the_sample_data() -> None:
     labels = load_data(SAMPLE_DATA).labels
-    chosen = choose_sentences(SAMPLE_DATA, labels)
+    chosen = choose_sentences(read_data(SAMPLE_DATA), labels)
     assert chosen.held_out is None
     assert chosen.truth is not None
 
@@ -112,7 +112,7 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 def test_a_file_is_read_by_its_kind_and_never_line_by_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(KINDS[name])
-    chosen = choose_sentences(tmp_path / name, LABELS)
+    chosen = choose_sentences(read_data(tmp_path / name), LABELS)
     assert {*chosen.compared, *chosen.calibration} == TEXTS
     assert chosen.truth is not None
     assert set(chosen.truth) == set(LABELS)
@@ -134,14 +134,14 @@ def test_a_file_is_read_by_its_kind_and_never_line_by_line(tmp_path: Path, name:
 def test_what_is_no_data_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ExportError, match=expected) as caught:
-        choose_sentences(tmp_path / name, LABELS)
+        choose_sentences(read_data(tmp_path / name), LABELS)
     assert "\n" not in str(caught.value)
 
 
 def test_a_line_of_text_ends_at_a_line_break_alone(tmp_path: Path) -> None:
     lines = ["one\u2028two", "{not} JSON", "three\u0085four", "[x] five\x0csix", "Cafe\u0301"]
     (tmp_path / "s.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
-    chosen = choose_sentences(tmp_path / "s.txt", [], keep_all=True)
+    chosen = choose_sentences(read_data(tmp_path / "s.txt"), [], keep_all=True)
     assert chosen.compared == [*lines[:-1], "Café"]
 
 

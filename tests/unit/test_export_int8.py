@@ -34,7 +34,7 @@ from export.int8_choice import products_to_keep
 from export.int8_graph import Int8Graph
 from export.int8_inputs import fixed_scale, row_zero_point
 from export.int8_weights import round_weights
-from export.sentences import choose_sentences
+from export.sentences import choose_sentences, read_data
 from export.weights import write_model
 from pretrained.architectures import ARCHITECTURES
 from repository.inference import pad_batch
@@ -266,7 +266,7 @@ def test_no_sentence_both_calibrates_and_is_compared_on(kind: str, tmp_path: Pat
     if kind == "txt":
         path = tmp_path / "sentences.txt"
         path.write_text("\n".join(f"sentence {i}" for i in range(50)))
-    chosen = choose_sentences(path, [])
+    chosen = choose_sentences(read_data(path), [])
     assert len(chosen.calibration) >= 10
     assert not set(chosen.calibration) & set(chosen.compared)
 

@@ -55,11 +55,13 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway_beside(stack: Stack, log: Path, **settings: str) -> Iterator[Gateway]:
-    """One more gateway before the stack's Triton, with these settings."""
+def gateway_beside(stack: Stack, log: Path, descriptors: int = 0, **settings: str) -> Iterator[Gateway]:
+    """One more gateway before the stack's Triton, with these settings and at most so many open files."""
     (port,) = free_ports(1)
     env = {**stack.env, "GATEWAY_PORT": str(port), **settings}
     command = [sys.executable, "-m", "gateway"]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"', *command]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
     gateway = Gateway(process, port, log)

@@ -87,7 +87,7 @@ class ParsingProtocol(HttpToolsProtocol):
             if isinstance(told, RefusedError):
                 self.refuse(told.refusal)
             else:
-                self.refuse(NO_HTTP_2 if data.startswith(b"PRI * HTTP/2") else NO_HTTP)
+                self.refuse(NO_HTTP_2 if self.parser.get_method() == b"PRI" else NO_HTTP)
 
     def _head_without_offer(self) -> bytes:
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()

@@ -55,18 +55,20 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway_beside(stack: Stack, log: Path, **settings: str) -> Iterator[Gateway]:
-    """One more gateway before the stack's Triton, with these settings."""
-    with running_gateway({**stack.env, **settings}, log) as gateway:
+def gateway_beside(stack: Stack, log: Path, descriptors: int = 0, **settings: str) -> Iterator[Gateway]:
+    """One more gateway before the stack's Triton, with these settings and at most so many open files."""
+    with running_gateway({**stack.env, **settings}, log, descriptors=descriptors) as gateway:
         yield gateway
 
 
 @contextlib.contextmanager
-def running_gateway(env: Mapping[str, str], log: Path, waits: bool = True) -> Iterator[Gateway]:
+def running_gateway(env: Mapping[str, str], log: Path, waits: bool = True, descriptors: int = 0) -> Iterator[Gateway]:
     """A gateway with this environment, on a port of its own; it is ready, unless the test does not wait for that."""
     (port,) = free_ports(1)
     env = {**env, "GATEWAY_PORT": str(port)}
     command = [sys.executable, "-m", "gateway"]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"', *command]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
     gateway = Gateway(process, port, log)

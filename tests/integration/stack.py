@@ -45,9 +45,13 @@ class Stack:
             **{name: str(port) for name, port in self.ports.items()},
             **settings,
         }
-        self.url = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.use_host("127.0.0.1")
         self.process: subprocess.Popen[bytes] | None = None
+
+    def use_host(self, host: str) -> None:
+        """Ask the gateway there."""
+        self.url = f"http://{host}:{self.ports['GATEWAY_PORT']}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:

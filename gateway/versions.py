@@ -236,8 +236,7 @@ class VersionFollower:
             return False
         except (GatewayError, TimeoutError):
             raise
-        except Exception:
-            # One version must not keep the others from being looked at.
+        except Exception:  # one version must not keep the others from being looked at
             logger.exception("Version %d could not be tried.", number)
             self._reject(number, "it could not be tried; the gateway's log says why")
             return False

@@ -30,7 +30,8 @@ def calibration_texts(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[
     following = cycle(sentences)
     for length in [*(length for length in LONG_LENGTHS if length < longest), longest]:
         texts.append(_encode(checkpoint, length, " ".join(_joined(following, length))))
-    return texts
+    # Some tokenizers give no token at all for a text of nothing that they know.
+    return [text for text in texts if text.ids]
 
 
 def _joined(sentences: Iterator[str], length: int) -> Iterator[str]:

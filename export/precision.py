@@ -14,6 +14,7 @@ from export.int8 import quantize
 from export.int8_calibration import CalibrationText
 from export.parity import Step
 from export.ranges import Feed
+from export.session import CUDA
 from export.weights import EMBEDDED_LIMIT_BYTES, write_model
 from repository.manifest import Precision
 
@@ -69,12 +70,12 @@ def write_precision(
 
 def cuda_serves() -> bool:
     """Whether ONNX Runtime has a CUDA provider here and a card answers to it."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if CUDA not in onnxruntime.get_available_providers():
         return False
     # The provider is listed wherever onnxruntime-gpu is installed; only a session tells whether it works.
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
     tensors = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = onnx.helper.make_graph([node], "probe", tensors[:1], tensors[1:])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CUDAExecutionProvider"])
-    return "CUDAExecutionProvider" in session.get_providers()
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[CUDA])
+    return CUDA in session.get_providers()

@@ -91,7 +91,8 @@ def test_int8_is_as_near_to_float32_in_texts_of_512_tokens_as_in_sentences(
     texts = long_texts(checkpoint, 512, 6)
     assert {len(ids) for ids in texts} == {512}
     short, long = (off(graphs, found) for found in (sentences, texts))
-    assert long < 1.25 * short, (short, long)
+    # 0.64 times as far off; 1.12 times where only sentences had set the scales.
+    assert long < 0.9 * short, (short, long)
 
 
 def off(graphs: tuple[Ask, Ask], texts: list[list[int]]) -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers.processors import Sequence
 from transformers import BertConfig
 
 from export.checkpoint import load_checkpoint
@@ -49,6 +50,14 @@ def test_pairs_are_among_them_where_the_model_tells_two_texts_apart(tmp_path: Pa
 
 def test_without_sentences_there_is_nothing_to_calibrate_on(tmp_path: Path) -> None:
     assert calibration_texts(load_checkpoint(str(checkpoint_folder(tmp_path, 40))), []) == []
+
+
+def test_a_text_without_a_token_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = load_checkpoint(str(checkpoint_folder(tmp_path, 8, type_vocab_size=1)))
+    monkeypatch.setattr(checkpoint.tokenizer.backend_tokenizer, "post_processor", Sequence([]))
+    texts = calibration_texts(checkpoint, ["word1 word2", " "])
+    assert len(texts) == 2  # the first, and the long one
+    assert all(text.ids for text in texts)
 
 
 def test_texts_are_summed_up_a_bounded_number_of_tokens_at_a_time() -> None:

@@ -22,6 +22,7 @@ from benchmarks.render import comparison_table, limit_table, load_table, sweep_t
 from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError, running_service, running_triton
+from benchmarks.soak import soak
 from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
@@ -38,6 +39,7 @@ out = Console(highlight=False)
 app.command()(offline.export)
 app.command()(offline.memory)
 app.command()(tune)
+app.command()(soak)
 app.command()(alternatives)
 
 
@@ -147,8 +149,8 @@ def load(
     texts = load_sentences(data, 4096)
     points = []
     try:
-        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
-            for point in sweep_load(url, texts, seconds, errors.print):
+        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as service:
+            for point in sweep_load(service.url, texts, seconds, errors.print):
                 points.append(point)
     except ServiceError as error:
         errors.print(f"[red]Error:[/red] {error}")

@@ -107,8 +107,8 @@ def run_everything(
         points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
     results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
     begin("The gateway under load")
-    with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
-        loads = list(sweep_load(url, texts, extent.load_s, report))
+    with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as service:
+        loads = list(sweep_load(service.url, texts, extent.load_s, report))
     results.add("load", [point.as_dict() for point in loads], load_table(loads))
     plot_load(loads, results.plot_path("load"))
     results.write()

@@ -72,7 +72,8 @@ def compare_gateway(
     many = Comparison(f"{CONNECTIONS} connections, GET", "/s", "at least 0.80")
     posts = Comparison(f"POST with {POST_SENTENCES} sentences", "/s", "at least 0.95")
     lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True)
-    with running_service(store.folder.parent, store.model_name) as url:
+    with running_service(store.folder.parent, store.model_name) as service:
+        url = service.url
         gets = get_requests(f"{url}/classify", sentences)
         bodies = [
             post_request(f"{url}/classify", json.dumps({"sentences": sentences[at : at + POST_SENTENCES]}).encode())
@@ -101,16 +102,17 @@ def compare_costless(
         repository = Path(folder)
         publish_costless(store.folder / str(number), repository, store.model_name)
         with (
-            running_service(repository, store.model_name) as url,
+            running_service(repository, store.model_name) as one_worker,
             running_service(repository, store.model_name, WORKERS="2") as two_workers,
             running_bare_fastapi() as bare,
         ):
+            url, two_url = one_worker.url, two_workers.url
             for round_number in range(rounds):
                 report(f"costless round {round_number + 1} of {rounds}")
                 ours = _load(url, get_requests(f"{url}/classify", sentences), CONNECTIONS).per_second
                 limit = _load(bare, get_requests(f"{bare}/classify", sentences), CONNECTIONS).per_second
                 compared.pairs.append((ours, limit))
-                two = _load(two_workers, get_requests(f"{two_workers}/classify", sentences), CONNECTIONS).per_second
+                two = _load(two_url, get_requests(f"{two_url}/classify", sentences), CONNECTIONS).per_second
                 scaled.pairs.append((two, ours))
     return [compared, scaled]
 

@@ -7,10 +7,10 @@ and of an answer only its length is read. `requests` and `wrk` with a script cos
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
+from itertools import cycle, takewhile
 from typing import cast
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +18,9 @@ import uvloop
 
 GIVE_UP_S = 60.0
 """What is not answered by then after the last request will not be answered."""
+
+OnAnswer = Callable[[bytes, bytes, bytes], None]
+"""Told the request, and the head and the body of its answer."""
 
 _LENGTH = b"content-length: "
 _CHUNKED = b"transfer-encoding: chunked"
@@ -77,6 +80,18 @@ def closed_loop_for(url: str, requests: Sequence[bytes], connections: int, secon
     return uvloop.run(bounded())
 
 
+def closed_loop_until(
+    url: str, requests: Sequence[bytes], connections: int, is_over: Callable[[], bool], on_answer: OnAnswer
+) -> LoadResult:
+    """Send requests in turn until `is_over()`, over `connections` connections; every answer is shown to `on_answer`.
+
+    Raises:
+        OSError: the server closed a connection, or takes none.
+    """
+    in_turn = takewhile(lambda _: not is_over(), cycle(requests))
+    return uvloop.run(_closed_loop(url, in_turn, connections, on_answer))
+
+
 def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
     """Requests in turn; the clock starts with the first."""
     end = time.perf_counter() + seconds
@@ -86,14 +101,16 @@ def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
         yield request
 
 
-async def _closed_loop(url: str, requests: Iterable[bytes], connections: int) -> LoadResult:
+async def _closed_loop(
+    url: str, requests: Iterable[bytes], connections: int, on_answer: OnAnswer | None = None
+) -> LoadResult:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     loop = asyncio.get_running_loop()
     result = LoadResult()
     queue = iter(requests)
-    clients = [_Client(queue, result, loop.create_future()) for _ in range(connections)]
+    clients = [_Client(queue, result, loop.create_future(), on_answer) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(partial(_itself, client), parts.hostname, parts.port)
     start = time.perf_counter()
@@ -111,8 +128,16 @@ def _itself(client: "_Client") -> "_Client":
 class _Client(asyncio.Protocol):
     """One connection; knows answers with a content-length and chunked ones."""
 
-    def __init__(self, queue: Iterator[bytes], result: LoadResult, done: "asyncio.Future[None]") -> None:
+    def __init__(
+        self,
+        queue: Iterator[bytes],
+        result: LoadResult,
+        done: "asyncio.Future[None]",
+        on_answer: OnAnswer | None,
+    ) -> None:
         self._queue = queue
+        self._request = b""
+        self._on_answer = on_answer
         self._result = result
         self.done = done
         self._received = b""
@@ -129,6 +154,7 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
             self._transport.close()
             return
+        self._request = request
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
@@ -143,6 +169,8 @@ class _Client(asyncio.Protocol):
         self._result.statuses[status] += 1
         if status != 200 and not self._result.first_failure:
             self._result.first_failure = body.decode(errors="replace")
+        if self._on_answer is not None:
+            self._on_answer(self._request, head, body)
         self._received = b""
         self.send_next()
 

@@ -126,7 +126,8 @@ def _try(
         (folder / CONFIG_FILE).write_text(changed, encoding="utf-8")
         try:
             settings = {"LOG_REQUESTS": "false", **setting.environment}
-            with running_service(folder.parent, store.model_name, **settings) as url:
+            with running_service(folder.parent, store.model_name, **settings) as service:
+                url = service.url
                 requests = get_requests(f"{url}/classify", sentences)
                 warm_up = closed_loop(url, requests[: 4 * connections], connections)
                 count = min(len(requests), max(2 * connections, int(warm_up.per_second * seconds)))

@@ -133,9 +133,9 @@ def measure_alternatives(
     checked = sentences[:CHECKED_SENTENCES]
     report("the transformers pipeline's answers")
     expected = pipeline_answers(checkpoint, checked)
-    with running_ours(checkpoint, sentences, report) as url:
-        _check_ours(url, checked, expected)
-        beside = Beside(url, checkpoint, sentences, loads, checked, expected, report)
+    with running_ours(checkpoint, sentences, report) as ours:
+        _check_ours(ours.url, checked, expected)
+        beside = Beside(ours.url, checkpoint, sentences, loads, checked, expected, report)
         for outcome in outcomes:
             if outcome.alternative.name in programs:
                 report(f"{outcome.alternative.title} {outcome.version}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.gateway import BenchmarkError
-from benchmarks.service import running_service
+from benchmarks.service import Service, running_service
 from repository.config import ModelConfig
 from repository.store import ModelStore
 
@@ -20,8 +20,8 @@ Report = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[str]:
-    """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own; yields the gateway's URL.
+def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[Service]:
+    """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own.
 
     Raises:
         BenchmarkError: the checkpoint cannot be exported.
@@ -41,5 +41,5 @@ def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> 
         store.folder.mkdir(parents=True)
         store.ensure_config(ModelConfig(MODEL_NAME).to_pbtxt())
         store.publish(folder / "version")
-        with running_service(store.folder.parent, MODEL_NAME, LOG_REQUESTS="false") as url:
-            yield url
+        with running_service(store.folder.parent, MODEL_NAME, LOG_REQUESTS="false") as service:
+            yield service

@@ -149,7 +149,7 @@ def load(
     texts = load_sentences(data, 4096)
     points = []
     try:
-        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as service:
+        with running_service(store.folder.parent, store.model_name) as service:
             for point in sweep_load(service.url, texts, seconds, errors.print):
                 points.append(point)
     except ServiceError as error:

@@ -107,7 +107,7 @@ def run_everything(
         points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
     results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
     begin("The gateway under load")
-    with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as service:
+    with running_service(store.folder.parent, store.model_name) as service:
         loads = list(sweep_load(service.url, texts, extent.load_s, report))
     results.add("load", [point.as_dict() for point in loads], load_table(loads))
     plot_load(loads, results.plot_path("load"))
@@ -157,6 +157,7 @@ def _as_dict(comparison: Comparison) -> dict[str, object]:
     return {
         "name": comparison.name,
         "unit": comparison.unit,
+        "beside": comparison.beside,
         "difference": comparison.difference,
         "pairs": comparison.pairs,
     }

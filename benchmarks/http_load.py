@@ -5,6 +5,7 @@ and of an answer only its length is read. `requests` and `wrk` with a script cos
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,9 @@ import uvloop
 GIVE_UP_S = 60.0
 """What is not answered by then after the last request will not be answered."""
 
+RUN_UP_S = 0.5
+"""Of a load that lasts a time: the first batches are small, and the first answers all late."""
+
 OnAnswer = Callable[[bytes, bytes, bytes], None]
 """Told the request, and the head and the body of its answer."""
 
@@ -32,6 +36,9 @@ class LoadResult:
     """What a round of load gave."""
 
     seconds: float = 0.0
+    """In which what counts was answered."""
+    outside: int = 0
+    """Successful answers that do not count for the rate: they came after that time, or before it."""
     latencies_ms: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     first_failure: str = ""
@@ -39,8 +46,8 @@ class LoadResult:
 
     @property
     def per_second(self) -> float:
-        """Successful answers a second."""
-        return self.statuses[200] / self.seconds
+        """Successful answers a second; a backlog that is worked off when nobody asks any more does not count."""
+        return (self.statuses[200] - self.outside) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
         """The latency that `share` of the requests did not exceed."""
@@ -68,16 +75,25 @@ def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadRe
 
 
 def closed_loop_for(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
-    """Send requests in turn for `seconds`, over `connections` connections; the time includes the last answers.
+    """Send requests in turn over `connections` connections; what is answered in `seconds` counts.
+
+    These begin `RUN_UP_S` after the first request, when batches are on their way, and end while all connections ask:
+    neither an empty start nor the last answers, for which nobody waits in line any more, are part of the figures.
 
     Raises:
         TimeoutError: an answer did not come within `GIVE_UP_S` after that.
     """
+    total_s = RUN_UP_S + seconds
 
     async def bounded() -> LoadResult:
-        return await asyncio.wait_for(_closed_loop(url, _until(requests, seconds), connections), seconds + GIVE_UP_S)
+        window = (RUN_UP_S, total_s)
+        return await asyncio.wait_for(
+            _closed_loop(url, _until(requests, total_s), connections, window=window), total_s + GIVE_UP_S
+        )
 
-    return uvloop.run(bounded())
+    result = uvloop.run(bounded())
+    result.seconds = seconds
+    return result
 
 
 def closed_loop_until(
@@ -102,7 +118,11 @@ def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
 
 
 async def _closed_loop(
-    url: str, requests: Iterable[bytes], connections: int, on_answer: OnAnswer | None = None
+    url: str,
+    requests: Iterable[bytes],
+    connections: int,
+    on_answer: OnAnswer | None = None,
+    window: tuple[float, float] = (0.0, math.inf),
 ) -> LoadResult:
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -110,10 +130,11 @@ async def _closed_loop(
     loop = asyncio.get_running_loop()
     result = LoadResult()
     queue = iter(requests)
-    clients = [_Client(queue, result, loop.create_future(), on_answer) for _ in range(connections)]
+    clock = _Clock(window)
+    clients = [_Client(queue, result, loop.create_future(), on_answer, clock) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(partial(_itself, client), parts.hostname, parts.port)
-    start = time.perf_counter()
+    clock.start = start = time.perf_counter()
     for client in clients:
         client.send_next()
     await asyncio.gather(*(client.done for client in clients))
@@ -125,6 +146,19 @@ def _itself(client: "_Client") -> "_Client":
     return client
 
 
+@dataclass
+class _Clock:
+    """When an answer counts."""
+
+    window: tuple[float, float]
+    """From and to, in seconds since the start."""
+    start: float = 0.0
+
+    def counts(self, now: float) -> bool:
+        """Whether an answer that comes now does."""
+        return self.window[0] <= now - self.start <= self.window[1]
+
+
 class _Client(asyncio.Protocol):
     """One connection; knows answers with a content-length and chunked ones."""
 
@@ -134,10 +168,12 @@ class _Client(asyncio.Protocol):
         result: LoadResult,
         done: "asyncio.Future[None]",
         on_answer: OnAnswer | None,
+        clock: _Clock,
     ) -> None:
         self._queue = queue
         self._request = b""
         self._on_answer = on_answer
+        self._clock = clock
         self._result = result
         self.done = done
         self._received = b""
@@ -164,9 +200,13 @@ class _Client(asyncio.Protocol):
         head, found, body = self._received.partition(b"\r\n\r\n")
         if not found or not _is_whole(head.lower(), body):
             return
-        self._result.latencies_ms.append(1000 * (time.perf_counter() - self._sent_at))
+        now = time.perf_counter()
         status = int(self._received[9:12])
         self._result.statuses[status] += 1
+        if self._clock.counts(now):
+            self._result.latencies_ms.append(1000 * (now - self._sent_at))
+        elif status == 200:
+            self._result.outside += 1
         if status != 200 and not self._result.first_failure:
             self._result.first_failure = body.decode(errors="replace")
         if self._on_answer is not None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.http_load import LoadResult, closed_loop_until, get_requests, post_request
-from benchmarks.in_process import InProcess
+from benchmarks.in_process import InProcess, Way
 from repository.inference import scores
 
 MOST_IN_A_REQUEST = 16
@@ -27,7 +27,7 @@ Own = Mapping[str, Best]
 
 def own_answers(version: Path, texts: Sequence[str]) -> Own:
     """What a version folder answers to each text in ONNX Runtime alone, without server or gateway."""
-    alone = InProcess.open(version, threads=1)
+    alone = InProcess.open(version, Way(threads=1, runs=1))
     labels, kind = alone.manifest.labels, alone.manifest.problem_type
     rows = [scores(logits[None], kind)[0] for logits in alone.classify(texts, BATCH)]
     return {text: (labels[int(row.argmax())], float(row.max())) for text, row in zip(texts, rows, strict=True)}

@@ -125,8 +125,7 @@ def _try(
         changed = with_changes(store.config(), setting.config)
         (folder / CONFIG_FILE).write_text(changed, encoding="utf-8")
         try:
-            settings = {"LOG_REQUESTS": "false", **setting.environment}
-            with running_service(folder.parent, store.model_name, **settings) as service:
+            with running_service(folder.parent, store.model_name, **setting.environment) as service:
                 url = service.url
                 requests = get_requests(f"{url}/classify", sentences)
                 warm_up = closed_loop(url, requests[: 4 * connections], connections)

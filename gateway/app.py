@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.errors import STATUS, GatewayError, UnauthorizedError
 from gateway.fast_lane import FastLane
+from gateway.memory import limit_arenas
 from gateway.metrics import Metrics
 from gateway.middleware import UNFORESEEN, BodyLimit, Observed, request_log
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
@@ -49,6 +50,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The application with its settings from the environment, for uvicorn's worker processes."""
+    limit_arenas()
     return create_app(GatewaySettings())
 
 

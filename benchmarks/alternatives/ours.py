@@ -41,5 +41,5 @@ def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> 
         store.folder.mkdir(parents=True)
         store.ensure_config(ModelConfig(MODEL_NAME).to_pbtxt())
         store.publish(folder / "version")
-        with running_service(store.folder.parent, MODEL_NAME, LOG_REQUESTS="false") as service:
+        with running_service(store.folder.parent, MODEL_NAME) as service:
             yield service

@@ -106,10 +106,16 @@ def everything(
 def compare(
     before: Annotated[Path, typer.Argument(metavar="A", help="Folder of an earlier result.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Folder of a later one.")],
+    more_before: Annotated[list[Path] | None, typer.Option("--also-a", help="One more run of A's code.")] = None,
+    more_after: Annotated[list[Path] | None, typer.Option("--also-b", help="One more run of B's code.")] = None,
 ) -> None:
-    """Tell whether B is slower than A beyond noise; exit status 1 if it is."""
+    """Tell whether B is slower than A beyond noise; exit status 1 if it is.
+
+    Takes results of at least five rounds, which a quick run has not. One run of each can be off as a whole, so that
+    some 8 % have to lie between them; more runs of the same code on each side (--also-a, --also-b) show less.
+    """
     try:
-        verdicts = guard.compare(before, after)
+        verdicts = guard.compare([before, *(more_before or [])], [after, *(more_after or [])])
     except guard.GuardError as error:
         errors.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.alternatives.environments import ENVIRONMENTS
-from benchmarks.alternatives.measure import Loads, Outcome, measure_alternatives
+from benchmarks.alternatives.measure import measure_alternatives
+from benchmarks.alternatives.outcome import Loads, Outcome
 from benchmarks.alternatives.registry import ALTERNATIVES
 from benchmarks.alternatives.table import alternatives_table
 from benchmarks.gateway import Comparison, compare_costless, compare_gateway
@@ -59,8 +60,8 @@ FULL = Extent(
     precision_rounds=5,
     alternatives=tuple(alternative.name for alternative in ALTERNATIVES),
     install=True,
-    alternative_loads=Loads(seconds=3, rounds=2),
-    minutes=22,
+    alternative_loads=Loads(seconds=3, rounds=5),
+    minutes=40,
 )
 QUICK = Extent(
     rounds=2,

@@ -74,19 +74,21 @@ def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadRe
     return uvloop.run(_closed_loop(url, requests, min(connections, len(requests))))
 
 
-def closed_loop_for(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
+def closed_loop_for(
+    url: str, requests: Sequence[bytes], connections: int, seconds: float, run_up_s: float = RUN_UP_S
+) -> LoadResult:
     """Send requests in turn over `connections` connections; what is answered in `seconds` counts.
 
-    These begin `RUN_UP_S` after the first request, when batches are on their way, and end while all connections ask:
+    These begin `run_up_s` after the first request, when batches are on their way, and end while all connections ask:
     neither an empty start nor the last answers, for which nobody waits in line any more, are part of the figures.
 
     Raises:
         TimeoutError: an answer did not come within `GIVE_UP_S` after that.
     """
-    total_s = RUN_UP_S + seconds
+    total_s = run_up_s + seconds
 
     async def bounded() -> LoadResult:
-        window = (RUN_UP_S, total_s)
+        window = (run_up_s, total_s)
         return await asyncio.wait_for(
             _closed_loop(url, _until(requests, total_s), connections, window=window), total_s + GIVE_UP_S
         )

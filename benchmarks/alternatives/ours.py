@@ -5,10 +5,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway import BenchmarkError
-from benchmarks.service import Service, running_service
+from benchmarks.service import running_service
 from repository.config import ModelConfig
 from repository.store import ModelStore
 
@@ -19,8 +20,20 @@ COMPARED_SENTENCES = 64
 Report = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Ours:
+    """This server while it runs."""
+
+    url: str
+    """Of the gateway."""
+    pid: int
+    """Of the launcher."""
+    version: Path
+    """The version folder that it serves."""
+
+
 @contextlib.contextmanager
-def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[Service]:
+def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[Ours]:
     """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own.
 
     Raises:
@@ -40,6 +53,6 @@ def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> 
         store = ModelStore(folder / "repository", MODEL_NAME)
         store.folder.mkdir(parents=True)
         store.ensure_config(ModelConfig(MODEL_NAME).to_pbtxt())
-        store.publish(folder / "version")
+        number = store.publish(folder / "version")
         with running_service(store.folder.parent, MODEL_NAME) as service:
-            yield service
+            yield Ours(service.url, service.pid, store.folder / str(number))

@@ -25,7 +25,13 @@ def test_fastapi_with_the_pipeline_is_measured_beside_the_service(
     chosen = [each for each in ALTERNATIVES if each.environment == "fastapi"]
     said: list[str] = []
     outcomes = measure_alternatives(
-        chosen, checkpoint, load_sentences(SAMPLE_DATA, 64), Loads((1, 8), 0.5, 2), tmp_path, False, said.append
+        chosen,
+        checkpoint,
+        load_sentences(SAMPLE_DATA, 64),
+        Loads((1, 8), seconds=0.5, run_up_s=0.2, rounds=1),
+        tmp_path,
+        False,
+        said.append,
     )
     for outcome in outcomes:
         assert outcome.reason == ""

@@ -28,7 +28,7 @@ def test_fastapi_with_the_pipeline_is_measured_beside_the_service(
         chosen,
         checkpoint,
         load_sentences(SAMPLE_DATA, 64),
-        Loads((1, 8), seconds=0.5, run_up_s=0.2, rounds=1),
+        Loads((1, 8), seconds=1.0, run_up_s=0.2, rounds=1),
         tmp_path,
         False,
         said.append,

@@ -1,5 +1,6 @@
 """The soak in short, as `make soak` runs it: six swaps, by two of which a tokenizer of 250,000 pieces is read."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,31 +12,29 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.soak_run import MODEL_NAME
 from tests.integration.stack import PATIENCE, ROOT, wait_until
 
 
-def start(results: Path, log: Path, *options: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "benchmarks", "soak", "--results", str(results), *options]
-    with log.open("wb") as output:
-        return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "benchmarks", "soak", "--results", str(folder / "results"), *options]
+    env = {**os.environ, "TMPDIR": str(folder)}  # by which its processes are known
+    with (folder / "log").open("wb") as output:
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
 
 
-def left_over() -> list[int]:
-    """Processes of a service for the soak's model."""
+def started_by(folder: Path) -> list[int]:
+    """The soak in this folder, and all that it started."""
     found = []
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("MODEL_NAME") == MODEL_NAME and process.pid != os.getpid():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR") == str(folder):
                 found.append(process.pid)
-        except psutil.Error:
-            continue
     return found
 
 
 def test_memory_does_not_creep_and_no_answer_is_wrong_while_versions_are_swapped(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = start(tmp_path / "results", log, "--minutes", "0.2", "--swaps", "6", "--texts", "500")
+    process = start(tmp_path, "--minutes", "0.2", "--swaps", "6", "--texts", "500")
     status = process.wait(timeout=60 * PATIENCE)
     (result,) = (tmp_path / "results").iterdir()
     found = json.loads((result / "results.json").read_text())["soak"]
@@ -54,11 +53,10 @@ def test_memory_does_not_creep_and_no_answer_is_wrong_while_versions_are_swapped
 
 
 def test_ctrl_c_ends_a_soak_with_what_it_has_and_leaves_no_process(tmp_path: Path) -> None:
-    before = set(left_over())
     log = tmp_path / "log"
-    process = start(tmp_path / "results", log, "--minutes", "10")
+    process = start(tmp_path, "--minutes", "10")
     try:
-        wait_until(lambda: len(set(left_over()) - before) >= 3, 60, f"the service runs, see {log}")
+        wait_until(lambda: len(started_by(tmp_path)) >= 4, 60, f"the service runs, see {log}")
         time.sleep(1)
     finally:
         process.send_signal(signal.SIGINT)
@@ -66,4 +64,4 @@ def test_ctrl_c_ends_a_soak_with_what_it_has_and_leaves_no_process(tmp_path: Pat
     assert status == 130
     assert "Interrupted" in log.read_text()
     assert "texts asked" in log.read_text()
-    assert not set(left_over()) - before
+    assert started_by(tmp_path) == []

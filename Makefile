@@ -13,7 +13,9 @@ DATA ?= data/public_maps.csv
 CHECKPOINT ?= checkpoints/classifier
 EXPORTED ?= exports/classifier
 PRECISION ?= auto
-export DATA CHECKPOINT PRECISION
+# Names of the labels, for a checkpoint that has none: a list with commas, or a file.
+LABELS ?=
+export DATA CHECKPOINT PRECISION LABELS
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
@@ -39,7 +41,7 @@ train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
 	$(PY) -m training --data $(DATA) --output $(CHECKPOINT) $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
 
 export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
-	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA)
+	$(PY) -m export $(CHECKPOINT) --output $(EXPORTED) --precision $(PRECISION) --data $(DATA) $(if $(LABELS),--labels "$$LABELS")
 	$(PY) -m repository publish $(EXPORTED)
 
 up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
@@ -49,7 +51,8 @@ check-ports:
 	@$(PYTHON) -m server.preflight --ports
 
 test: lint ## Run linter, type checker and all tests
-	$(PY) -m pytest
+	$(PY) -m pytest tests/unit --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest tests/integration
 
 docker-test: setup ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py

@@ -1,13 +1,10 @@
 """`python -m benchmarks`: how fast the service is, as shares of what the same machine can do at best, in one run."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import guard, offline
 from benchmarks.alternatives.command import alternatives
@@ -15,7 +12,7 @@ from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
 from benchmarks.machine import this_machine
-from benchmarks.options import errors, numbers, published
+from benchmarks.options import errors, numbers, published, show_failure
 from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
 from benchmarks.readme import README, ReadmeError, newest_result, write_readme
 from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
@@ -26,6 +23,8 @@ from benchmarks.soak import soak
 from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
+from repository.console import Console
+from repository.strict_json import strict_json
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings
 from training import SAMPLE_DATA
@@ -33,7 +32,7 @@ from training import SAMPLE_DATA
 RESULTS = Path("benchmarks/results")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-out = Console(highlight=False)
+out = Console()
 
 
 app.command()(offline.export)
@@ -67,9 +66,9 @@ def gateway(
         found = compare_gateway(store, number, texts, rounds, errors.print)
         found += compare_costless(store, number, texts, rounds, errors.print)
     except (BenchmarkError, ServiceError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        show_failure(error)
         raise typer.Exit(1) from None
-    out.print(comparison_table(found).to_rich())
+    out.table(comparison_table(found).to_rich())
 
 
 @app.command(name="all")
@@ -93,13 +92,14 @@ def everything(
     extent = QUICK if quick else FULL
     machine = this_machine()
     folder = ResultFolder.create(results, machine)
-    errors.print(f"{machine.line}\nAbout {extent.minutes:g} minutes; results go to {folder.folder}.")
+    errors.print(machine.line)
+    errors.print(f"About {extent.minutes:g} minutes; results go to {folder.folder}.")
     try:
         run_everything(store, number, checkpoint, data, folder, extent, errors.print)
     except (BenchmarkError, ExportError, ServiceError, PerfAnalyzerError, InstallError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        show_failure(error)
         raise typer.Exit(1) from None
-    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
 
 
 @app.command()
@@ -117,9 +117,9 @@ def compare(
     try:
         verdicts = guard.compare([before, *(more_before or [])], [after, *(more_after or [])])
     except guard.GuardError as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        errors.error(error)
         raise typer.Exit(2) from None
-    out.print(verdict_table(verdicts).to_rich())
+    out.table(verdict_table(verdicts).to_rich())
     if any(verdict.worse for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -135,7 +135,7 @@ def readme(
         source = folder or newest_result(RESULTS)
         write_readme(README, source)
     except ReadmeError as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        errors.error(error)
         raise typer.Exit(2) from None
     errors.print(f"README.md shows {source}.")
 
@@ -159,9 +159,9 @@ def load(
             for point in sweep_load(service.url, texts, seconds, errors.print):
                 points.append(point)
     except ServiceError as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        show_failure(error)
         raise typer.Exit(1) from None
-    out.print(load_table(points).to_rich())
+    out.table(load_table(points).to_rich())
     if plot is not None:
         from benchmarks.plots import plot_load
 
@@ -175,7 +175,7 @@ def limit(
 ) -> None:
     """ONNX Runtime alone at each batch size, on all cores and on one, beside the processor's peak."""
     store, number = published()
-    out.print(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
+    out.table(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
 
 
 @app.command()
@@ -205,8 +205,11 @@ def triton(
     try:
         settings = ServerSettings()
         analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(settings, errors.print))
-        with running_triton(store.folder.parent, store.model_name) as addresses, _progress(sweep.seconds) as progress:
-            task = progress.add_task("perf_analyzer", total=len(sweep.loads()))
+        errors.print(f"About {sweep.seconds:.0f} seconds.")
+        with (
+            running_triton(store.folder.parent, store.model_name) as addresses,
+            errors.progress("perf_analyzer", len(sweep.loads()), remaining=True) as advance,
+        ):
             points = run_sweep(
                 analyzer,
                 sweep,
@@ -214,23 +217,18 @@ def triton(
                 store.model_name,
                 addresses,
                 load_sentences(data, sentences),
-                lambda done: progress.update(task, advance=1, description=done),
+                lambda done: advance(1, done),
             )
     except (PerfAnalyzerError, InstallError, ServiceError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        show_failure(error)
         raise typer.Exit(1) from None
-    out.print(sweep_table(points).to_rich())
+    out.table(sweep_table(points).to_rich())
     for point in points:
         if point.problem:
             errors.print(f"{point.load}: {point.problem}")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([point.as_dict() for point in points], indent=2) + "\n")
-
-
-def _progress(seconds: float) -> Progress:
-    errors.print(f"About {seconds:.0f} seconds.")
-    return Progress(TextColumn("{task.description:<14}"), BarColumn(), TimeRemainingColumn(), console=errors)
+        output.write_text(strict_json([point.as_dict() for point in points], indent=2) + "\n")
 
 
 if __name__ == "__main__":

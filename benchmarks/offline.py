@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.options import errors
 from benchmarks.render import precision_table
 from benchmarks.sentences import load_sentences
 from export import ExportError
+from repository.console import Console
 from repository.manifest import Precision
 from training import SAMPLE_DATA
 
-out = Console(highlight=False)
+out = Console()
 
 
 def export(
@@ -35,9 +35,9 @@ def export(
         with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
             found = compare_precisions(checkpoint, data, texts, rounds, Path(folder), errors.print)
     except ExportError as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        errors.error(error)
         raise typer.Exit(1) from None
-    out.print(precision_table(found).to_rich())
+    out.table(precision_table(found).to_rich())
 
 
 def memory(
@@ -61,5 +61,5 @@ def memory(
                 f"{peak.checkpoint_bytes / 1e9:.2f} GB, {peak.ratio:.2f} times (target: at most 2.5)"
             )
             if peak.status:
-                errors.print((folder / f"{peak.precision.value}.log").read_text())
+                errors.page((folder / f"{peak.precision.value}.log").read_text())
                 raise typer.Exit(1)

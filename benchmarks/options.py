@@ -1,12 +1,22 @@
 """What the commands have in common: the model that is measured, and lists of numbers as options."""
 
 import typer
-from rich.console import Console
 
+from benchmarks.service import ServiceError
+from repository.console import Console
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True)
+
+
+def show_failure(error: Exception) -> None:
+    """Say why nothing was measured; a server that did not start says it by the end of its log."""
+    if isinstance(error, ServiceError):
+        errors.error("a server did not come up; its log ends with")
+        errors.page(str(error))
+    else:
+        errors.error(error)
 
 
 def published() -> tuple[ModelStore, int]:
@@ -14,7 +24,7 @@ def published() -> tuple[ModelStore, int]:
     store = ModelStore.from_settings(RepositorySettings())
     numbers = store.numbers()
     if not numbers:
-        errors.print(f"[red]Error:[/red] {store.folder} holds no version: run `make up` or publish one first.")
+        errors.error(f"{store.folder} holds no version: run `make up` or publish one first.")
         raise typer.Exit(2)
     return store, numbers[-1]
 

@@ -1,7 +1,6 @@
 """NVIDIA's perf_analyzer: found or fetched, run for one load at a time, its CSV read."""
 
 import csv
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from repository.inference import pad_batch
+from repository.strict_json import strict_json
 from server.install import EmbeddedTriton
 
 WHEEL = "tritonclient==2.50.0"
@@ -141,7 +141,7 @@ def write_inputs(path: Path, ids: Sequence[Sequence[int]], pad_token_id: int, le
     for row in ids:
         inputs = pad_batch([row[:length]], pad_token_id, length)
         rows.append({name: {"content": array[0].tolist(), "shape": [array.shape[1]]} for name, array in inputs.items()})
-    path.write_text(json.dumps({"data": rows}))
+    path.write_text(strict_json({"data": rows}))
 
 
 def find_perf_analyzer(folder: Path, triton: EmbeddedTriton) -> PerfAnalyzer:

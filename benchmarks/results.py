@@ -2,7 +2,6 @@
 
 import base64
 import html
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from benchmarks.machine import Machine
 from benchmarks.tables import ResultTable
+from repository.strict_json import strict_json
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -51,7 +51,7 @@ class ResultFolder:
     def write(self) -> None:
         """Write all files anew."""
         head = {"started": self.started.isoformat(), "machine": self.machine.as_dict()}
-        (self.folder / "results.json").write_text(json.dumps({**head, **self._raw}, indent=2) + "\n")
+        (self.folder / "results.json").write_text(strict_json({**head, **self._raw}, indent=2) + "\n")
         title = f"Benchmarks of {self.started:%Y-%m-%d %H:%M} UTC"
         (self.folder / "report.md").write_text(self._markdown(title), encoding="utf-8")
         (self.folder / "report.html").write_text(self._html(title), encoding="utf-8")

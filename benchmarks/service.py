@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.addresses import url_of
+
+HOST = "127.0.0.1"
 PORT_SETTINGS = ("GATEWAY_PORT", "TRITON_HTTP_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
 READY_S = 120
 STOP_S = 30
@@ -47,7 +50,7 @@ def running_triton(repository: Path, model_name: str, **settings: str) -> Iterat
     env, ports = _environment(repository, model_name, settings)
     ready = f"/v2/models/{model_name}/ready"
     with _running([sys.executable, "-m", "server"], env, ports["TRITON_HTTP_PORT"], ready):
-        yield {name: f"127.0.0.1:{ports[f'TRITON_{name.upper()}_PORT']}" for name in ("http", "grpc")}
+        yield {name: f"{HOST}:{ports[f'TRITON_{name.upper()}_PORT']}" for name in ("http", "grpc")}
 
 
 @contextlib.contextmanager
@@ -64,12 +67,20 @@ def _environment(repository: Path, model_name: str, settings: dict[str, str]) ->
     """The variables of a service on free ports, and the ports by the settings that name them."""
     ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
     named = {name: str(port) for name, port in ports.items()}
-    return {**os.environ, "MODEL_REPOSITORY": str(repository), "MODEL_NAME": model_name, **named, **settings}, ports
+    hosts = dict.fromkeys(("GATEWAY_HOST", "TRITON_HOST"), HOST)
+    return {
+        **os.environ,
+        **hosts,
+        "MODEL_REPOSITORY": str(repository),
+        "MODEL_NAME": model_name,
+        **named,
+        **settings,
+    }, ports
 
 
 @contextlib.contextmanager
 def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> Iterator[Service]:
-    url = f"http://127.0.0.1:{port}"
+    url = url_of(HOST, port)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:

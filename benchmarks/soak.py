@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.machine import this_machine
 from benchmarks.options import errors
@@ -15,10 +14,11 @@ from benchmarks.soak_memory import MOST_CHANGE, MOST_GROWTH, Level, levels
 from benchmarks.soak_run import Extent, Soak, run_soak
 from benchmarks.soak_versions import KINDS
 from benchmarks.tables import ResultTable
+from repository.console import Console
 
 INTERRUPTED = 130
 
-out = Console(highlight=False)
+out = Console()
 
 
 def soak(
@@ -42,15 +42,15 @@ def soak(
     try:
         with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
             extent = Extent(swaps, 60 * minutes, connections, texts)
-            run_soak(found, Path(temporary), extent, lambda line: errors.print(line, markup=False))
+            run_soak(found, Path(temporary), extent, errors.print)
     except KeyboardInterrupt:
         interrupted = True
     except ServiceError as error:
         found.problem = f"the service did not start: {error}"
     _write(folder, found)
-    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
     for failure in found.failures():
-        errors.print(failure, markup=False)
+        errors.print(failure)
     if interrupted:
         errors.print("Interrupted: that is what there was until then.")
         raise typer.Exit(INTERRUPTED)

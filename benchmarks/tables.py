@@ -1,10 +1,15 @@
 """A table of results, for the screen, for Markdown and for HTML."""
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.table import Table
+from repository.console import Table
+from repository.names import visible
+
+# What Markdown would read as more than itself.
+_MARKS = re.compile(r"[\\`*_\[\]|~]|<(?=[A-Za-z/!?])|&(?=[#\w])")
 
 NOT_MEASURED = "not measured here"
 
@@ -27,17 +32,22 @@ class ResultTable:
 
     def to_markdown(self) -> str:
         """A heading, the table and the note."""
-        lines = [f"## {self.title}", "", _markdown_row(self.columns), _markdown_row(["---"] * len(self.columns))]
+        lines = [f"## {visible(self.title)}", "", _markdown_row(self.columns), "|" + " --- |" * len(self.columns)]
         lines += map(_markdown_row, self.rows)
-        return "\n".join([*lines, "", *([self.note, ""] if self.note else [])])
+        return "\n".join([*lines, "", *([visible(self.note), ""] if self.note else [])])
 
     def to_html(self) -> str:
         """A heading, the table and the note."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in self.columns)
-        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"<h2>{html.escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>{note}"
+        head = "".join(f"<th>{_html(column)}</th>" for column in self.columns)
+        body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        note = f"<p>{_html(self.note)}</p>" if self.note else ""
+        return f"<h2>{_html(self.title)}</h2><table><tr>{head}</tr>{body}</table>{note}"
+
+
+def _html(text: str) -> str:
+    return html.escape(visible(text))
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    """A row in which no cell is markup."""
+    return "| " + " | ".join(re.sub(_MARKS, r"\\\g<0>", visible(cell)) for cell in cells) + " |"

@@ -1,13 +1,11 @@
 """`python -m benchmarks tune`."""
 
-import json
 import os
 from pathlib import Path
 from statistics import median
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.machine import this_machine
 from benchmarks.options import errors, numbers, published
@@ -26,12 +24,14 @@ from benchmarks.tuning import (
     pareto_front,
     try_settings,
 )
+from repository.console import Console
+from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
 # Less gain than this, and what is in force may stay.
 WORTHWHILE = 1.03
 
-out = Console(highlight=False)
+out = Console()
 
 
 def tune(
@@ -70,11 +70,11 @@ def tune(
     trials: list[Trial] = []
     for trial in try_settings(store, number, settings, texts, connections, seconds, errors.print):
         trials.append(trial)
-        (folder.folder / "trials.json").write_text(json.dumps([trial.as_dict() for trial in trials], indent=2) + "\n")
+        (folder.folder / "trials.json").write_text(strict_json([trial.as_dict() for trial in trials], indent=2) + "\n")
     best = best_within(trials, p99_ms)
     folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, pareto_front(trials), p99_ms))
     _plot(folder, trials, p99_ms)
-    out.print((folder.folder / "report.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
     if best is None:
         errors.print(
             f"No setting answers 99 % of requests within {p99_ms:g} ms: raise --p99-ms, or lower --connections."
@@ -87,9 +87,9 @@ def tune(
         return
     for again in confirm_within(trials, p99_ms, current, confirm, measure):
         found = gain(again.ratios)
-        out.print(f"{again.setting} beside what is in force now ({current}): {found}", soft_wrap=True)
+        out.print(f"{again.setting} beside what is in force now ({current}): {found}")
         if again.p99_ms > p99_ms:
-            out.print(f"Its p99 was {again.p99_ms:.0f} ms this time, past the {p99_ms:g}: not taken.", soft_wrap=True)
+            out.print(f"Its p99 was {again.p99_ms:.0f} ms this time, past the {p99_ms:g}: not taken.")
             continue
         if again.ratios and median(again.ratios) >= WORTHWHILE:
             _recommend(folder, again.setting, found)
@@ -100,7 +100,7 @@ def tune(
 
 def _recommend(folder: ResultFolder, setting: Setting, found: str) -> None:
     (folder.folder / "best.sh").write_text(f"# {found}\n{setting.commands}\n")
-    out.print(setting.commands, soft_wrap=True)
+    out.page(setting.commands)
 
 
 def _plot(folder: ResultFolder, trials: list[Trial], p99_ms: float) -> None:

@@ -2,23 +2,19 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from export import ExportError
 from export.default_command import DefaultCommandGroup
 from export.diff_command import diff_versions
 from export.inspect_command import inspect_version
+from export.named_labels import read_labels
+from repository.console import Console, Table, styled
 from repository.manifest import MANIFEST_FILE, Precision, RepositoryError
 from training import SAMPLE_DATA
 
@@ -33,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out = Console()
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+errors = Console(stderr=True)
 
 
 class PrecisionChoice(StrEnum):
@@ -89,6 +85,14 @@ def export(
             "tokens, 3.2 GB at 8192, 52 GB at 32768, times the texts that are computed at once.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the labels in the order of the logits, in place of the checkpoint's: a list with commas, or "
+            "a file (one a line, a JSON list, or JSON as id2label has it).",
+            show_default="those of config.json",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
     ] = False,
@@ -107,26 +111,26 @@ def export(
     for option, path in (("--data", data), ("--calibration", calibration)):
         if path is not None and not path.is_file():
             raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
-    with out.status("Loading PyTorch…"):
+    with out.doing("Loading PyTorch…"):
         from export.build import build_version
         from export.checkpoint import load_checkpoint
         from export.precision import cuda_serves
         from export.report import sweep_table
         from export.sentences import load_calibration
 
-        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length)
+        names = None if labels is None else read_labels(labels)
+        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
     if loaded.own_max_length is not None and loaded.max_length < loaded.own_max_length:
         out.print(
-            f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length).",
-            highlight=False,
+            f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length)."
         )
     reference = _reference(loaded, data, calibration)
     wanted = None if precision is PrecisionChoice.AUTO else Precision(precision.value)
-    scales = load_calibration(calibration or data)
-    manifest, candidates = build_version(loaded, wanted, reference, scales, output, _step, force)
+    scales, _ = _with_tokens(loaded, load_calibration(calibration or data), None, "calibrate on")
+    manifest, candidates = build_version(loaded, wanted, reference, scales, output, out.progress, force)
     for candidate in candidates:
         if candidate.sweep is not None:
-            out.print(sweep_table(candidate.precision, candidate.sweep))
+            out.table(sweep_table(candidate.precision, candidate.sweep))
     table = Table("", "largest logit difference", "labels agree", "flips when padded", "macro-F1", "size")
     for candidate in candidates:
         parity, evaluation = candidate.parity, candidate.evaluation
@@ -138,8 +142,8 @@ def export(
             f"{evaluation.macro_f1:.4f} (PyTorch {evaluation.checkpoint_macro_f1:.4f})" if evaluation else "-",
             f"{candidate.size_bytes / 1e6:.1f} MB",
         )
-    out.print(table)
-    out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}", highlight=False)
+    out.table(table)
+    out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
     _warn_of_violations(manifest.forced)
     if manifest.precision is Precision.FP16 and not cuda_serves():
         errors.print("Note: fp16 is for GPUs; on a CPU it is slower than fp32.")
@@ -150,32 +154,44 @@ def _reference(checkpoint: "Checkpoint", data: Path, calibration: Path | None) -
     from export.parity import reference_answers
     from export.sentences import load_sentences
 
-    sentences, truth = load_sentences(data, checkpoint.labels)
+    sentences, truth = _with_tokens(checkpoint, *load_sentences(data, checkpoint.labels), "compare on")
     if truth is None:
         out.print(f"{data} has no true labels for this checkpoint: accuracy is not measured.")
-    with _step("Asking PyTorch", len(sentences)) as advance:
+    with out.progress("Asking PyTorch", len(sentences)) as advance:
         labelled = reference_answers(checkpoint, sentences, truth, advance)
     if calibration is None:
         return labelled
-    sentences, _ = load_sentences(calibration, checkpoint.labels)
-    with _step("Asking PyTorch to compare", len(sentences)) as advance:
+    sentences, _ = _with_tokens(checkpoint, load_sentences(calibration, checkpoint.labels)[0], None, "compare on")
+    with out.progress("Asking PyTorch to compare", len(sentences)) as advance:
         return replace(reference_answers(checkpoint, sentences, None, advance), labelled=labelled)
+
+
+def _with_tokens(
+    checkpoint: "Checkpoint", sentences: list[str], truth: list[str] | None, use: str
+) -> tuple[list[str], list[str] | None]:
+    """The sentences in which the tokenizer finds a token, and their labels; the gateway refuses the others, too.
+
+    Raises:
+        ExportError: it finds none in any.
+    """
+    from export.parity import encode
+
+    kept = [place for place, sentence in enumerate(sentences) if encode(checkpoint, sentence)]
+    if len(kept) == len(sentences):
+        return sentences, truth
+    empty = next(sentence for sentence in sentences if not encode(checkpoint, sentence))
+    found = f"{len(sentences) - len(kept)} of {len(sentences)} sentences to {use} have no token that the model knows"
+    if not kept:
+        raise ExportError(f"{found}, such as {empty[:60]!r}: give others with --data")
+    errors.print(f"Warning: {found}, and are left out: {empty[:60]!r} is the first.")
+    return [sentences[place] for place in kept], [truth[place] for place in kept] if truth is not None else None
 
 
 def _warn_of_violations(violations: list[str]) -> None:
     if violations:
-        errors.print("[bold white on red] FORCED [/] This version does not answer as PyTorch does:")
+        errors.print(styled(" FORCED ", "bold white on red"), "This version does not answer as PyTorch does:")
     for violation in violations:
-        errors.print(f"[bold red]- {escape(violation)}[/]")
-
-
-@contextmanager
-def _step(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out) as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda amount: progress.advance(task, amount)
-        progress.update(task, completed=total)
+        errors.print(styled(f"- {violation}", "bold red"))
 
 
 # These two start without PyTorch: scripts call them.
@@ -190,7 +206,7 @@ def main() -> None:
     try:
         app(prog_name="python -m export")
     except (ExportError, RepositoryError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        errors.error(error)
         raise SystemExit(2) from None
 
 

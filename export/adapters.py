@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from export import ExportError
-from export.files import Shapes, read_object, tensor_shapes
 from export.sources import ADAPTER_CONFIG, Source, find_source
+from pretrained.files import Shapes, read_object, tensor_shapes
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # PEFT prefixes the names of the wrapped model with these.

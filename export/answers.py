@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from export import ExportError
-from export.batches import batches_by_length
 from export.session import start_session
-from repository.inference import Float32Array, load_tokenizer, pad_batch, scores
+from pretrained.batches import batches_by_length
+from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, OUTPUT, Manifest
 
 
@@ -31,12 +31,15 @@ def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int],
     """
     manifest = Manifest.read(folder)
     tokenizer = load_tokenizer(folder, manifest.max_length)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+    encodings = tokenizer.encode_batch(list(sentences))
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
     logits = np.empty((len(ids), len(manifest.labels)), dtype=np.float32)
     try:
         session = start_session(folder / MODEL_FILE)
         for batch in batches_by_length(list(map(len, ids))):
-            inputs = pad_batch([ids[place] for place in batch], manifest.pad_token_id)
+            rows, kept = [ids[place] for place in batch], [masks[place] for place in batch]
+            inputs = pad_batch(rows, manifest.pad_token_id, masks=kept)
             logits[batch] = session.run([OUTPUT], inputs)[0]
             advance(len(batch))
     except Exception as error:  # onnxruntime's exceptions have no common base but this

@@ -4,7 +4,8 @@ import importlib.metadata
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,20 +15,37 @@ from export import ExportError
 from export.checkpoint import Checkpoint
 from export.golden import write_golden
 from export.graph import check_graph, export_graph, optimize_graph
-from export.parity import AUTO_INT8, TOLERANCES, Reference, Step, Tolerance, encode, measure, violations
+from export.int8_calibration import CalibrationText
+from export.int8_texts import calibration_texts
+from export.parity import Reference, Step, encode, measure, violations
 from export.precision import Calibration, cuda_serves, write_precision
 from export.ranges import Feed, calibration_feeds
 from export.report import Sweep, write_report
 from export.sweep import ask_pytorch, sweep, sweep_violations
 from export.weights import EMBEDDED_LIMIT_BYTES
-from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Manifest, Parity, Precision, digest_file
+from repository.manifest import (
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    Evaluation,
+    Manifest,
+    Parity,
+    Precision,
+    RepositoryError,
+    digest_file,
+)
+from repository.tolerances import AUTOMATIC, TOLERANCES, Provider, Tolerance
 
+# What `--precision auto` tries in turn, by what serves here; the last one is taken whatever it costs in speed.
+AUTOMATIC_ORDER = {
+    Provider.CUDA: (Precision.FP16, Precision.FP32),
+    Provider.CPU: (Precision.INT8, Precision.FP32),
+}
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A graph in one precision, with what was measured of it."""
+    """A graph in one precision, with what was measured of it, and on what."""
 
     precision: Precision
     folder: Path
@@ -35,12 +53,25 @@ class Candidate:
     evaluation: Evaluation | None
     size_bytes: int
     sweep: Sweep | None = None
+    provider: Provider = Provider.CPU
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What it may differ from PyTorch by."""
+        return TOLERANCES[self.provider, self.precision]
 
     def violations(self, tolerance: Tolerance | None = None) -> list[str]:
         """What is outside the tolerance, its precision's own if none is given."""
-        tolerance = tolerance or TOLERANCES[self.precision]
+        tolerance = tolerance or self.tolerance
         found = violations(self.parity, self.evaluation, tolerance)
-        return found if self.sweep is None else [*found, *sweep_violations(self.sweep, tolerance)]
+        return (
+            found
+            if self.sweep is None
+            else [
+                *found,
+                *sweep_violations(self.sweep, tolerance, self.parity.max_logit_difference),
+            ]
+        )
 
 
 def build_version(
@@ -82,12 +113,15 @@ def build_version(
             checkpoint.model.to("meta")
             advance(1)
 
+        provider = Provider.CUDA if cuda_serves() else Provider.CPU
+
         def candidate(wanted: Precision) -> Candidate:
-            measured = _candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
-            return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step))
+            with _refusal_in_one_line(wanted):
+                measured = _candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
+                return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step), provider=provider)
 
         if precision is None:
-            chosen, reason, candidates = _choose(candidate)
+            chosen, reason, candidates = _choose(candidate, provider)
         else:
             chosen = candidate(precision)
             reason, candidates = "asked for", [chosen]
@@ -99,23 +133,44 @@ def build_version(
     return manifest, candidates
 
 
-def _choose(candidate: Callable[[Precision], Candidate]) -> tuple[Candidate, str, list[Candidate]]:
-    """What `--precision auto` means; what is right comes before what is fast."""
-    if cuda_serves():
-        half = candidate(Precision.FP16)
-        if not (found := half.violations()):
-            return half, "auto: CUDA serves here and fp16 is within its tolerance", [half]
-        full = candidate(Precision.FP32)
-        return full, f"auto: fp16 is outside its tolerance ({'; '.join(found)})", [half, full]
+def _choose(candidate: Callable[[Precision], Candidate], provider: Provider) -> tuple[Candidate, str, list[Candidate]]:
+    """What `--precision auto` means; what is right comes before what is fast.
+
+    A format that cannot be made of this model, and one that is not right enough, are both passed over with the reason.
+    """
+    reasons = ["CUDA serves here" if provider is Provider.CUDA else "no CUDA here"]
+    measured: list[Candidate] = []
+    *tried, last = AUTOMATIC_ORDER[provider]
+    for precision in tried:
+        try:
+            found = candidate(precision)
+        except ExportError as error:
+            reasons.append(f"no {precision.value} ({error})")
+            continue
+        measured.append(found)
+        outside = found.violations(AUTOMATIC[provider, precision])
+        if not outside:
+            reasons.append(f"{precision.value} answers as {last.value} does")
+            return found, f"auto: {', and '.join(reasons)}", measured
+        reasons.append(f"{precision.value} is not right enough ({'; '.join(outside)})")
+    full = candidate(last)
+    return full, f"auto: {', and '.join(reasons)}", [*measured, full]
+
+
+@contextmanager
+def _refusal_in_one_line(precision: Precision) -> Iterator[None]:
+    """Whatever the converters and ONNX Runtime raise while a graph is made and measured becomes one line.
+
+    Raises:
+        ExportError: anything else was raised. Their exceptions have no common base but Exception.
+    """
     try:
-        small = candidate(Precision.INT8)
-    except ExportError as error:
-        full = candidate(Precision.FP32)
-        return full, f"auto: no CUDA here, and no int8 ({error})", [full]
-    if not (found := small.violations(AUTO_INT8)):
-        return small, "auto: no CUDA here, and int8 answers as fp32 does", [small]
-    full = candidate(Precision.FP32)
-    return full, f"auto: no CUDA here, and int8 is not right enough ({'; '.join(found)})", [small, full]
+        yield
+    except (ExportError, RepositoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ExportError(f"no graph in {precision.value} can be made of this model: {reason}") from error
 
 
 def _candidate(
@@ -150,15 +205,15 @@ def _calibration(
     checkpoint: Checkpoint, precision: Precision, reference: Reference, sentences: Sequence[str]
 ) -> Calibration:
     """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""
-    ids: list[list[int]] = []
+    texts: list[CalibrationText] = []
     feeds: list[Feed] = []
     if precision is Precision.INT8:
-        ids = [encode(checkpoint, sentence) for sentence in sentences]
+        texts = calibration_texts(checkpoint, sentences)
     elif precision is Precision.FP16:
         compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
         vocabulary = checkpoint.model.config.vocab_size
         feeds = calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
-    return Calibration(ids, feeds, checkpoint.pad_token_id)
+    return Calibration(texts, feeds, checkpoint.pad_token_id)
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
@@ -178,8 +233,16 @@ def _write_evidence(chosen: Candidate, checkpoint: Checkpoint, reference: Refere
     """The parity report and the golden sentences, beside the graph."""
     write_golden(chosen.folder, checkpoint, reference, chosen.precision)
     if chosen.sweep is not None:
-        tolerance = TOLERANCES[chosen.precision]
-        write_report(chosen.folder, chosen.precision, tolerance, found, chosen.parity, chosen.evaluation, chosen.sweep)
+        write_report(
+            chosen.folder,
+            chosen.precision,
+            chosen.provider,
+            chosen.tolerance,
+            found,
+            chosen.parity,
+            chosen.evaluation,
+            chosen.sweep,
+        )
 
 
 def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifest:

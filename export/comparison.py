@@ -44,7 +44,7 @@ class LabelCounts(_Figures):
 
 
 class Quality(_Figures):
-    """Against the true labels, as the export evaluates: macro-F1 over the labels that occur or are answered."""
+    """Against the true labels, as the export evaluates: macro-F1 over the labels that occur among them."""
 
     accuracy: float
     macro_f1: float
@@ -190,13 +190,10 @@ def _label_counts(aligned: _Aligned) -> list[LabelCounts]:
 
 def _quality(answers: Answers, truth: Sequence[str]) -> Quality:
     # scikit-learn takes a second to import, and only labelled data needs it.
-    from sklearn.metrics import accuracy_score, f1_score
+    from training.scores import accuracy, macro_f1
 
     predicted = [answers.manifest.labels[place] for place in answers.scores.argmax(axis=1)]
-    return Quality(
-        accuracy=float(accuracy_score(truth, predicted)),
-        macro_f1=float(f1_score(truth, predicted, average="macro", zero_division=0)),
-    )
+    return Quality(accuracy=accuracy(truth, predicted), macro_f1=macro_f1(truth, predicted))
 
 
 def _largest(same: BoolArray, shifts: Float32Array, show: int) -> list[int]:

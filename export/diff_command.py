@@ -1,19 +1,14 @@
 """`python -m export diff`: how the answers of two versions differ on a file of sentences, as tables or as JSON."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from export import ExportError
 from export.facts import facts_table
 from export.versions import find_version
+from repository.console import Cell, Console, Table, lines, shortened, styled
 from repository.manifest import Manifest, ProblemType
 from training import SAMPLE_DATA
 
@@ -21,7 +16,8 @@ if TYPE_CHECKING:
     from export.answers import Answers
     from export.comparison import Change, Comparison, Confusion, LabelCounts
 
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console()
+errors = Console(stderr=True)
 
 
 def diff_versions(
@@ -54,9 +50,9 @@ def diff_versions(
     sentences, truth = load_sentences(data, labels, whole=True)
     comparison = compare(_ask("A", folder_a, sentences), _ask("B", folder_b, sentences), sentences, truth, show)
     if as_json:
-        typer.echo(comparison.model_dump_json(indent=2))
+        out.json(comparison.model_dump_json(indent=2))
     else:
-        _print(comparison, Console(highlight=False))
+        _print(comparison)
     if fail_under is not None and comparison.agreement < fail_under:
         errors.print(f"{comparison.agreement:.2%} of answers agree, {fail_under:.2%} needed.")
         raise typer.Exit(1)
@@ -65,27 +61,19 @@ def diff_versions(
 def _ask(name: str, folder: Path, sentences: list[str]) -> "Answers":
     from export.answers import ask_version
 
-    with _progress(f"Asking {name}, {folder}", len(sentences)) as advance:
+    # On stderr and gone when done: what is on stdout may go into a file.
+    with errors.progress(f"Asking {name}, {folder}", len(sentences), transient=True) as advance:
         return ask_version(folder, sentences, advance)
 
 
-@contextmanager
-def _progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    # On stderr and gone when done: what is on stdout may go into a file.
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda amount: progress.advance(task, amount)
-
-
-def _print(comparison: "Comparison", out: Console) -> None:
-    out.print(_summary(comparison))
+def _print(comparison: "Comparison") -> None:
+    out.table(_summary(comparison))
     if comparison.confusion:
-        out.print(_confusion(comparison.confusion, out.width))
+        out.table(_confusion(comparison.confusion, out.width))
     if comparison.labels:
-        out.print(_label_counts(comparison.labels))
+        out.table(_label_counts(comparison.labels))
     if comparison.largest:
-        out.print(_changes(comparison.largest))
+        out.table(_changes(comparison.largest))
 
 
 def _summary(comparison: "Comparison") -> Table:
@@ -108,7 +96,8 @@ def _summary(comparison: "Comparison") -> Table:
             shown[f"{name} against the truth"] = f"accuracy {quality.accuracy:.4f}, macro-F1 {quality.macro_f1:.4f}"
     for name, labels in (("A", comparison.only_in_a), ("B", comparison.only_in_b)):
         if labels:
-            shown[f"labels only in {name}"] = ", ".join(labels) + ("" if regression else " (score 0 in the other)")
+            names = ", ".join(map(shortened, labels))
+            shown[f"labels only in {name}"] = names + ("" if regression else " (score 0 in the other)")
     if comparison.reordered:
         shown["labels"] = "the same, in another order"
     return facts_table(shown)
@@ -117,22 +106,24 @@ def _summary(comparison: "Comparison") -> Table:
 def _confusion(confusion: "Confusion", width: int) -> Table:
     """Rows A, columns B; where the names are too wide for the console, columns carry numbers that the rows explain."""
     numbers = {label: place + 1 for place, label in enumerate(dict.fromkeys(confusion.labels_a + confusion.labels_b))}
-    wide = max(map(len, confusion.labels_a)) + sum(len(label) + 3 for label in confusion.labels_b) + 6 > width
-    headers = [str(numbers[label]) if wide else label for label in confusion.labels_b]
+    shown = {label: shortened(label) for label in numbers}
+    names_b = [shown[label] for label in confusion.labels_b]
+    wide = max(len(shown[label]) for label in confusion.labels_a) + sum(len(name) + 3 for name in names_b) + 6 > width
+    headers = [str(numbers[label]) for label in confusion.labels_b] if wide else names_b
     table = Table(title="Labels of A (rows) and B (columns)")
     table.add_column("A \\ B")
     for header in headers:
-        table.add_column(Text(header), justify="right")
+        table.add_column(header, justify="right")
     for label, row in zip(confusion.labels_a, confusion.rows, strict=True):
-        name = f"{numbers[label]} {label}" if wide else label
+        name = f"{numbers[label]} {shown[label]}" if wide else shown[label]
         cells = [
-            Text(str(count) if count else "·", style="bold" if other == label else "")
+            styled(str(count) if count else "·", "bold" if other == label else "")
             for other, count in zip(confusion.labels_b, row, strict=True)
         ]
-        table.add_row(Text(name), *cells)
+        table.add_row(name, *cells)
     unexplained = [label for label in confusion.labels_b if label not in confusion.labels_a]
     if wide and unexplained:
-        table.caption = Text(", ".join(f"{numbers[label]} {label}" for label in unexplained))
+        table.caption = ", ".join(f"{numbers[label]} {shown[label]}" for label in unexplained)
     return table
 
 
@@ -141,7 +132,7 @@ def _label_counts(labels: "list[LabelCounts]") -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     for counts in labels:
-        table.add_row(Text(counts.label), str(counts.both), str(counts.only_a), str(counts.only_b))
+        table.add_row(shortened(counts.label), str(counts.both), str(counts.only_a), str(counts.only_b))
     return table
 
 
@@ -151,10 +142,11 @@ def _changes(changes: "list[Change]") -> Table:
     if with_truth:
         table.add_column("truth")
     for change in changes:
-        truth = [Text(change.truth or "")] if with_truth else []
-        table.add_row(Text(change.sentence), _answer(change.a), _answer(change.b), f"{change.shift:.3f}", *truth)
+        truth = [shortened(change.truth or "")] if with_truth else []
+        answers = _answer(change.a), _answer(change.b)
+        table.add_row(lines(change.sentence), *answers, f"{change.shift:.3f}", *truth)
     return table
 
 
-def _answer(answer: dict[str, float]) -> Text:
-    return Text("\n".join(f"{label} {score:.3f}" for label, score in answer.items()) or "none")
+def _answer(answer: dict[str, float]) -> Cell:
+    return lines(*(f"{shortened(label)} {score:.3f}" for label, score in answer.items())) if answer else lines("none")

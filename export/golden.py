@@ -10,21 +10,13 @@ from export.parity import Reference, open_session
 from repository.golden import Golden, GoldenSentence, replay_batches
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Precision
+from repository.tolerances import golden_bound
 
 SENTENCES = 20
 # Of all together: a model of XLM-R large's size answers them in some 15 s on two cores, and is loaded that much later.
 MOST_TOKENS = 2048
 # Beside them, for models that tell two texts apart.
 PAIRS = 4
-
-# The least that is allowed, in logits. It is wider than the export's own bound, because it has to hold on machines that
-# are not here: CUDA computes float32 products in TF32, with fp16's ten bits, so that fp32 gets the bound of fp16; fp16
-# is summed in fp32 on one processor and in fp16 on another. int8 is the same integers everywhere, but what is left of
-# it (scales, LayerNorm) is not, and a rounding that falls to the other side is a whole step. A graph that is wrong is
-# off by the distance between sentences, several units.
-LEAST_BOUND = {Precision.FP32: 0.1, Precision.FP16: 0.2, Precision.INT8: 0.2}
-# Of the difference that is there at export already: another machine's roundings come on top of it.
-MARGIN = 2.0
 
 
 def choose_golden(texts: Sequence[str], lengths: Sequence[int]) -> list[int]:
@@ -62,7 +54,7 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     probabilities = scores(logits, checkpoint.problem_type)
     here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)
     golden = Golden(
-        max_logit_difference=max(LEAST_BOUND[precision], MARGIN * here),
+        max_logit_difference=golden_bound(precision, here),
         sentences=[
             GoldenSentence(
                 text=text if isinstance(text := texts[index], str) else text[0],

@@ -14,12 +14,13 @@ from optimum.exporters.tasks import TasksManager
 from optimum.utils import NormalizedTextConfig
 
 from export import ExportError
-from export.architectures import architecture_of
 from export.checkpoint import Checkpoint
 from export.floor import OPSET, floor
-from export.token_types import TOKEN_TYPE_IDS, fold_token_types
+from export.token_types import fold_token_types
 from export.tracing import trace
 from export.weights import read_skeleton, read_structure
+from pretrained.architectures import architecture_of
+from pretrained.inputs import TOKEN_TYPE_IDS
 from repository.manifest import INPUTS, OUTPUT
 
 

@@ -1,21 +1,19 @@
 """`python -m export inspect`: what a version is made of and what was measured of it, as tables or as JSON."""
 
-import json
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from export.anatomy import Anatomy, Layer, dissect
 from export.facts import facts_table
 from export.floor import floor
 from export.versions import find_version
+from repository.console import Console, Table, shortened, styled
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
+from repository.strict_json import strict_json
 
 VersionArgument = Annotated[
     str | None,
@@ -37,16 +35,14 @@ def inspect_version(version: VersionArgument = None, as_json: Json = False) -> N
     manifest = Manifest.read(folder)
     anatomy = dissect(folder / MODEL_FILE)
     sizes = file_sizes(folder, [*manifest.files, *anatomy.external_files])
+    out = Console()
     if as_json:
         graph = anatomy.model_dump(mode="json")
         contents = {"folder": str(folder), "manifest": manifest.model_dump(mode="json"), "graph": graph, "files": sizes}
-        typer.echo(json.dumps(contents, indent=2, ensure_ascii=False))
+        out.json(strict_json(contents, indent=2, ensure_ascii=False))
         return
-    out = Console(highlight=False)
-    out.print(Text(str(folder), style="bold"))
-    out.print(_summary(manifest, anatomy, sizes))
-    out.print(_operators(anatomy))
-    out.print(_layers(anatomy))
+    out.print(styled(str(folder), "bold"))
+    out.table(_summary(manifest, anatomy, sizes), _operators(anatomy), _layers(anatomy))
 
 
 def file_sizes(folder: Path, names: Iterable[str]) -> dict[str, int | None]:
@@ -56,18 +52,18 @@ def file_sizes(folder: Path, names: Iterable[str]) -> dict[str, int | None]:
 
 
 def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None]) -> Table:
-    shown = {
+    shown: dict[str, str | list[str]] = {
         "source": manifest.source,
         "created": f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}"
         + (f", copy of version {manifest.republished_from}" if manifest.republished_from else ""),
         "precision": f"{manifest.precision.value} ({manifest.precision_reason})",
         "problem type": manifest.problem_type.value,
-        "labels": f"{len(manifest.labels)}: {', '.join(manifest.labels)}",
+        "labels": f"{len(manifest.labels)}: {', '.join(map(shortened, manifest.labels))}",
         "longest input": f"{manifest.max_length} tokens, padding id {manifest.pad_token_id}",
-        "inputs": "\n".join(_tensor(tensor) for tensor in anatomy.inputs),
-        "outputs": "\n".join(_tensor(tensor) for tensor in anatomy.outputs),
+        "inputs": [_tensor(tensor) for tensor in anatomy.inputs],
+        "outputs": [_tensor(tensor) for tensor in anatomy.outputs],
         "opsets": _opsets(anatomy),
-        "files": "\n".join(f"{name} {'missing' if size is None else _size(size)}" for name, size in sizes.items()),
+        "files": [f"{name} {'missing' if size is None else _size(size)}" for name, size in sizes.items()],
         "weights": _size(sum(anatomy.bytes_by_format.values())) + ": " + _formats(anatomy.bytes_by_format),
         "parity": _figures(manifest.parity.model_dump()),
         "evaluation": _figures(manifest.evaluation.model_dump()) if manifest.evaluation else "not measured",
@@ -112,19 +108,19 @@ def _tensor(tensor: Any) -> str:
     return f"{tensor.name} {tensor.type} [{', '.join(map(str, tensor.shape))}]"
 
 
-def _opsets(anatomy: Anatomy) -> str:
+def _opsets(anatomy: Anatomy) -> list[str]:
     opsets = ", ".join(f"{domain} {version}" for domain, version in anatomy.opsets.items())
     runtime = f"the pinned Triton reads (ONNX Runtime {floor().onnxruntime})"
     past = anatomy.past_triton_floor
     verdict = f"NEWER than what {runtime}: {'; '.join(past)}" if past else f"within what {runtime}"
-    return f"{opsets}; IR version {anatomy.ir_version}\n{verdict}"
+    return [f"{opsets}; IR version {anatomy.ir_version}", verdict]
 
 
-def _figures(figures: dict[str, Any]) -> str:
-    return "\n".join(
+def _figures(figures: dict[str, Any]) -> list[str]:
+    return [
         f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
         for name, value in figures.items()
-    )
+    ]
 
 
 def _formats(sizes: dict[str, int]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 
 from export import ExportError
-from export.int8_calibration import Moments, observe
+from export.int8_calibration import CalibrationText, Moments, observe
 from export.int8_choice import products_to_keep
 from export.int8_graph import Int8Graph, Product, Rounded, constant_array
 from export.int8_inputs import FixedScale, fixed_scale, row_zero_point
@@ -30,14 +30,14 @@ QATTENTION_ATTRIBUTES = {"num_heads", "unidirectional", "mask_filter_value"}
 
 
 def quantize(
-    model: Any, weights: Path, calibration: Sequence[Sequence[int]], pad_token_id: int, step: Step
+    model: Any, weights: Path, calibration: Sequence[CalibrationText], pad_token_id: int, step: Step
 ) -> list[str]:
     """Put the products of a float32 graph into int8, in place.
 
     Args:
         model: optimized float32 graph with inputs `input_ids` and `attention_mask`.
         weights: folder of its large weights; graphs are written there for the time being.
-        calibration: token ids of real sentences that the graph is not measured on.
+        calibration: real texts that the graph is not measured on.
         pad_token_id: id that fills rows.
         step: opens a progress bar.
 

@@ -1,8 +1,8 @@
-"""What the inputs of a graph's products look like on real sentences; several passes keep the memory bounded."""
+"""What the inputs of a graph's products look like on real texts; several passes keep the memory bounded."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +10,32 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from repository.inference import Float32Array, pad_batch
+from repository.inference import Float32Array, Int64Array, pad_batch
 
-# Sentences whose tokens are summed up in one go.
-AT_ONCE = 64
-# Second moments that are held at a time; past that, the sentences are run once more for the rest.
+# Tokens that are summed up in one go, or those of one text.
+AT_ONCE = 1024
+# Second moments that are held at a time; past that, the texts are run once more for the rest.
 MOST_MOMENT_BYTES = 128 * 2**20
 # Zero points that a tensor whose rows have scales of their own can choose from: values below zero get so many steps.
 ZERO_POINTS = np.array([1, 2, 4, 8, 16, 32, 64, 96, 128])
 UINT8_MAX = 255
 
 
+class CalibrationText(NamedTuple):
+    """A text, or a pair of texts, as a graph is asked it."""
+
+    ids: Sequence[int]
+    """Token ids, special tokens included."""
+    mask: Sequence[int] | None = None
+    """Attention mask, as `repository.inference.mask_of` gives it; None for ones."""
+
+    def feed(self, pad_token_id: int) -> dict[str, Int64Array]:
+        """A graph's inputs for it alone, without padding."""
+        return pad_batch([self.ids], pad_token_id, len(self.ids), [self.mask])
+
+
 class Moments:
-    """What is known of one tensor `[..., channels]` from the calibration sentences, over its tokens."""
+    """What is known of one tensor `[..., channels]` from the calibration texts, over its tokens."""
 
     def __init__(self, channels: int) -> None:
         self.tokens = 0
@@ -45,15 +58,15 @@ class Moments:
 
 
 def observe(
-    model: Any, weights: Path, channels: dict[str, int], calibration: Sequence[Sequence[int]], pad_token_id: int
+    model: Any, weights: Path, channels: dict[str, int], calibration: Sequence[CalibrationText], pad_token_id: int
 ) -> Iterator[tuple[str, Moments]]:
-    """Run the sentences one by one, unpadded, and sum up what the tensors hold.
+    """Run the texts one by one, unpadded, and sum up what the tensors hold.
 
     Args:
         model: float32 graph.
         weights: folder of its large weights; a graph with more outputs is written there for the time being.
         channels: tensors to look at, and the width of each.
-        calibration: token ids of sentences.
+        calibration: what to run it on.
         pad_token_id: id that fills rows.
     """
     path = weights / "observed.onnx"
@@ -65,9 +78,8 @@ def observe(
         path.write_bytes(observed.SerializeToString())
         session = frugal_session(path)
         moments = {name: Moments(channels[name]) for name in tensors}
-        for start in range(0, len(calibration), AT_ONCE):
-            chosen = calibration[start : start + AT_ONCE]
-            answers = [session.run(tensors, pad_batch([ids], pad_token_id, len(ids))) for ids in chosen]
+        for chosen in _at_once(calibration):
+            answers = [session.run(tensors, text.feed(pad_token_id)) for text in chosen]
             for name, found in zip(tensors, zip(*answers, strict=True), strict=True):
                 moments[name].add(np.concatenate([tensor.reshape(-1, tensor.shape[-1]) for tensor in found]))
         del session
@@ -81,6 +93,17 @@ def frugal_session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.disable_prepacking", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _at_once(calibration: Sequence[CalibrationText]) -> Iterator[list[CalibrationText]]:
+    chosen: list[CalibrationText] = []
+    for text in calibration:
+        if chosen and sum(len(other.ids) for other in chosen) + len(text.ids) > AT_ONCE:
+            yield chosen
+            chosen = []
+        chosen.append(text)
+    if chosen:
+        yield chosen
 
 
 def _groups(channels: dict[str, int]) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Which products stay float32: those to which int8 does far more harm than to others, measured on real sentences."""
+"""Which products stay float32: those to which int8 does far more harm than to others, measured on real texts."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,21 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from export.int8_calibration import frugal_session
+from export.int8_calibration import CalibrationText, frugal_session
 from export.int8_graph import SWITCHES, Int8Graph
+from pretrained.batches import batches_by_length
 from repository.inference import Float32Array, pad_batch
 from repository.manifest import OUTPUT
 
 # Share of the multiplications that stays float32; each takes about three times as long there.
 FLOAT32_WORK = 0.2
-MEASURED_SENTENCES = 64
+MEASURED_TEXTS = 64
 BATCH_SIZE = 16
 
 
 def products_to_keep(
     graph: Int8Graph,
     folder: Path,
-    calibration: Sequence[Sequence[int]],
+    calibration: Sequence[CalibrationText],
     pad_token_id: int,
     advance: Callable[[int], None],
 ) -> list[str]:
@@ -29,7 +30,7 @@ def products_to_keep(
     Args:
         graph: float32 graph and its products in int8.
         folder: where its large weights lie; the graph to measure on is written there for the time being.
-        calibration: token ids of real sentences.
+        calibration: real texts.
         pad_token_id: id that fills rows.
         advance: told of each product measured.
     """
@@ -47,7 +48,7 @@ def products_to_keep(
 def _errors(
     graph: Int8Graph,
     folder: Path,
-    calibration: Sequence[Sequence[int]],
+    calibration: Sequence[CalibrationText],
     pad_token_id: int,
     advance: Callable[[int], None],
 ) -> Float32Array:
@@ -55,8 +56,11 @@ def _errors(
     path = folder / "switches.onnx"
     path.write_bytes(graph.with_switches().SerializeToString())
     session = frugal_session(path)
-    chosen = sorted(calibration[:MEASURED_SENTENCES], key=len)
-    feeds = [pad_batch(chosen[at : at + BATCH_SIZE], pad_token_id) for at in range(0, len(chosen), BATCH_SIZE)]
+    ids, masks = zip(*calibration[:MEASURED_TEXTS], strict=True)
+    feeds = [
+        pad_batch([ids[place] for place in batch], pad_token_id, masks=[masks[place] for place in batch])
+        for batch in batches_by_length(list(map(len, ids)), BATCH_SIZE)
+    ]
 
     def ask(switches: Any) -> Float32Array:
         return np.concatenate([session.run([OUTPUT], {**feed, SWITCHES: switches})[0] for feed in feeds])

@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score
 
 from export import ExportError
 from export.agreement import THRESHOLD, BoolArray, same_answers
-from export.batches import BATCH_SIZE, batches_by_length, fits
 from export.checkpoint import Checkpoint
+from export.pipeline import hold_against_pipeline
 from export.session import start_session
-from export.token_types import ATTENTION_MASK, TOKEN_TYPE_IDS
+from pretrained.batches import BATCH_SIZE, batches_by_length, fits
+from pretrained.collate import collate
+from pretrained.inputs import TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
-from repository.manifest import MODEL_FILE, Evaluation, Parity, Precision, ProblemType
+from repository.manifest import MODEL_FILE, Evaluation, Parity, ProblemType
+from repository.tolerances import Tolerance
+from training.scores import accuracy, macro_f1
 
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
@@ -29,40 +32,6 @@ Advance = Callable[[int], None]
 Step = Callable[[str, int], AbstractContextManager[Advance]]
 """Opens a progress bar: description and total in, a function that advances it out."""
 
-
-@dataclass(frozen=True)
-class Tolerance:
-    """What a precision may differ from PyTorch by; beyond it the export is refused.
-
-    Attributes:
-        max_logit_difference: None where a number format has no useful bound on single logits.
-        label_agreement: least share of sentences with PyTorch's label; None to leave near ties out.
-        decided_label_agreement: the same among sentences on which PyTorch is not near a tie.
-        macro_f1_drop: most that macro-F1 on labelled sentences may fall by.
-        padded_label_flips: whether a label may change with padding or company at all.
-        random_logit_difference: like `max_logit_difference`, for the sweep's random token ids, which no one writes.
-        padded_drift: most that a probability may change with padding or company; None for no bound.
-    """
-
-    max_logit_difference: float | None
-    label_agreement: float | None
-    decided_label_agreement: float
-    macro_f1_drop: float
-    padded_label_flips: bool
-    random_logit_difference: float | None = None
-    padded_drift: float | None = None
-
-
-TOLERANCES = {
-    # The same sums in another order: about 1e-6 to 1e-5 in a sound graph, so that a hundred times as much is a fault.
-    Precision.FP32: Tolerance(1e-3, None, 1.0, 0.002, padded_label_flips=False, random_logit_difference=1e-3),
-    # Three digits are kept: a logit that is 0.1 off moves a probability by at most 0.025. Random ids are nobody's text,
-    # and reach values that text does not: ten times as much there is no reason to give fp16 up.
-    Precision.FP16: Tolerance(0.1, None, 0.99, 0.005, padded_label_flips=False, random_logit_difference=1.0),
-    Precision.INT8: Tolerance(None, None, 0.95, 0.02, padded_label_flips=False, padded_drift=1e-3),
-}
-# What `--precision auto` asks of int8 before it prefers it to fp32.
-AUTO_INT8 = Tolerance(None, 0.995, 0.995, 0.005, padded_label_flips=False, padded_drift=1e-4)
 
 # Nearer to a tie than this (in probability), a label is decided by rounding and says nothing about the graph.
 NEAR_TIE = 0.1
@@ -96,12 +65,20 @@ class Reference:
 def reference_answers(
     checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
 ) -> Reference:
-    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart."""
+    """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart.
+
+    Sentences that give no token are left out. Raises ExportError if none gives one, or if the pipeline itself answers
+    otherwise.
+    """
+    told = [index for index, sentence in enumerate(sentences) if encode(checkpoint, sentence)]
+    if not told:
+        raise ExportError(f"{checkpoint.name}: its tokenizer makes no token of any sentence to compare on")
+    sentences, truth = [sentences[index] for index in told], truth and [truth[index] for index in told]
     pairs = _pairs(sentences) if checkpoint.token_types else []
     encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
     logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
     for batch in batches_by_length([len(each["input_ids"]) for each in encoded]):
-        inputs = _pytorch_inputs([encoded[index] for index in batch], checkpoint.pad_token_id)
+        inputs = collate([encoded[index] for index in batch], checkpoint.pad_token_id)
         with torch.inference_mode():
             answer = checkpoint.model(**inputs).logits.numpy()
         if answer.shape[1] != len(checkpoint.labels):
@@ -109,6 +86,7 @@ def reference_answers(
         logits[batch] = answer
         advance(len(batch))
     count = len(sentences)
+    hold_against_pipeline(checkpoint, [*sentences, *pairs], logits)
     return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
 
 
@@ -200,18 +178,6 @@ def _encode(checkpoint: Checkpoint, *texts: str) -> dict[str, list[int]]:
     return {name: [int(value) for value in encoded[name]] for name in names}
 
 
-def _pytorch_inputs(encoded: Sequence[dict[str, list[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Rows padded to the longest: each INT64 `[batch, sequence]`."""
-    rows = {name: [each[name] for each in encoded] for name in encoded[0]}
-    rows[ATTENTION_MASK] = [[1] * len(ids) for ids in rows["input_ids"]]
-    longest = max(map(len, rows["input_ids"]))
-    inputs = {}
-    for name, values in rows.items():
-        fill = pad_token_id if name == "input_ids" else 0
-        inputs[name] = torch.tensor([[*row, *[fill] * (longest - len(row))] for row in values])
-    return inputs
-
-
 def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
     """A few sentences from all over, each with the one that lies half of them further on."""
     count = len(sentences)
@@ -231,10 +197,13 @@ def _differences(found: Float32Array, expected: Float32Array, problem_type: Prob
 
 
 def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(labelled.sentences)]
+    encodings = tokenizer.encode_batch(labelled.sentences)
+    ids = [encoding.ids for encoding in encodings]
+    masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
     logits = np.empty_like(labelled.logits)
     for batch in batches_by_length(list(map(len, ids))):
-        logits[batch] = session.run(None, pad_batch([ids[i] for i in batch], checkpoint.pad_token_id))[0]
+        rows, kept = [ids[i] for i in batch], [masks[i] for i in batch]
+        logits[batch] = session.run(None, pad_batch(rows, checkpoint.pad_token_id, masks=kept))[0]
     return logits
 
 
@@ -292,6 +261,6 @@ def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint
     answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
     figures: dict[str, float] = {}
     for prefix, answer in answers.items():
-        figures[f"{prefix}accuracy"] = float(accuracy_score(reference.truth, answer))
-        figures[f"{prefix}macro_f1"] = float(f1_score(reference.truth, answer, average="macro", zero_division=0))
+        figures[f"{prefix}accuracy"] = accuracy(reference.truth, answer)
+        figures[f"{prefix}macro_f1"] = macro_f1(reference.truth, answer)
     return Evaluation(sentences=len(reference.truth), **figures)

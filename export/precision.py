@@ -11,6 +11,7 @@ import onnxruntime
 from export.cpu_kernels import split_skip_layer_norms
 from export.float16 import convert_to_float16
 from export.int8 import quantize
+from export.int8_calibration import CalibrationText
 from export.parity import Step
 from export.ranges import Feed
 from export.weights import EMBEDDED_LIMIT_BYTES, write_model
@@ -22,12 +23,12 @@ class Calibration:
     """What a graph is run on to find out how far its values reach.
 
     Attributes:
-        ids: token ids of the sentences that int8 sets its scales by.
+        texts: what int8 sets its scales by.
         feeds: inputs to measure on what float16 can hold.
         pad_token_id: id that fills rows.
     """
 
-    ids: Sequence[Sequence[int]]
+    texts: Sequence[CalibrationText]
     feeds: Sequence[Feed]
     pad_token_id: int
 
@@ -62,7 +63,7 @@ def write_precision(
     else:
         split_skip_layer_norms(optimized.model)
     if precision is Precision.INT8:
-        quantize(optimized.model, scratch, calibration.ids, calibration.pad_token_id, step)
+        quantize(optimized.model, scratch, calibration.texts, calibration.pad_token_id, step)
     write_model(optimized.model, path, scratch, embedded_limit_bytes)
 
 

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from export.batches import batches_by_length
+from pretrained.batches import batches_by_length
 from repository.inference import Int64Array, pad_batch
 
 Feed = Mapping[str, Int64Array]

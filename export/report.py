@@ -5,10 +5,9 @@ from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
-from rich.table import Table
-
-from export.parity import Tolerance
+from repository.console import Table
 from repository.manifest import Evaluation, Parity, Precision, StrictModel
+from repository.tolerances import Provider, Tolerance
 
 PARITY_FILE = "parity.json"
 
@@ -58,6 +57,8 @@ class ParityReport(StrictModel):
     """`parity.json`: how far the graph is from PyTorch, on real sentences and at each length and batch size."""
 
     precision: Precision
+    provider: Provider
+    """What it was computed on."""
     tolerance: dict[str, float | bool | None]
     violations: list[str]
     sentences: Parity
@@ -72,6 +73,7 @@ class ParityReport(StrictModel):
 def write_report(
     folder: Path,
     precision: Precision,
+    provider: Provider,
     tolerance: Tolerance,
     violations: list[str],
     parity: Parity,
@@ -81,6 +83,7 @@ def write_report(
     """Write `folder/parity.json`."""
     ParityReport(
         precision=precision,
+        provider=provider,
         tolerance=asdict(tolerance),
         violations=violations,
         sentences=parity,

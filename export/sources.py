@@ -9,8 +9,8 @@ import yaml
 from huggingface_hub import snapshot_download
 
 from export import ExportError
+from pretrained.files import CONFIG, has_weights
 
-CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 MLFLOW_MODEL = "MLmodel"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -36,8 +36,8 @@ class Source:
 
     @property
     def is_adapter(self) -> bool:
-        """Whether the folder holds a PEFT adapter instead of a whole model."""
-        return (self.model / ADAPTER_CONFIG).is_file() and not (self.model / CONFIG).is_file()
+        """Whether the folder holds a PEFT adapter instead of a whole model, whose config.json may lie beside it."""
+        return (self.model / ADAPTER_CONFIG).is_file() and not has_weights(self.model)
 
 
 def find_source(source: str, trust_remote_code: bool = False) -> Source:

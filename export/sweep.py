@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.batches import fits
 from export.checkpoint import Checkpoint
 from export.cost import Cost, cost_of
-from export.parity import Step, Tolerance, decided, open_session, same_answer
+from export.parity import Step, decided, open_session, same_answer
 from export.report import Cell, Placement, Source, Sweep
+from pretrained.batches import fits
 from repository.config import ModelConfig
 from repository.inference import Float32Array, Int64Array, pad_batch, scores
 from repository.manifest import MODEL_FILE, ProblemType
+from repository.tolerances import Tolerance
 
 # Next to powers of two lie the lengths at which kernels change to another path.
 LADDER = (1, 2, 3, 8, 13, 16, 17, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -139,21 +140,23 @@ def sweep(folder: Path, checkpoint: Checkpoint, texts: SweepTexts, step: Step) -
     )
 
 
-def sweep_violations(found: Sweep, tolerance: Tolerance) -> list[str]:
-    """What is outside the tolerance, with the shape at which it is worst."""
+def sweep_violations(found: Sweep, tolerance: Tolerance, on_sentences: float = 0.0) -> list[str]:
+    """What is outside the tolerance, with the shape at which it is worst.
+
+    Args:
+        found: what was measured.
+        tolerance: of the precision.
+        on_sentences: the largest difference of a logit on the sentences that were compared.
+    """
     reasons = []
     if broken := [cell for cell in found.cells if cell.max_logit_difference is None]:
         reasons.append(f"logits are no finite numbers ({_where(broken[0])})")
-    # A format without a bound on single logits has one here all the same: what is off by more than a good part of what
-    # one text's logits are from another's is no rounding, but a shape that the graph takes wrongly.
-    coarse = max(0.5, 0.5 * found.logit_range)
-    given = {Source.REAL: tolerance.max_logit_difference, Source.RANDOM: tolerance.random_logit_difference}
-    bounds = {source: coarse if limit is None else limit for source, limit in given.items()}
-    for source, limit in bounds.items():
+    real, random = tolerance.bounds(found.logit_range, on_sentences)
+    for source, limit in ((Source.REAL, real), (Source.RANDOM, random)):
         finite = [cell for cell in found.cells if cell.source is source and cell.max_logit_difference is not None]
         worst = max(finite, key=lambda cell: cell.max_logit_difference or 0.0, default=None)
         if worst is not None and (worst.max_logit_difference or 0.0) > limit:
-            reasons.append(f"logit difference {worst.max_logit_difference:.2g} ({_where(worst)}), {limit:g} allowed")
+            reasons.append(f"logit difference {worst.max_logit_difference:.2g} ({_where(worst)}), {limit:.3g} allowed")
     if flipped := [cell for cell in found.cells if cell.sure_label_flips]:
         reasons.append(f"labels change on which PyTorch is sure ({_where(flipped[0])})")
     return reasons

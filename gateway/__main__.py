@@ -1,6 +1,5 @@
 """`python -m gateway`: the HTTP front of a classifier in Triton."""
 
-import logging
 import os
 import tempfile
 from typing import Annotated
@@ -10,12 +9,15 @@ import uvicorn
 from pydantic import ValidationError
 
 from gateway.files import version_files
+from gateway.logs import configure_logging
 from gateway.settings import GatewaySettings
+from repository.console import Console
 from repository.manifest import RepositoryError
 
 SHUTDOWN_S = 10
 
 cli = typer.Typer(pretty_exceptions_enable=False)
+errors = Console(stderr=True)
 
 
 @cli.command()
@@ -39,14 +41,14 @@ def serve(
         settings = GatewaySettings()
     except ValidationError as error:
         first = error.errors()[0]
-        typer.echo(f"Error: {str(first['loc'][0]).upper()}: {first['msg']}", err=True)
+        errors.error(f"{str(first['loc'][0]).upper()}: {first['msg']}")
         raise typer.Exit(2) from None
     try:
         version_files(settings)
     except RepositoryError as error:
-        typer.echo(f"Error: MODEL_REPOSITORY: {error}", err=True)
+        errors.error(f"MODEL_REPOSITORY: {error}")
         raise typer.Exit(2) from None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if settings.workers == 1:
         _run(settings)
         return
@@ -66,6 +68,7 @@ def _run(settings: GatewaySettings) -> None:
         loop="uvloop",
         ws="none",
         access_log=False,
+        log_config=None,  # uvicorn's own would write past the queue
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

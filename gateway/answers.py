@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gateway.classifier import Predictions, Text, unquote
-from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError
+from gateway.classifier import Predictions, unquote
+from gateway.encoding import Text
+from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
 from gateway.metrics import Metrics
 from gateway.middleware import RequestRecord
 from gateway.ranking import ranked
@@ -15,6 +16,8 @@ from gateway.service import Service
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
+ACCEPTED_CODINGS = "gzip, deflate"
+"""What a body may be packed by (RFC 9110, 12.5.3)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ async def classify_sentences(
         GatewayError: what `Classifier.predict` raises.
     """
     refuse_too_many(len(sentences), service.settings.max_sentences)
-    predictions = await service.classifier.predict([Text(sentence) for sentence in sentences], truncate)
+    predictions = await service.classifier.predict([Text(unquote(sentence)) for sentence in sentences], truncate)
     manifest, threshold = predictions.version.manifest, service.settings.threshold
     labels = [ranked(item.scores, manifest, top_k, threshold) for item in predictions.items]
     return answer_of(service, record, predictions, sentences, labels)
@@ -82,10 +85,12 @@ def answer_of(
 def error_answer(error: GatewayError, metrics: Metrics) -> Answer:
     """The answer for a request that failed, counted by kind of error."""
     status = STATUS[type(error)]
-    metrics.rejected.labels(type(error).__name__.removesuffix("Error")).inc()
+    metrics.rejected.labels(kind_of(error)).inc()
     headers = {}
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if status == 415:
+        headers["Accept-Encoding"] = ACCEPTED_CODINGS
     return Answer(to_json({"error": str(error)}), status, headers)

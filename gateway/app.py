@@ -1,30 +1,33 @@
 """The HTTP application: routes put together, and errors turned into answers."""
 
 import contextlib
-import hmac
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
-from gateway.errors import STATUS, GatewayError, UnauthorizedError
+from gateway.connections import watched_connections
+from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
+from gateway.keys import KeyCheck
+from gateway.logs import configure_logging, request_log
 from gateway.memory import limit_arenas
 from gateway.metrics import Metrics
-from gateway.middleware import UNFORESEEN, BodyLimit, Observed, request_log
+from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
-from gateway.schemas import ErrorBody
+from gateway.schemas import ErrorBody, invalid_kind
 from gateway.service import ServiceHolder, running_service
 from gateway.settings import GatewaySettings
 from gateway.tei import tei_routes
-from gateway.web import add_docs, web_routes
+from gateway.web import docs_routes, web_routes
+from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
 
@@ -51,16 +54,21 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
 def application() -> ASGIApp:
     """The application with its settings from the environment, for uvicorn's worker processes."""
     limit_arenas()
+    configure_logging()  # here, for uvicorn starts workers anew, without what its own process has set up
     return create_app(GatewaySettings())
 
 
 def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder, keys: list[str]) -> FastAPI:
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_service(settings, metrics) as service:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with (
+            running_service(settings, metrics) as service,
+            watched_connections(settings, metrics) as connections,
+        ):
             holder.service = service
             app.state.holder = holder
-            yield
+            yield {"connections": connections}  # for gateway.protocol
+        drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
 
     app = FastAPI(
         title="Text classifier",
@@ -68,48 +76,53 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to where, only a proxy in front knows
     )
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
-    protection = [Depends(_KeyCheck(keys))] if keys else []
+    protection = [Depends(KeyCheck(keys))] if keys else []
     app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
     app.include_router(tei_routes, dependencies=protection)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
-    add_docs(app)
-    _answer_errors(app, metrics)
+    app.include_router(docs := docs_routes())
+    routers = (classify_routes, tei_routes, state_routes, open_routes, web_routes, docs)
+    _answer_errors(app, metrics, _methods(routers))
     return app
 
 
-class _KeyCheck:
-    """Dependency that lets only callers with one of the keys pass."""
-
-    def __init__(self, keys: list[str]) -> None:
-        self._keys = [key.encode() for key in keys]
-
-    def __call__(
-        self, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
-    ) -> None:
-        given = credentials.credentials.encode() if credentials else b""
-        # In constant time: how long it takes must not tell how much of a key was right.
-        if not any(hmac.compare_digest(given, key) for key in self._keys):
-            raise UnauthorizedError("The API key is missing or wrong: send it in the header Authorization: Bearer KEY.")
+def _methods(routers: Iterable[APIRouter]) -> dict[str, str]:
+    """The methods of each path, as the header Allow lists them; Starlette names those of one route alone."""
+    found: dict[str, set[str]] = {"/openapi.json": {"GET"}}
+    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        found.setdefault(route.path, set()).update(route.methods or ())
+    return {
+        path: ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+        for path, methods in found.items()
+    }
 
 
-def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
+def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> None:
     async def gateway_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
         return response_of(error_answer(error, metrics))
 
     async def validation_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
+        metrics.rejected.labels(invalid_kind(error)).inc()
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return JSONResponse({"error": f"{where}: {first['msg']}."}, 422)
 
-    async def http_error(_: Request, error: Exception) -> JSONResponse:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return JSONResponse({"error": f"{error.detail}."}, error.status_code, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (allowed := methods.get(request.scope["path"])):
+            headers["Allow"] = allowed
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
+        metrics.rejected.labels(kind_of(error.status_code)).inc()
+        return JSONResponse({"error": f"{error.detail}."}, error.status_code, headers)
 
     async def unforeseen(_: Request, __: Exception) -> JSONResponse:
         return JSONResponse({"error": UNFORESEEN}, 500)

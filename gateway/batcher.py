@@ -5,30 +5,29 @@ all are under way, sentences gather, so that batches grow with the load by thems
 """
 
 import asyncio
+import functools
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import Protocol, Self
 
 from gateway.errors import DeadlineExceededError, GatewayError, ModelFailedError, OverloadedError
+from gateway.neighbours import cheapest_batch
 from gateway.pace import Pace
-from repository.inference import Float32Array, Int64Array, pad_batch, scores
+from gateway.rows import Row, rows_of
+from repository.inference import Float32Array, Int64Array, pad_batch
 from repository.manifest import Manifest
 
 SMALLEST_SHARE = 4
 """Fewer sentences than this are not spread over several calls: a call costs about as much as computing one sentence."""
 
-CALL_TOKENS = 40
-"""What a call costs beside its tokens, in tokens: HTTP, the way through Triton, and reading all weights once."""
-
 EXPECTED_SHARE_OF_DEADLINE = 0.5
 """A sentence is refused if it would have to wait longer than this part of its deadline: what is let in gets answered,
 although the estimate is rough and the batch it ends up in takes time, too."""
 
+
+UNFORESEEN = "Triton's answer could not be read; the gateway's log says why."
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class BatchLimits:
         calls: calls to Triton under way at the same time.
         tokens: most tokens of a call, padding included; a longer sentence goes alone.
         sentences: most sentences of a call; at most `max_batch_size` of the model's config.pbtxt.
-        waiting: most sentences that wait; more are refused.
+        waiting: most sentences that wait, those that are still being tokenized included; more are refused.
         deadline_s: a call that takes longer is given up.
     """
 
@@ -59,17 +58,6 @@ class BatchLimits:
     deadline_s: float
 
 
-class Row(NamedTuple):
-    """Triton's answer to one sentence."""
-
-    logits: Float32Array
-    """`[labels]`"""
-    scores: Float32Array
-    """`[labels]`, by softmax or sigmoid as the version's manifest says."""
-    waited_s: float
-    """How long the sentence waited for its call."""
-
-
 @dataclass(eq=False, slots=True)
 class _Waiting:
     version: int
@@ -78,6 +66,7 @@ class _Waiting:
     mask: Sequence[int] | None
     row: "asyncio.Future[Row]"
     since: float
+    tokens: int
     alone: bool = field(default=False)
     """Its call failed in company: it has to be tried by itself."""
 
@@ -96,6 +85,7 @@ class Batcher:
         self._observer = observer
         self._waiting: dict[_Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
         self._waiting_tokens = 0
+        self._held = 0
         self._calls: dict[asyncio.Task[None], int] = {}  # with the tokens of each
         self._scheduled = False
         self._closed = False
@@ -103,8 +93,8 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Sentences that are in no call yet."""
-        return len(self._waiting)
+        """Sentences that were admitted and are in no call yet."""
+        return len(self._waiting) + self._held
 
     def expected_wait_s(self) -> float:
         """How long a sentence that comes now would wait, at the pace of the last calls.
@@ -114,17 +104,21 @@ class Batcher:
         """
         return self._pace.wait_s(self._waiting_tokens + sum(self._calls.values())) if self._waiting else 0.0
 
-    def admit(self, sentences: int) -> None:
-        """Refuse at once what could not be answered in time.
+    def admit(self, sentences: int) -> "Places":
+        """Places for so many sentences, to be used in a `with`; refuses at once what could not be answered in time.
 
         Raises:
             OverloadedError: too many sentences wait already.
         """
         if (
-            len(self._waiting) + sentences > self._limits.waiting
+            self.waiting + sentences > self._limits.waiting
             or self.expected_wait_s() > EXPECTED_SHARE_OF_DEADLINE * self._limits.deadline_s
         ):
-            raise OverloadedError(f"Too busy: {len(self._waiting)} sentences are waiting; try again shortly.")
+            raise OverloadedError(f"Too busy: {self.waiting} sentences are waiting; try again shortly.")
+        return Places(self._hold, sentences)
+
+    def _hold(self, more: int) -> None:
+        self._held += more
 
     def submit(
         self, version: int, manifest: Manifest, ids: Sequence[int], mask: Sequence[int] | None = None
@@ -135,7 +129,7 @@ class Batcher:
         version is gone, a logit is no finite number.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter())
+        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter(), len(ids))
         self._enqueue(waiting)
         waiting.row.add_done_callback(lambda _: self._forget(waiting))
         return waiting.row
@@ -150,7 +144,7 @@ class Batcher:
 
     def _enqueue(self, waiting: _Waiting) -> None:
         self._waiting[waiting] = None
-        self._waiting_tokens += len(waiting.ids)
+        self._waiting_tokens += waiting.tokens
         if not self._scheduled and len(self._calls) < self._limits.calls:
             # Later in this turn of the loop: what arrived with it shares the call.
             self._scheduled = True
@@ -159,7 +153,7 @@ class Batcher:
     def _forget(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             del self._waiting[waiting]
-            self._waiting_tokens -= len(waiting.ids)
+            self._waiting_tokens -= waiting.tokens
 
     def _dispatch(self) -> None:
         self._scheduled = False
@@ -167,77 +161,95 @@ class Batcher:
             batch = self._take()
             call = asyncio.get_running_loop().create_task(self._call(batch))
             self._calls[call] = _tokens(batch)
-            call.add_done_callback(self._finished)
+            call.add_done_callback(functools.partial(self._finished, batch))
         if self._waiting:
             self._pace.backlog_begins(time.perf_counter())
         else:
             self._pace.backlog_ends()
 
-    def _finished(self, call: "asyncio.Task[None]") -> None:
+    def _finished(self, batch: list[_Waiting], call: "asyncio.Task[None]") -> None:
         del self._calls[call]
+        # Whatever ended the call: nobody is left without an answer, but for those who are tried again by themselves.
+        for waiting in batch:
+            if waiting.row.done() or (waiting.alone and len(batch) > 1):
+                continue
+            if self._closed:
+                waiting.row.cancel()
+            else:
+                waiting.row.set_exception(ModelFailedError(UNFORESEEN))
         self._dispatch()
 
     def _take(self) -> list[_Waiting]:
         """The sentence that waits longest, and those of its version that are nearest to it in length."""
         oldest = next(iter(self._waiting))
-        if oldest.alone:
-            batch = [oldest]
-        else:
-            # Not all to one call: the others would have nothing to do while it computes.
-            share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
-            candidates = [w for w in self._waiting if w.version == oldest.version and not w.alone]
-            batch = cheapest_batch(candidates, oldest, min(share, self._limits.sentences), self._limits.tokens)
+        batch = [oldest]
+        if not oldest.alone:
+            try:
+                batch = self._with_neighbours(oldest)
+            except Exception:
+                # Whatever it is: those who wait behind it must not wait for ever.
+                logger.exception("Choosing a batch failed; its oldest sentence is sent alone.")
         for waiting in batch:
             self._forget(waiting)
         return batch
 
+    def _with_neighbours(self, oldest: _Waiting) -> list[_Waiting]:
+        # Not all to one call: the others would have nothing to do while it computes.
+        share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
+        candidates = [w for w in self._waiting if w.version == oldest.version and not w.alone]
+        return cheapest_batch(candidates, oldest, min(share, self._limits.sentences), self._limits.tokens)
+
     async def _call(self, batch: list[_Waiting]) -> None:
+        """Answer or fail every sentence of the batch: none is left without, whatever happens on the way."""
         start = time.perf_counter()
-        # Exact, not rounded up: the batch is whole, so Triton does not have to find others of its shape.
-        ids, masks = [w.ids for w in batch], [w.mask for w in batch]
-        inputs = pad_batch(ids, batch[0].manifest.pad_token_id, max(map(len, ids)), masks)
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                logits = await self._infer(batch[0].version, inputs)
+                padded_tokens, logits = await self._logits(batch)
+            rows = rows_of(logits, batch[0].version, batch[0].manifest, [start - w.since for w in batch])
         except TimeoutError:
             self._pace.call_ended(time.perf_counter(), _tokens(batch))  # else the same load would be let in again
             self._fail(batch, DeadlineExceededError("Triton did not answer in time; try again later."))
-            return
         except ModelFailedError as error:
-            # One sentence may have done it (a token the graph does not know): it must not cost its neighbours.
-            if len(batch) > 1:
-                self._try_alone(batch)
-            else:
-                self._fail(batch, error)
-            return
+            self._fail_alone(batch, error)
         except GatewayError as error:
             self._fail(batch, error)
-            return
         except Exception:
-            # Such as an answer that is none: without this, its sentences would wait until their deadline.
             logger.exception("A call to Triton failed in a way nobody foresaw.")
-            self._fail(batch, ModelFailedError("Triton's answer could not be read; the gateway's log says why."))
-            return
-        self._answer(batch, logits, start)
-        tokens = _tokens(batch)
-        self._pace.call_ended(time.perf_counter(), tokens)
-        if self._observer is not None:
-            padded = inputs["input_ids"].size
-            waited = [start - w.since for w in batch]
-            self._observer.called(len(batch), tokens, padded, waited, time.perf_counter() - start)
+            self._fail_alone(batch, ModelFailedError(UNFORESEEN))
+        else:
+            self._settle(batch, rows)
+            self._note(batch, padded_tokens, start)
 
-    def _answer(self, batch: list[_Waiting], logits: Float32Array, start: float) -> None:
-        # For the whole batch at once: NumPy costs as much for one row as for all of them.
-        finite: list[bool] = np.isfinite(logits).all(axis=1).tolist()  # type: ignore[assignment]
-        batch_scores = scores(logits, batch[0].manifest.problem_type)
-        for row, waiting in enumerate(batch):
-            if waiting.row.done():
-                continue
-            if finite[row]:
-                waiting.row.set_result(Row(logits[row], batch_scores[row], start - waiting.since))
-            else:
-                error = f"Version {waiting.version} of the model gave a logit that is no finite number."
-                waiting.row.set_exception(ModelFailedError(error))
+    async def _logits(self, batch: list[_Waiting]) -> tuple[int, Float32Array]:
+        """The tokens that were sent, padding included, and the logits that came back."""
+        # Exact, not rounded up: the batch is whole, so Triton does not have to find others of its shape.
+        ids, masks = [w.ids for w in batch], [w.mask for w in batch]
+        inputs = pad_batch(ids, batch[0].manifest.pad_token_id, max(map(len, ids)), masks)
+        return inputs["input_ids"].size, await self._infer(batch[0].version, inputs)
+
+    def _settle(self, batch: list[_Waiting], rows: list[Row | ModelFailedError]) -> None:
+        for waiting, row in zip(batch, rows, strict=True):
+            if isinstance(row, ModelFailedError):
+                # It may be a neighbour's doing: where a batch shares a scale, one NaN makes all of them NaN.
+                self._try_alone([waiting]) if len(batch) > 1 else self._fail([waiting], row)
+            elif not waiting.row.done():
+                waiting.row.set_result(row)
+
+    def _note(self, batch: list[_Waiting], padded_tokens: int, start: float) -> None:
+        now, tokens = time.perf_counter(), _tokens(batch)
+        self._pace.call_ended(now, tokens)
+        if self._observer is not None:
+            try:
+                self._observer.called(len(batch), tokens, padded_tokens, [start - w.since for w in batch], now - start)
+            except Exception:
+                logger.exception("A call to Triton could not be counted.")
+
+    def _fail_alone(self, batch: list[_Waiting], error: GatewayError) -> None:
+        """One sentence may have done it (a token the graph does not know): it must not cost its neighbours."""
+        if len(batch) > 1:
+            self._try_alone(batch)
+        else:
+            self._fail(batch, error)
 
     def _try_alone(self, batch: list[_Waiting]) -> None:
         for waiting in batch:
@@ -252,38 +264,25 @@ class Batcher:
                 waiting.row.set_exception(error)
 
 
+class Places:
+    """What one request takes of the bound on waiting sentences while they are not submitted; given back at the end."""
+
+    def __init__(self, hold: Callable[[int], None], sentences: int) -> None:
+        self._hold = hold
+        self._held = 0
+        self.hold(sentences)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hold(0)
+
+    def hold(self, sentences: int) -> None:
+        """Hold so many places from now on: none once the sentences are submitted, which then count themselves."""
+        self._hold(sentences - self._held)
+        self._held = sentences
+
+
 def _tokens(batch: list[_Waiting]) -> int:
-    return sum(len(waiting.ids) for waiting in batch)
-
-
-def cheapest_batch(candidates: Sequence[_Waiting], chosen: _Waiting, most: int, most_tokens: int) -> list[_Waiting]:
-    """`chosen` and as many of its neighbours in length as make the batch cheapest for each token that is no padding.
-
-    At most `most` sentences, and at most `most_tokens` with padding. A call costs as much as computing its padded
-    tokens and `CALL_TOKENS` more, so that joining pays until the padding eats up what it saves.
-    """
-    ordered = sorted(candidates, key=lambda candidate: len(candidate.ids))
-    lengths = [len(candidate.ids) for candidate in ordered]
-    low = high = ordered.index(chosen)
-    best, best_cost = (low, high), math.inf
-    tokens = lengths[low]
-    while True:
-        size = high - low + 1
-        padded = size * lengths[high]
-        if size > most or (padded > most_tokens and size > 1):
-            break
-        cost = (CALL_TOKENS + padded) / tokens
-        if cost < best_cost:
-            best, best_cost = (low, high), cost
-        shorter = lengths[low - 1] if low > 0 else -math.inf
-        longer = lengths[high + 1] if high + 1 < len(ordered) else math.inf
-        if shorter == -longer:
-            break
-        # Padding that each would add: to itself, or to all that are in already.
-        if lengths[high] - shorter <= size * (longer - lengths[high]):
-            low -= 1
-            tokens += lengths[low]
-        else:
-            high += 1
-            tokens += lengths[high]
-    return ordered[best[0] : best[1] + 1]
+    return sum(waiting.tokens for waiting in batch)

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from gateway.batcher import Batcher
+from gateway.batcher import Batcher, Places
+from gateway.encoding import Text, encode, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
@@ -15,20 +15,11 @@ from gateway.errors import (
 )
 from gateway.tokenization import Side
 from gateway.versions import LoadedVersion, VersionFollower
-from repository.inference import Float32Array, mask_of
+from repository.inference import Float32Array
+
+VERSIONS_TRIED = 3
 
 QUOTES = "\"'"
-
-LONG_TEXT = 2_000
-"""Characters from which a text is tokenized on a thread, so that others are answered meanwhile: about a millisecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What is classified: a sentence, or a pair of sentences for models that were trained on pairs."""
-
-    first: str
-    second: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +46,6 @@ class Predictions:
     items: list[Prediction]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """What is kept of a tokenizer's `Encoding` while a text waits: all of a long one takes a hundred times that."""
-
-    ids: list[int]
-    mask: list[int] | None
-    """The attention mask; None for all ones."""
-    cut: int
-
-
 class Classifier:
     """Answers texts with whichever version is current."""
 
@@ -87,27 +68,34 @@ class Classifier:
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
-        for text, name in zip(texts, _names(len(texts)), strict=True):
-            self.check(text, name)
-        self._batcher.admit(len(texts))
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                try:
-                    return await self._ask(self._versions.version_to_ask(), texts, truncate, side)
-                except VersionGoneError:
-                    # Two swaps within one poll: Triton has already unloaded the version that was current.
-                    await self._versions.refresh()
-                    return await self._ask(self._versions.ready(), texts, truncate, side)
-        except TimeoutError:
-            raise DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.") from None
+        for place, text in enumerate(texts):
+            self._check(text, name_of(place, len(texts)))
+        with self._batcher.admit(len(texts)) as places:
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    return await self._ask_until_known(texts, truncate, side, places)
+            except TimeoutError:
+                error = f"No answer within {self._deadline_s:g} seconds; try again later."
+                raise DeadlineExceededError(error) from None
+
+    async def _ask_until_known(
+        self, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+    ) -> Predictions:
+        """Ask the current version; the one that is current then, if no Triton serves it any more."""
+        for _ in range(VERSIONS_TRIED - 1):
+            try:
+                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, places)
+            except VersionGoneError as gone:
+                # Two swaps within one poll, or a version that was taken back; or it is not everywhere yet.
+                places.hold(len(texts))
+                await self._versions.refresh(lost=gone.version)
+        return await self._ask(self._versions.ready(), texts, truncate, side, places)
 
     async def _ask(
-        self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None
+        self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
     ) -> Predictions:
-        encoded = await self._encode(version, texts, side)
-        if not truncate:
-            for tokens, name in zip(encoded, _names(len(encoded)), strict=True):
-                _refuse_cut(tokens, version.manifest.max_length, name)
+        encoded = await encode(version, texts, truncate, side)
+        places.hold(0)
         futures = [
             self._batcher.submit(version.number, version.manifest, tokens.ids, tokens.mask) for tokens in encoded
         ]
@@ -122,21 +110,7 @@ class Classifier:
         ]
         return Predictions(version, items)
 
-    @staticmethod
-    async def _encode(version: LoadedVersion, texts: Sequence[Text], side: Side | None) -> list[_Tokens]:
-        token_types = version.manifest.token_types
-        is_own = side in (None, version.tokenizers.side)
-        if is_own and len(texts) == 1 and len(texts[0].first) + len(texts[0].second or "") < LONG_TEXT:
-            return [_tokens(version.tokenizer.encode(texts[0].first, texts[0].second), token_types)]
-        inputs = [text.first if text.second is None else (text.first, text.second) for text in texts]
-
-        def encode() -> list[_Tokens]:
-            encodings = version.tokenizers.cutting(side).encode_batch_fast(inputs)
-            return [_tokens(encoding, token_types) for encoding in encodings]
-
-        return await asyncio.to_thread(encode)
-
-    def check(self, text: Text, name: str = "The sentence") -> None:
+    def _check(self, text: Text, name: str) -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
         together = text.first if text.second is None else text.first + text.second
         if not any(character.isprintable() and not character.isspace() for character in together):
@@ -158,20 +132,3 @@ def unquote(sentence: str) -> str:
         if stripped[0] not in inner:
             return inner
     return sentence
-
-
-def _tokens(encoding: Any, token_types: bool) -> _Tokens:
-    # Special tokens are in every piece that was cut off; they do not count.
-    cut = sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
-    return _Tokens(encoding.ids, mask_of(encoding, token_types), cut)
-
-
-def _names(count: int) -> list[str]:
-    """What errors call the sentences of one request."""
-    return ["The sentence"] if count == 1 else [f"Sentence {place}" for place in range(1, count + 1)]
-
-
-def _refuse_cut(tokens: _Tokens, limit: int, name: str) -> None:
-    if tokens.cut:
-        total = len(tokens.ids) + tokens.cut
-        raise SentenceTooLongError(f"{name} has {total} tokens; the model takes at most {limit}.")

@@ -9,6 +9,18 @@ class InvalidRequestError(GatewayError):
     """A parameter or the body is not as it has to be."""
 
 
+class MalformedBodyError(GatewayError):
+    """The body is not packed as its header says."""
+
+
+class BodyTooLongError(GatewayError):
+    """The body is longer than the gateway takes."""
+
+
+class UnsupportedMediaTypeError(GatewayError):
+    """The body is of a type, coding or encoding that is not read."""
+
+
 class UnauthorizedError(GatewayError):
     """The API key is missing or wrong."""
 
@@ -34,7 +46,11 @@ class OverloadedError(GatewayError):
 
 
 class VersionGoneError(GatewayError):
-    """Triton no longer serves the version that was asked."""
+    """No Triton serves the version that was asked."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class ModelFailedError(GatewayError):
@@ -54,9 +70,12 @@ class DeadlineExceededError(GatewayError):
 
 
 STATUS: dict[type[GatewayError], int] = {
+    MalformedBodyError: 400,
     UnauthorizedError: 401,
+    BodyTooLongError: 413,
     SentenceTooLongError: 413,
     TooManySentencesError: 413,
+    UnsupportedMediaTypeError: 415,
     InvalidRequestError: 422,
     BlankSentenceError: 422,
     ModelFailedError: 502,
@@ -65,6 +84,17 @@ STATUS: dict[type[GatewayError], int] = {
     VersionGoneError: 503,
     DeadlineExceededError: 504,
 }
+
+KINDS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLong"}
+"""How the metrics call refusals that the web framework makes; `BadRequest` for those that have no name here."""
+
+
+def kind_of(error: GatewayError | int) -> str:
+    """How the metrics call a refusal: by its exception, or by the status that the web framework gives it."""
+    if isinstance(error, int):
+        return KINDS.get(error, "BadRequest")
+    return type(error).__name__.removesuffix("Error")
+
 
 RETRY_AFTER_S = 1
 """Seconds after which a caller that got 503 should try again; Triton restarts in about two."""

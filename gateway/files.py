@@ -17,8 +17,9 @@ from repository.bucket import AwayError
 from repository.golden import GOLDEN_FILE
 from repository.location import S3Location
 from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
+from repository.problem import Problem
 from repository.s3_store import Listing, S3Store
-from repository.store import STAGING_PREFIX
+from repository.store import STAGING_PREFIX, numbers_in
 
 logger = logging.getLogger(__name__)
 
@@ -112,15 +113,14 @@ class S3Files:
 
     async def follow(self, served: Callable[[], Collection[int]]) -> None:
         """Look at the bucket until cancelled; `served` says which versions Triton lists."""
-        said = ""
+        problem = Problem(logger)
         while True:
             try:
                 await asyncio.to_thread(self.look, served())
-                said = ""
-            except (RepositoryError, OSError) as error:
-                if str(error) != said:  # not every few seconds
-                    said = str(error)
-                    logger.error("The repository cannot be looked at: %s", said)
+            except Exception as error:  # whatever lies in the bucket or the cache: the next look may go well
+                problem.tell("The repository cannot be looked at", error)
+            else:
+                problem.over()
             await asyncio.sleep(self._poll_s)
 
     def look(self, served: Collection[int]) -> None:
@@ -140,9 +140,9 @@ class S3Files:
                 self._judge(number, whole=True)
                 self._read_through[number] = found
         self.problems = {number: why for number, why in self.problems.items() if number in self._listing}
-        for folder in self.model_folder.glob("[1-9]*"):
-            if self._listing and not {int(folder.name)} & {*self._listing, *served}:
-                shutil.rmtree(folder, ignore_errors=True)
+        for number in numbers_in(self.model_folder):
+            if self._listing and number not in self._listing and number not in served:
+                shutil.rmtree(self.model_folder / str(number), ignore_errors=True)
 
     def _judge(self, number: int, whole: bool) -> None:
         try:

@@ -10,6 +10,8 @@ from prometheus_client.registry import Collector
 
 from gateway.batcher import Batcher
 from gateway.versions import VersionFollower
+from repository.log_queue import count_dropped
+from repository.names import visible
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of prometheus_client: the folder through which several workers share their counts."""
@@ -39,6 +41,9 @@ class Metrics:
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
+        self._log_dropped = Counter(
+            "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
+        )
         self._queue = Histogram(
             "classifier_queue_seconds",
             "How long a sentence waited for its call.",
@@ -65,8 +70,13 @@ class Metrics:
         for seconds in waited_s:
             self._queue.observe(seconds)
 
+    def count_dropped_lines(self) -> None:
+        """Count the log lines that were dropped since this was last called."""
+        count_dropped(self._log_dropped.inc)
+
     def render(self, versions: VersionFollower, batcher: Batcher) -> bytes:
         """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
+        self.count_dropped_lines()
         state = CollectorRegistry()
         state.register(_State(versions, batcher))
         counted = self._registry
@@ -95,7 +105,7 @@ class _State(Collector):
             labels=["version", "reason"],
         )
         for number, reason in self._versions.failures().items():
-            failed.add_metric([str(number), reason], 1)
+            failed.add_metric([str(number), visible(reason)], 1)
         yield failed
 
 

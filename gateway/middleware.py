@@ -4,14 +4,11 @@ import asyncio
 import logging
 import random
 import re
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -46,23 +43,6 @@ def record_of(scope: Scope) -> RequestRecord:
     return record
 
 
-def request_log() -> Any:
-    """Writes one line of JSON a call to standard output, in one write."""
-    return structlog.wrap_logger(
-        structlog.BytesLogger(sys.stdout.buffer),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", key="time"),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ],
-        wrapper_class=structlog.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-
-
-def _json(value: Any, **_: Any) -> bytes:
-    return to_json(value)
-
-
 class Observed:
     """ASGI middleware that gives a request its id, counts it and writes its log line."""
 
@@ -79,6 +59,7 @@ class Observed:
         start = time.perf_counter()
         record = RequestRecord(_request_id(scope))
         scope.setdefault("state", {})["record"] = record
+        asked = _simplest(scope)
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
@@ -89,17 +70,18 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(asked, receive, send_with_id)
         except asyncio.CancelledError:
-            status = HUNG_UP  # nobody is there to be told
+            # Nobody is there to be told, or the connection told them: the rest of the request did not come.
+            status = scope["state"].get("refused", HUNG_UP)
         except Exception:
             logger.exception("Request %s failed.", record.request_id)
             if status is None:
                 await JSONResponse({"error": UNFORESEEN}, 500)(scope, receive, send_with_id)
         finally:
-            self._note(scope, record, status or 500, time.perf_counter() - start)
+            self._note(scope["method"], asked, record, status or 500, time.perf_counter() - start)
 
-    def _note(self, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
+    def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
         route = record.route or getattr(scope.get("route"), "path", "unknown")
         self._metrics.requests.labels(route, str(status)).inc()
@@ -108,12 +90,23 @@ class Observed:
             self._log(
                 "request",
                 request_id=record.request_id,
-                method=scope["method"],
+                method=method,
                 route=route,
                 status=status,
                 ms=round(1000 * seconds, 2),
                 **record.facts,
             )
+
+
+def _simplest(scope: Scope) -> Scope:
+    """What is asked for, without what changes nothing: HEAD is GET whose body uvicorn leaves out (it reads `scope`);
+    slashes at the end and double ones come from addresses put together by hand, and a redirect loses a POST's body.
+    """
+    path: str = scope["path"]
+    if scope["method"] != "HEAD" and "//" not in path and (path == "/" or not path.endswith("/")):
+        return scope
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "method": method, "path": "/" + "/".join(part for part in path.split("/") if part)}
 
 
 class BodyLimit:

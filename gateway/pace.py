@@ -42,4 +42,6 @@ class Pace:
 
     def wait_s(self, waiting_tokens: int) -> float:
         """How long so many tokens take; 0 until `SURE_CALLS` calls have ended in a backlog."""
-        return waiting_tokens * self._seconds / self._tokens if self._calls >= SURE_CALLS else 0.0
+        if self._calls < SURE_CALLS or not self._tokens:
+            return 0.0
+        return waiting_tokens * self._seconds / self._tokens

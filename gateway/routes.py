@@ -5,20 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.answers import Answer, classify_sentence, classify_sentences
+from gateway.bodies import JsonRoute
 from gateway.errors import InvalidRequestError
 from gateway.middleware import record_of
 from gateway.schemas import ClassifyBody, Health, LabelScore, Models, TopK, Truncate
-from gateway.service import Service
+from gateway.service import service_of
 
-classify_routes = APIRouter(tags=["classify"])
+classify_routes = APIRouter(tags=["classify"], route_class=JsonRoute)
 state_routes = APIRouter(tags=["state"])
 open_routes = APIRouter(tags=["state"])
-
-
-def service_of(request: Request) -> Service:
-    """The parts behind the routes."""
-    service: Service = request.app.state.holder.service
-    return service
 
 
 def response_of(answer: Answer) -> Response:
@@ -50,7 +45,11 @@ async def classify(
 
 @classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
 async def classify_many(request: Request, body: ClassifyBody) -> Response:
-    """For each sentence, in order, what GET answers; all by the same version."""
+    """For each sentence, in order, what GET answers; all by the same version.
+
+    The body is JSON, in UTF-8 or in the encoding that `Content-Type` names, and may be packed: `Content-Encoding: gzip`
+    or `deflate`. Its length is counted unpacked.
+    """
     record = record_of(request.scope)
     return response_of(await classify_sentences(service_of(request), record, body.texts(), body.top_k, body.truncate))
 

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.errors import InvalidRequestError, kind_of
 from gateway.ranking import ALL_LABELS
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
 
@@ -53,7 +55,12 @@ class Idea(Body):
 class ClassifyBody(Body):
     """What to classify: `sentences`, or `ideas`."""
 
-    sentences: list[str] | None = Field(None, min_length=1, examples=[["Mapa aprende un nuevo lenguaje"]])
+    sentences: list[str] | None = Field(
+        None,
+        min_length=1,
+        examples=[["Mapa aprende un nuevo lenguaje"]],
+        description="One pair of quotes around a whole sentence is ignored.",
+    )
     ideas: list[Idea] | None = Field(None, min_length=1)
     top_k: TopK = None
     truncate: Truncate = True
@@ -69,6 +76,11 @@ class ClassifyBody(Body):
         if self.sentences is not None:
             return self.sentences
         return [f"{idea.idea_title} {idea.map_title}" for idea in self.ideas or []]
+
+
+def invalid_kind(error: RequestValidationError) -> str:
+    """How the metrics call a request that is not as these models describe it."""
+    return "InvalidJson" if error.errors()[0]["type"] == "json_invalid" else kind_of(InvalidRequestError(""))
 
 
 class ErrorBody(BaseModel):

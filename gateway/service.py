@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection
+
 from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, version_files
@@ -14,6 +16,8 @@ from gateway.settings import GatewaySettings
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
 from repository.manifest import Manifest, RepositoryError
+
+DROPPED_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,23 @@ class Service:
         return version.model_copy(update={name: getattr(manifest, name) for name in shown})
 
 
+async def _count_dropped_lines(metrics: Metrics) -> None:
+    """Now and then, for a scrape that another worker answers."""
+    while True:
+        metrics.count_dropped_lines()
+        await asyncio.sleep(DROPPED_EVERY_S)
+
+
 class ServiceHolder:
     """Where what is built before the service finds it; the service is there from the application's start on."""
 
     service: Service
+
+
+def service_of(request: HTTPConnection) -> Service:
+    """The parts behind the routes."""
+    service: Service = request.app.state.holder.service
+    return service
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +101,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
         )
         batcher = Batcher(triton.infer, limits, metrics)
         classifier = Classifier(batcher, versions, deadline_s, settings.max_sentence_bytes)
-        followers = [asyncio.create_task(versions.run())]
+        followers = [asyncio.create_task(versions.run()), asyncio.create_task(_count_dropped_lines(metrics))]
         if isinstance(files, S3Files):
             followers.append(asyncio.create_task(files.follow(versions.served)))
         try:

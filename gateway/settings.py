@@ -2,16 +2,17 @@
 
 from pydantic import Field, SecretStr
 
+from repository.addresses import Host
 from repository.settings import RepositorySettings
 
 
 class GatewaySettings(RepositorySettings):
     """Settings of `python -m gateway`."""
 
-    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    gateway_host: Host = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, ge=1, le=65535, description="Port the gateway listens on.")
     workers: int = Field(1, ge=1, le=64, description="Gateway processes that share the port.")
-    triton_host: str = Field("127.0.0.1", description="Host of Triton.")
+    triton_host: Host = Field("127.0.0.1", description="Host of Triton.")
     triton_http_port: int = Field(8100, ge=1, le=65535, description="Port of Triton's HTTP endpoint.")
     model_version: int | None = Field(
         None, ge=1, description="Answer with this version alone, whatever else Triton serves; the newest when empty."
@@ -31,6 +32,24 @@ class GatewaySettings(RepositorySettings):
     )
     triton_calls: int = Field(
         3, ge=1, description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays."
+    )
+    head_timeout_seconds: float = Field(
+        20, gt=0, description="How long a caller may take for a request line and headers; then it gets 408."
+    )
+    body_timeout_seconds: float = Field(60, gt=0, description="How long a caller may take for a body.")
+    send_timeout_seconds: float = Field(
+        60, gt=0, description="How long a caller may leave an answer unread before its connection is closed."
+    )
+    keep_alive_seconds: float = Field(
+        75,
+        gt=0,
+        description="How long a connection may rest between two requests; longer than a proxy in front keeps its own.",
+    )
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="Most connections of one gateway process; past that, who has not sent a whole request gives way. "
+        "When empty, some less than the limit on open files, and at most 10000.",
     )
     threshold: float = Field(
         0.5, ge=0, le=1, description="Least score of a label in the answer of a multi-label model without `top_k`."

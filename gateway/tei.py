@@ -4,46 +4,51 @@ The contract is what TEI's router does (`router/src/http/types.rs` and `server.r
 surprise: `[a, b]` is one pair, never a batch of two, and `error_type` is capitalized, unlike in TEI's own OpenAPI.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, StrictBool
 from starlette.exceptions import HTTPException
 
-from gateway.answers import Answer, answer_of, refuse_too_many
-from gateway.classifier import Text
+from gateway.answers import ACCEPTED_CODINGS, Answer, answer_of, refuse_too_many
+from gateway.bodies import JsonRoute
+from gateway.encoding import Text
 from gateway.errors import (
     RETRY_AFTER_S,
     BlankSentenceError,
+    BodyTooLongError,
     DeadlineExceededError,
     GatewayError,
     InvalidRequestError,
+    MalformedBodyError,
     ModelFailedError,
     NotReadyError,
     OverloadedError,
     SentenceTooLongError,
     TooManySentencesError,
+    UnsupportedMediaTypeError,
     VersionGoneError,
+    kind_of,
 )
 from gateway.middleware import RequestRecord, record_of
 from gateway.ranking import ALL_LABELS, ranked
-from gateway.routes import response_of, service_of
-from gateway.schemas import LabelScore
-from gateway.service import Service
+from gateway.routes import response_of
+from gateway.schemas import LabelScore, invalid_kind
+from gateway.service import Service, service_of
 from gateway.tokenization import Side
-from gateway.versions import LoadedVersion
 
 ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
 
 ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
     BlankSentenceError: (400, "Empty"),
+    MalformedBodyError: (400, "Validation"),
+    BodyTooLongError: (413, "Validation"),
     SentenceTooLongError: (413, "Validation"),
     TooManySentencesError: (413, "Validation"),
+    UnsupportedMediaTypeError: (415, "Validation"),
     InvalidRequestError: (422, "Validation"),
     ModelFailedError: (424, "Backend"),
     DeadlineExceededError: (424, "Backend"),
@@ -86,7 +91,7 @@ class TeiErrorBody(BaseModel):
     error_type: ErrorType
 
 
-class TeiRoute(APIRoute):
+class TeiRoute(JsonRoute):
     """A route whose errors are answered in TEI's words, while the other routes keep the gateway's own."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -94,16 +99,19 @@ class TeiRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_or_explain(request: Request) -> Response:
+            rejected = service_of(request).metrics.rejected
             try:
                 return await handle(request)
             except RequestValidationError as error:
+                rejected.labels(invalid_kind(error)).inc()
                 return _invalid(error)
             except HTTPException as error:  # a body that cannot be read
+                rejected.labels(kind_of(error.status_code)).inc()
                 return _error_response(error.status_code, "Validation", f"{error.detail}.")
             except GatewayError as error:
                 if type(error) not in ERRORS:
                     raise
-                service_of(request).metrics.rejected.labels(type(error).__name__.removesuffix("Error")).inc()
+                rejected.labels(kind_of(error)).inc()
                 return _error_response(*ERRORS[type(error)], str(error))
 
         return handle_or_explain
@@ -135,8 +143,7 @@ async def _answer(service: Service, record: RequestRecord, body: PredictBody) ->
     refuse_too_many(len(sides), service.settings.max_sentences)
     truncate = body.truncate or False
     side = SIDES[body.truncation_direction] if truncate and body.truncation_direction else None
-    texts = await _shorten_pairs(service, [Text(*parts) for parts in sides], truncate, side)
-    predictions = await service.classifier.predict(texts, truncate, side)
+    predictions = await service.classifier.predict([Text(*parts) for parts in sides], truncate, side)
     manifest = predictions.version.manifest
     labels = [
         ranked(item.logits if body.raw_scores else item.scores, manifest, ALL_LABELS, threshold=0.0)
@@ -154,60 +161,6 @@ def _sides(inputs: str | list[str] | list[list[str]]) -> tuple[list[list[str]], 
     return (batch, True) if batch else ([[item for item in inputs if isinstance(item, str)]], False)
 
 
-async def _shorten_pairs(service: Service, texts: list[Text], truncate: bool, side: Side | None) -> list[Text]:
-    """The texts, with every pair that is far too long for the model cut to a little more than the model reads.
-
-    `tokenizers` keeps what it cuts off of a pair as every piece of one side together with every piece of the other:
-    gigabytes for two long sides. Sides that were cut one by one give the same tokens, and their number can be told.
-
-    Raises:
-        GatewayError: what `Classifier.check` raises.
-        NotReadyError: no version has become current yet.
-        SentenceTooLongError: a pair has more tokens than the model takes, and must not be cut.
-    """
-    if all(text.second is None for text in texts):
-        return texts
-    for text in texts:
-        service.classifier.check(text)
-    version = service.versions.version_to_ask()
-
-    def shorten() -> list[Text]:
-        return [_shorten(version, text, truncate, side) for text in texts]
-
-    return await asyncio.to_thread(shorten)
-
-
-def _shorten(version: LoadedVersion, pair: Text, truncate: bool, side: Side | None) -> Text:
-    if pair.second is None:
-        return pair
-    parts = (pair.first, pair.second)
-    tokenizer = version.tokenizers.cutting(side)
-    encodings = [tokenizer.encode(part) for part in parts]
-    lengths = [
-        sum(piece.special_tokens_mask.count(0) for piece in (encoding, *encoding.overflowing)) for encoding in encodings
-    ]
-    total = sum(lengths) + tokenizer.num_special_tokens_to_add(True)
-    limit = version.manifest.max_length
-    if total > limit and not truncate:
-        raise SentenceTooLongError(f"The pair has {total} tokens; the model takes at most {limit}.")
-    # More than the model reads of either, and the longer stays the longer: it gets the token that is left over.
-    pieces = (3, 2) if lengths[0] > lengths[1] else (2, 3)
-    at_left = tokenizer.truncation["direction"] == "left"
-    return Text(*(_near_end(*part, at_left) for part in zip(parts, encodings, pieces, strict=True)))
-
-
-def _near_end(text: str, encoding: Any, pieces: int, at_left: bool) -> str:
-    """As much of the text as is in that many pieces, each as long as the model's limit, of the end that is kept."""
-    if len(encoding.overflowing) < pieces:
-        return text
-    outermost = encoding.overflowing[pieces - 2]
-    # Special tokens are in every piece, and are nowhere in the text.
-    spans = [
-        span for span, special in zip(outermost.offsets, outermost.special_tokens_mask, strict=True) if not special
-    ]
-    return text[min(start for start, _ in spans) :] if at_left else text[: max(end for _, end in spans)]
-
-
 def _invalid(error: RequestValidationError) -> Response:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"][1:]]
@@ -220,5 +173,7 @@ def _invalid(error: RequestValidationError) -> Response:
 
 
 def _error_response(status: int, error_type: ErrorType, message: str) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else None
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else {}
+    if status == 415:
+        headers["Accept-Encoding"] = ACCEPTED_CODINGS
     return JSONResponse({"error": message, "error_type": error_type}, status, headers)

@@ -1,23 +1,33 @@
-"""Asks Triton over HTTP: the state of each version, and the logits of a batch."""
+"""Asks Triton over HTTP: the state of each version, and the logits of a batch.
 
+Several Tritons may share the address; each takes in a new version in its own time. So what one does not know is asked
+again over fresh connections, which may lead to another, before it is believed.
+"""
+
+import contextlib
+import json
 import logging
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-import aiohttp
-from tritonclient.http.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException
-
 from gateway.errors import ModelFailedError, NotReadyError, VersionGoneError
-from gateway.triton_wire import ConnectionPool, WireAnswer, infer_request
+from gateway.triton_pool import ConnectionPool
+from gateway.triton_wire import WireAnswer, infer_request, plain_request
+from repository.addresses import host_and_port
 from repository.inference import Float32Array, Int64Array
 
 logger = logging.getLogger(__name__)
 
 READY = "READY"
 _UNLOADED = "unloaded"
+
+OTHERS_ASKED = 12
+"""Fresh connections over which a version is looked for: where half the Tritons have it, one in 4,096 looks in vain."""
+
+PROBES = 6
+"""Fresh connections over which a new version has to be ready before it is thought to be everywhere."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +40,14 @@ class VersionState:
 
 
 class TritonClient:
-    """One model in one Triton. Use as an asynchronous context manager."""
+    """One model in one Triton, or in several behind one address. Use as an asynchronous context manager."""
 
     def __init__(self, host: str, port: int, model_name: str) -> None:
         self.model_name = model_name
         self._path_name = quote(model_name, safe="")
-        self._address = f"{host}:{port}"
-        self._client = InferenceServerClient(self._address)
-        self._pool = ConnectionPool(host, port)
+        self._address = host_and_port(host, port)
+        self._pool = ConnectionPool(host, port, _serves)
+        self._ready: set[int] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,48 +56,126 @@ class TritonClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.close()
-        await self._client.close()
 
     async def versions(self) -> list[VersionState]:
         """Versions that Triton knows, newest first, without those it unloaded on purpose.
 
+        A version that was ready when this was last asked is ready still if any Triton that can be met says so.
+
         Raises:
             NotReadyError: Triton does not answer.
         """
+        found = await self._index()
+        for _ in range(OTHERS_ASKED):
+            if not self._ready - _ready(found):
+                break
+            elsewhere = {}
+            with contextlib.suppress(NotReadyError):  # another may be there
+                elsewhere = await self._index()
+            found = {**found, **{n: state for n, state in elsewhere.items() if n not in found or state.state == READY}}
+        self._ready = _ready(found)
+        return [found[number] for number in sorted(found, reverse=True)]
+
+    async def is_everywhere(self, version: int) -> bool:
+        """Whether every Triton that can be met serves the version; there may be more of them.
+
+        Raises:
+            NotReadyError: Triton does not answer.
+        """
+        path = f"/v2/models/{self._path_name}/versions/{version}/ready"
         try:
-            index = await self._client.get_model_repository_index()
-        except (aiohttp.ClientError, InferenceServerException, OSError, TimeoutError) as error:
-            raise NotReadyError(f"Triton does not answer on {self._address}; try again shortly.") from error
-        found = [
-            VersionState(int(entry["version"]), entry.get("state", ""), entry.get("reason", ""))
-            for entry in index
-            if entry["name"] == self.model_name and entry.get("version", "").isdecimal()
-        ]
-        return sorted((v for v in found if v.reason != _UNLOADED), key=lambda version: -version.number)
+            for _ in range(max(PROBES, len(await self._pool.addresses()))):
+                if (await self._control("GET", path)).status != 200:
+                    return False
+        except OSError as error:
+            raise self._away() from error
+        return True
 
     async def infer(self, version: int, inputs: dict[str, Int64Array]) -> Float32Array:
         """Logits `[batch, labels]` of `version` for INT64 inputs `[batch, sequence]`.
 
         Raises:
             NotReadyError: Triton does not answer.
-            VersionGoneError: Triton no longer serves this version.
+            VersionGoneError: No Triton that could be met serves this version.
             ModelFailedError: Triton answered with an error.
         """
-        request = infer_request(self._address, self._path_name, version, inputs)
         try:
-            answer = await self._pool.exchange(request)
+            answer = await self._ask_around(infer_request(self._address, self._path_name, version, inputs))
         except OSError as error:
-            raise NotReadyError(f"Triton does not answer on {self._address}; try again shortly.") from error
+            raise self._away() from error
         if answer.status != 200:
             raise self._explain(version, answer)
-        return answer.logits()
+        try:
+            return answer.logits()
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ModelFailedError(f"Triton's answer for version {version} could not be read.", str(error)) from error
+
+    async def _ask_around(self, request: bytes) -> WireAnswer:
+        """The answer of the first Triton that serves what is asked for; asking twice changes nothing in a Triton.
+
+        One that stops, or is gone, is taken for an accident once; then they are all away.
+
+        Raises:
+            OSError: they are.
+        """
+        accidents = 0
+        for turn in range(1 + OTHERS_ASKED):
+            try:
+                answer = await self._pool.exchange(request, fresh=turn > 0)
+            except OSError:
+                if accidents:
+                    raise
+                accidents += 1
+                continue
+            if _serves(answer) or (answer.status == _STOPPING and accidents):
+                break
+            accidents += answer.status == _STOPPING
+        return answer
+
+    async def _index(self) -> dict[int, VersionState]:
+        try:
+            answer = await self._control("POST", "/v2/repository/index")
+            entries = json.loads(answer.body) if answer.status == 200 else None
+        except (OSError, ValueError) as error:
+            raise self._away() from error
+        if entries is None:
+            raise self._away()
+        states = [
+            VersionState(int(entry["version"]), entry.get("state", ""), entry.get("reason", ""))
+            for entry in entries
+            if entry["name"] == self.model_name and entry.get("version", "").isdecimal()
+        ]
+        return {state.number: state for state in states if state.reason != _UNLOADED}
+
+    async def _control(self, method: str, path: str) -> WireAnswer:
+        return await self._pool.exchange(plain_request(self._address, method, path), fresh=True)
+
+    def _away(self) -> NotReadyError:
+        return NotReadyError(f"Triton does not answer on {self._address}; try again shortly.")
 
     def _explain(self, version: int, answer: WireAnswer) -> Exception:
         message = answer.error()
-        # Triton tells a version that is gone from a bad request by its words only; both are status 400.
-        if "unknown model" in message or "unknown version" in message or "is not at ready state" in message:
-            return VersionGoneError(f"Version {version} of {self.model_name} is no longer served; try again.")
-        if answer.status == 503 or "Exceeds maximum queue size" in message:
+        if _lacks_version(answer):
+            return VersionGoneError(f"Version {version} of {self.model_name} is no longer served; try again.", version)
+        if answer.status == _STOPPING or "Exceeds maximum queue size" in message:
             return NotReadyError("Triton's queue is full; try again shortly.")
         logger.warning("Version %d failed in Triton: %s", version, message)
         return ModelFailedError(f"Version {version} of {self.model_name} failed in Triton.", message)
+
+
+_STOPPING = 503
+"""Status of a Triton that stops, or whose queue is full."""
+
+
+def _serves(answer: WireAnswer) -> bool:
+    return answer.status == 200 or not (answer.status == _STOPPING or _lacks_version(answer))
+
+
+def _lacks_version(answer: WireAnswer) -> bool:
+    # Triton tells a version that is gone from a bad request by its words only; both are status 400.
+    message = answer.error()
+    return "unknown model" in message or "unknown version" in message or "is not at ready state" in message
+
+
+def _ready(states: dict[int, VersionState]) -> set[int]:
+    return {number for number, state in states.items() if state.state == READY}

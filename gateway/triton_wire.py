@@ -60,57 +60,17 @@ def infer_request(host: str, model: str, version: int, inputs: dict[str, Int64Ar
     return b"".join((head.encode(), header, *data))
 
 
-class ConnectionPool:
-    """Kept-alive connections to one server, as many as there are exchanges at a time."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._idle: list[_Connection] = []
-
-    async def exchange(self, request: bytes) -> WireAnswer:
-        """Send one request and wait for its answer; cancelling closes the connection.
-
-        The request may be sent twice, if a connection that was kept alive turns out to be closed.
-
-        Raises:
-            OSError: the server cannot be reached or closed the connection.
-        """
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open():
-                try:
-                    return await self._use(connection, request)
-                except ConnectionError:
-                    # The server may have closed it a moment ago; nothing says so but the failure.
-                    break
-        return await self._use(await self._connect(), request)
-
-    def close(self) -> None:
-        """Close what is idle."""
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
-
-    async def _connect(self) -> "_Connection":
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(_Connection, self._host, self._port)
-        return connection
-
-    async def _use(self, connection: "_Connection", request: bytes) -> WireAnswer:
-        try:
-            answer = await connection.exchange(request)
-        except BaseException:
-            connection.close()  # half an answer may still come: no one else must read it as theirs
-            raise
-        self._idle.append(connection)
-        return answer
+def plain_request(host: str, method: str, path: str) -> bytes:
+    """A request without a body, after whose answer the connection is closed."""
+    return f"{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection, one exchange at a time."""
 
     def __init__(self) -> None:
+        self.retire_at = 0.0
+        """When it should be replaced, on the monotonic clock; for whoever keeps it."""
         self._transport: Any = None
         self._waiting: asyncio.Future[WireAnswer] | None = None
         self._answer = WireAnswer()

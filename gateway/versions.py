@@ -3,25 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
 from gateway.files import FileStamps, VersionFiles, stamps_of
+from gateway.spread import Spread
 from gateway.tokenization import Tokenizers
 from gateway.triton import READY, TritonClient, VersionState
-from repository.golden import GOLDEN_FILE, Golden, replay_batches
-from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch
+from gateway.warm_up import warm_up
+from repository.golden import GOLDEN_FILE, Golden
+from repository.inference import load_tokenizer
 from repository.manifest import Manifest, RepositoryError
 
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-WARM_UP_S = 30.0
 DAMAGED = "DAMAGED"
 """State of a version that is in the repository and does not get to Triton; Triton's own states are other words."""
 
@@ -59,7 +58,7 @@ class VersionFollower:
     Triton, not the disk, is followed: a version becomes current only after it answered a request, so one that Triton
     cannot load never does; one with golden sentences only after it answered those as PyTorch did at export. A
     rejected version is kept in `rejected` with the reason, and tried again after a growing pause: its files may be
-    mended, and Triton may have been in trouble.
+    mended. Trouble of Triton's is not the version's fault: it is tried again at the next look.
     """
 
     def __init__(
@@ -75,6 +74,7 @@ class VersionFollower:
         self.states: list[VersionState] = []
         self.problem = "The gateway is starting; try again shortly."
         self._triton = triton
+        self._spread = Spread(triton)
         self._files = files
         self._poll_s = poll_s
         self._pinned = pinned
@@ -82,6 +82,7 @@ class VersionFollower:
         self._failures: dict[int, str] = {}
         self._known: dict[int, Manifest] = {}  # what the versions were when they became current
         self._lock = asyncio.Lock()
+        self._looked_at = 0.0
 
     def ready(self) -> LoadedVersion:
         """The current version, if Triton served it when last asked.
@@ -103,7 +104,8 @@ class VersionFollower:
         if self.current is None:
             raise NotReadyError(self.problem)
         if self.current.number in self.rejected:
-            raise VersionGoneError(f"The files of version {self.current.number} were changed; try again.")
+            number = self.current.number
+            raise VersionGoneError(f"The files of version {number} were changed; try again.", number)
         return self.current
 
     def failures(self) -> dict[int, str]:
@@ -128,9 +130,18 @@ class VersionFollower:
                 logger.exception("Following Triton's versions failed; trying again.")
             await asyncio.sleep(self._poll_s)
 
-    async def refresh(self) -> None:
-        """Ask Triton once, and switch if there is something newer to switch to."""
+    async def refresh(self, lost: int | None = None) -> None:
+        """Ask Triton once, and switch if there is something newer to switch to, or away from a version that is lost.
+
+        Many callers lose a version at the same moment: one look at Triton, if it begins later, does for all of them.
+        """
+        asked_at = time.monotonic()
+        if lost is not None:
+            self._spread.lost(lost)
         async with self._lock:
+            if self._looked_at > asked_at:
+                return
+            self._looked_at = time.monotonic()
             try:
                 # Triton's own listing takes milliseconds; one that hangs must not hold the next refresh up.
                 async with asyncio.timeout(max(1.0, 2 * self._poll_s)):
@@ -146,23 +157,31 @@ class VersionFollower:
             self._remember_failures()
             if self.current is not None:
                 await self._check_unchanged(self.current)
-            for number in self._candidates():
+            trouble = ""
+            for number in await self._candidates():
                 if self.current is not None and number == self.current.number and number not in self.rejected:
                     if self.problem and not await self._answers_still(self.current):
                         continue
                     self._report("")
                     return
-                if await self._switch_to(number):
-                    return
+                try:
+                    if await self._switch_to(number):
+                        return
+                except (GatewayError, TimeoutError) as error:
+                    trouble = str(error) or "Triton does not answer in time; try again shortly."
+            if trouble:  # of Triton's: it says nothing of the version
+                self._report(trouble)
+                return
             if self.current is not None and self.current.number in self.rejected:
                 self.current = None
             which = f"version {self._pinned}, which is pinned," if self._pinned else "no usable version"
             which = f"not {which}" if self._pinned else which
             self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
 
-    def _candidates(self) -> list[int]:
+    async def _candidates(self) -> list[int]:
         ready = [version.number for version in self.states if version.state == READY]
-        return [number for number in ready if self._pinned in (None, number)]
+        wanted = [number for number in ready if self._pinned in (None, number)]
+        return await self._spread.in_order(wanted, self.current.number if self.current else None)
 
     def _remember_failures(self) -> None:
         """Triton tries a failed version again and again; while it does, the last reason still holds."""
@@ -201,14 +220,26 @@ class VersionFollower:
         return version
 
     async def _switch_to(self, number: int) -> bool:
+        """Whether the version answers as it has to, and is current now.
+
+        Raises:
+            GatewayError, TimeoutError: Triton is away or busy.
+        """
         rejection = self.rejected.get(number)
         if rejection is not None and time.monotonic() < rejection.retry_at:
             return False
         try:
             version = await self._load(number)
-            await self._warm(version)
-        except (RepositoryError, GatewayError, TimeoutError) as error:
+            await warm_up(self._triton, version, self._batch_sentences)
+        except (RepositoryError, ModelFailedError) as error:
             self._reject(number, _reason(error))
+            return False
+        except (GatewayError, TimeoutError):
+            raise
+        except Exception:
+            # One version must not keep the others from being looked at.
+            logger.exception("Version %d could not be tried.", number)
+            self._reject(number, "it could not be tried; the gateway's log says why")
             return False
         before = self.current.number if self.current else None
         self.current = version
@@ -230,43 +261,13 @@ class VersionFollower:
         if current.golden is None:
             return True
         try:
-            await self._warm(current)
+            await warm_up(self._triton, current, self._batch_sentences)
         except (RepositoryError, ModelFailedError) as error:
             self._reject(current.number, _reason(error))
             return False
         except (GatewayError, TimeoutError):
             return True  # Triton is busy or away again, which says nothing of the version
         return True
-
-    async def _warm(self, version: LoadedVersion) -> None:
-        """Ask for the first time: the golden sentences if there are some, tokenized here, else any sentence.
-
-        Raises:
-            RepositoryError: the answers are off.
-            GatewayError, TimeoutError: there was no answer.
-        """
-        if version.golden is None:
-            await self._ask(version, [version.tokenizer.encode("a b c")])
-            return
-        texts = [sentence.input for sentence in version.golden.sentences]
-        encodings = await asyncio.to_thread(version.tokenizer.encode_batch, texts)
-        ids = [encoding.ids for encoding in encodings]
-        logits = np.empty((len(ids), len(version.manifest.labels)), dtype=np.float32)
-        for batch in replay_batches(ids, self._batch_sentences):
-            logits[batch] = await self._ask(version, [encodings[index] for index in batch])
-        version.golden.check(logits, ids)
-
-    async def _ask(self, version: LoadedVersion, encodings: Sequence[Any]) -> Float32Array:
-        manifest = version.manifest
-        masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
-        inputs = pad_batch([encoding.ids for encoding in encodings], manifest.pad_token_id, masks=masks)
-        async with asyncio.timeout(WARM_UP_S):
-            logits = await self._triton.infer(version.number, inputs)
-        if logits.shape[1] != len(version.manifest.labels):
-            raise RepositoryError(
-                f"the graph gives {logits.shape[1]} logits for the manifest's {len(version.manifest.labels)} labels"
-            )
-        return logits
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:
@@ -297,4 +298,4 @@ def _reason(error: Exception) -> str:
     """What GET /models says of a version that does not answer as it has to; Triton's own words where there are some."""
     if isinstance(error, ModelFailedError) and error.detail:
         return error.detail
-    return str(error) or "it did not answer its first requests in time"
+    return str(error)

@@ -4,7 +4,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 
 PAGE = files("gateway") / "page"
 SWAGGER = files("fastapi_swagger") / "resources"
@@ -23,15 +23,15 @@ HTML, CSS, SCRIPT, PNG = "text/html", "text/css", "text/javascript", "image/png"
 web_routes = APIRouter(include_in_schema=False)
 
 
-def add_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at `/docs`, for an application that was made with `docs_url=None`."""
+def docs_routes() -> APIRouter:
+    """Swagger UI at `/docs`, for an application that was made with `docs_url=None`."""
     docs = APIRouter(include_in_schema=False)
     _serve(docs, "/docs", PAGE / "docs.html", HTML, DOCS_POLICY)
     _serve(docs, "/docs/docs.js", PAGE / "docs.js", SCRIPT)
     _serve(docs, "/docs/swagger-ui-bundle.js", SWAGGER / "swagger-ui-bundle.js", SCRIPT)
     _serve(docs, "/docs/swagger-ui.css", SWAGGER / "swagger-ui.css", CSS)
     _serve(docs, "/docs/favicon.png", SWAGGER / "favicon-32x32.png", PNG)
-    app.include_router(docs)
+    return docs
 
 
 def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, policy: str = POLICY) -> None:

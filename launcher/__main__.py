@@ -1,7 +1,6 @@
 """`python -m launcher` (`make up`): publishes a model if there is none, then runs Triton and the gateway."""
 
 import http.client
-import logging
 import os
 import sys
 import urllib.parse
@@ -9,12 +8,14 @@ from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
 
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
+from repository.addresses import reachable, url_of
+from repository.console import Console
+from repository.log_lines import log_to_stderr
+from repository.log_queue import queue_output
 from repository.manifest import RepositoryError
 from server import ports
 from server.process import ChildSpec, Supervisor
@@ -24,7 +25,7 @@ from server.start import StartError, mirror_children, triton_child
 EXAMPLE = "Mapa aprende un nuevo lenguaje"
 
 app = typer.Typer(pretty_exceptions_enable=False)
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True)
 
 
 @app.command()
@@ -33,7 +34,8 @@ def up() -> None:
 
     Ports, folders and models are set by environment variables; the README lists them. Ctrl-C stops both processes.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    queue_output()
+    log_to_stderr()
     try:
         server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
     except ValidationError as error:
@@ -46,7 +48,9 @@ def up() -> None:
     try:
         number = ensure_published(launcher, gateway)
         triton = triton_child(server, report=console.print)
-    except (StepFailedError, StartError, RepositoryError) as error:
+    except StartError as error:
+        _stop(*error.findings)
+    except (StepFailedError, RepositoryError) as error:
         _stop(str(error))
     console.print(f"Serving {gateway.model_name}, version {number}.")
     children = [*mirror_children(server), triton, gateway_child(gateway)]
@@ -62,11 +66,12 @@ def gateway_child(settings: GatewaySettings) -> ChildSpec:
         grace_s=15.0,
         is_ready=lambda: _is_ready(settings),
         ready_message=f"ready at {_url(settings)}",
+        never_waits=True,
     )
 
 
 def _is_ready(settings: GatewaySettings) -> bool:
-    connection = http.client.HTTPConnection(_reachable(settings.gateway_host), settings.gateway_port, timeout=1)
+    connection = http.client.HTTPConnection(reachable(settings.gateway_host), settings.gateway_port, timeout=1)
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == 200
@@ -78,24 +83,21 @@ def _is_ready(settings: GatewaySettings) -> bool:
 
 def _announce(settings: GatewaySettings) -> None:
     url = _url(settings)
-    console.print(f"\n  Try it:   {url}/classify?sentence={urllib.parse.quote(EXAMPLE)}")
+    console.print()
+    console.print(f"  Try it:   {url}/classify?sentence={urllib.parse.quote(EXAMPLE)}")
     console.print(f"  All of it: {url}/docs")
     console.print(f'  curl:     curl -G {url}/classify --data-urlencode "sentence={EXAMPLE}"')
-    console.print("  Ctrl-C stops Triton and the gateway.\n")
+    console.print("  Ctrl-C stops Triton and the gateway.")
+    console.print()
 
 
 def _url(settings: GatewaySettings) -> str:
-    return f"http://{_reachable(settings.gateway_host)}:{settings.gateway_port}"
-
-
-def _reachable(host: str) -> str:
-    """An address a client on this machine can use for a server that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return url_of(settings.gateway_host, settings.gateway_port)
 
 
 def _stop(*reasons: str) -> NoReturn:
     for reason in reasons:
-        console.print(f"[red]Error:[/red] {escape(reason)}")
+        console.error(reason)
     raise typer.Exit(2)
 
 

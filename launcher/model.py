@@ -50,6 +50,7 @@ def publish_another(settings: LauncherSettings, repository: RepositorySettings) 
     with tempfile.TemporaryDirectory(prefix="export-") as temporary:
         exported = str(Path(temporary) / repository.model_name)
         options = ["--precision", settings.precision, "--data", str(settings.data)]
+        options += ["--labels", settings.labels] if settings.labels else []
         _run("export", str(settings.checkpoint), "--output", exported, *options)
         place = ["--repository", str(repository.model_repository), "--model", repository.model_name]
         _run("repository", "publish", exported, *place)

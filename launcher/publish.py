@@ -3,7 +3,6 @@
 For a machine or container that prepares what others serve.
 """
 
-import sys
 from typing import Annotated
 
 import typer
@@ -11,10 +10,13 @@ from pydantic import ValidationError
 
 from launcher.model import StepFailedError, ensure_published, publish_another
 from launcher.settings import LauncherSettings
+from repository.console import Console
 from repository.manifest import RepositoryError
 from repository.settings import RepositorySettings
 
 app = typer.Typer(pretty_exceptions_enable=False)
+out = Console()
+errors = Console(stderr=True)
 
 
 @app.command()
@@ -29,12 +31,12 @@ def publish(
         number = (publish_another if again else ensure_published)(launcher, repository)
     except ValidationError as error:
         for e in error.errors():
-            sys.stderr.write(f"Error: {'.'.join(map(str, e['loc'])).upper()}: {e['msg']}\n")
+            errors.error(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}")
         raise typer.Exit(2) from None
     except (StepFailedError, RepositoryError) as error:
-        sys.stderr.write(f"Error: {error}\n")
+        errors.error(error)
         raise typer.Exit(2) from None
-    sys.stdout.write(f"Version {number} of {repository.model_name} is published in {repository.model_repository}.\n")
+    out.print(f"Version {number} of {repository.model_name} is published in {repository.model_repository}.")
 
 
 if __name__ == "__main__":

@@ -21,4 +21,9 @@ class LauncherSettings(BaseSettings):
         Path("checkpoints/classifier"),
         description="Folder of the trained checkpoint; one that is there is used as it is.",
     )
+    labels: str | None = Field(
+        None,
+        description="Names of the labels in the order of the logits, with commas or in a file, in place of the "
+        "checkpoint's.",
+    )
     precision: str = Field("auto", pattern="^(auto|fp32|fp16|int8)$", description="Precision of the exported graph.")

@@ -1,18 +1,18 @@
 """`python -m repository`: list, publish, roll back, pin, prune and verify the versions of a model."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from repository.console import Console, Table, styled
 from repository.history import VersionHistory
 from repository.location import S3Location
+from repository.log_lines import log_to_stderr
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.places import open_history
 from repository.s3_store import S3Store
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out = Console()
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+errors = Console(stderr=True)
 
 Repository = Annotated[
     str | None,
@@ -69,23 +69,27 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
         table.add_column(column, justify="right" if column in ("version", "size") else "left")
     for version in store.versions():
         if (manifest := version.manifest) is None:
-            table.add_row(str(version.number), f"[red]{version.problem}")
+            table.add_row(str(version.number), styled(version.problem or "", "red"))
             continue
         size = sum(digest.size_bytes for digest in manifest.files.values())
         table.add_row(
             f"{version.number} pinned" if version.number == pinned else str(version.number),
             f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}",
-            f"{manifest.precision.value} [bold red]forced[/]" if manifest.forced else manifest.precision.value,
+            styled(f"{manifest.precision.value} forced", "bold red") if manifest.forced else manifest.precision.value,
             str(len(manifest.labels)),
             f"{manifest.parity.label_agreement:.2%}",
             f"{manifest.evaluation.macro_f1:.3f}" if manifest.evaluation else "-",
             f"{size / 1e6:.1f} MB",
             f"copy of {manifest.republished_from}" if manifest.republished_from else manifest.source,
         )
-    out.print(table if table.row_count else f"{store.place} holds no version yet: export and publish one.")
+    if table.row_count:
+        out.table(table)
+    else:
+        out.print(f"{store.place} holds no version yet: export and publish one.")
     for version in store.versions():
         if version.manifest is not None and version.manifest.forced:
-            out.print(f"[bold red]Version {version.number} was forced:[/] {'; '.join(version.manifest.forced)}")
+            warning = styled(f"Version {version.number} was forced:", "bold red")
+            out.print(warning, "; ".join(version.manifest.forced))
     if isinstance(store, S3Store):
         for number in store.incomplete():
             out.print(f"Version {number} has no manifest: its upload is under way, or was cut off (then retract it).")
@@ -243,11 +247,14 @@ def sync(
     follow: Annotated[bool, typer.Option("--follow", help="Go on for ever, every REPOSITORY_POLL_SECONDS.")] = False,
 ) -> None:
     """Copy what Triton loads out of S3: whole, checked versions, each by one rename."""
-    from repository.mirror import Mirror
-
+    if follow:
+        # Nothing half done is seen, so it ends at once: as process 1 of a container it would not by itself.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = _settings(repository)
     if not isinstance(settings.model_repository, S3Location):
         raise RepositoryError(f"{settings.model_repository} is a folder already: sync is for s3://bucket/prefix")
+    from repository.mirror import Mirror
+
     folder = folder or settings.local_copy("triton")
     mirror = Mirror(settings.model_repository, folder)
     if follow:
@@ -257,16 +264,18 @@ def sync(
 
 def main() -> None:
     """Run the command line; mistakes become one line on stderr and exit status 2."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
+    # As Ctrl-C does: what was begun is taken away again.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for library in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)  # they tell of credentials that they found
     try:
         app(prog_name="python -m repository")
     except RepositoryError as error:
-        errors.print(f"[red]Error:[/red] {escape(str(error))}")
+        errors.error(error)
         raise SystemExit(2) from None
     except OSError as error:
-        errors.print(f"[red]Error:[/red] {error.filename}: {error.strerror}")
+        errors.error(f"{error.filename}: {error.strerror}")
         raise SystemExit(2) from None
 
 

@@ -1,6 +1,7 @@
 """Objects under one prefix of an S3 bucket: list, read, write and delete them, with errors that say what to do."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,10 @@ class Bucket:
         """What the object says it is without being read; None if it does not say."""
         with self._explained(name):
             answer = self._client.head_object(Bucket=self.location.bucket, Key=self._key(name))
-        sha256 = answer["Metadata"].get(SHA256)
-        return FileDigest(sha256=sha256, size_bytes=answer["ContentLength"]) if sha256 else None
+        sha256 = answer["Metadata"].get(SHA256, "").lower()
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            return None  # somebody else's, in another form
+        return FileDigest(sha256=sha256, size_bytes=answer["ContentLength"])
 
     def write(self, name: str, content: bytes, **condition: str) -> None:
         """Write a small object. `IfNoneMatch="*"`: only a new one; `IfMatch=ETAG`: only in place of that one.
@@ -113,6 +116,7 @@ class Bucket:
     def _explained(self, name: str) -> Iterator[None]:
         """Turn the library's errors into one line; its own text may hold requests, and with them a signature."""
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+        from botocore.parsers import ResponseParserError
 
         place = f"{self.location}/{name}".rstrip("/")
         try:
@@ -125,6 +129,8 @@ class Bucket:
                 raise NotChangedError(f"{place} was changed by somebody else: try again") from None
             kind = RepositoryError if code in ("NoSuchKey", "404") else AwayError
             raise kind(f"{place}: {_REASONS.get(code, f'the server answers {code}')}") from None
+        except ResponseParserError:
+            raise AwayError(f"{place}: what answers there is no S3 server") from None
         except BotoCoreError as error:
             raise AwayError(f"{place} cannot be reached ({type(error).__name__})") from None
 

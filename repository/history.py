@@ -1,11 +1,12 @@
 """What can be done with the versions of a model wherever they are: list, verify, publish, roll back, retract, prune."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from repository.manifest import Manifest, RepositoryError
+from repository.names import is_version_name
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,12 @@ class VersionHistory(ABC):
         return f"{self.place} holds " + (f"versions {', '.join(map(str, numbers))}" if numbers else "no version")
 
 
-def is_version_name(name: str) -> bool:
-    """Whether Triton takes a folder of this name for a version."""
-    return name.isascii() and name.isdecimal() and not name.startswith("0")
+def next_number(used: Iterable[int]) -> int:
+    """The number after all that were ever used. Raises RepositoryError: there is none."""
+    number = max(used, default=0) + 1
+    if not is_version_name(str(number)):
+        raise RepositoryError(f"there is no version number after {number - 1}: take a new model name")
+    return number
 
 
 def check_keep(keep: int) -> None:

@@ -33,7 +33,7 @@ class S3Location:
         endpoint = None
         if scheme or (parts and ":" in parts[0]):
             endpoint = (scheme.group() if scheme else "http://") + (parts.pop(0) if parts else "")
-        if not parts or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts[0]):
+        if not parts or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts[0]) or {".", ".."} & set(parts):
             raise ValueError("an S3 repository is written s3://bucket/prefix or s3://host:port/bucket/prefix")
         return cls(parts[0], "/".join(parts[1:]), endpoint)
 

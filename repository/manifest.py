@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from repository.names import is_file_name
+
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.pbtxt"
 MODEL_FILE = "model.onnx"
@@ -112,7 +114,7 @@ class Manifest(StrictModel):
             if required not in self.files:
                 raise ValueError(f"files must list {required}")
         for name in self.files:
-            if Path(name).name != name or name in (".", "..", MANIFEST_FILE):
+            if not is_file_name(name) or name == MANIFEST_FILE:
                 raise ValueError(f"files must be plain names inside the version folder, not {name!r}")
         return self
 

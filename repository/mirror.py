@@ -17,6 +17,7 @@ from repository.bucket import AwayError
 from repository.config import ModelConfig, parse_config
 from repository.location import S3Location
 from repository.manifest import RepositoryError
+from repository.problem import Problem
 from repository.s3_store import Listing, S3Store, model_names
 from repository.store import STAGING_PREFIX, ModelStore
 
@@ -32,7 +33,7 @@ class Mirror:
         self._location = location
         self._folder = folder
         self._models: dict[str, ModelMirror] = {}
-        self._reported = ""
+        self._problem = Problem(logger)
 
     def sync(self) -> int:
         """Bring every model in line; returns how many versions are there.
@@ -48,8 +49,10 @@ class Mirror:
                 model.sync()
             except AwayError:
                 raise
-            except RepositoryError as error:
-                self._report(f"{name} is left as it is here: {error}")
+            except Exception as error:  # whatever lies in the bucket: the other models are brought in line
+                model.problem.tell(f"{name} is left as it is here", error)
+            else:
+                model.problem.over()
         return sum(len(model.local.numbers()) for model in self._models.values())
 
     def follow(self, pause_s: float) -> None:
@@ -57,14 +60,11 @@ class Mirror:
         while True:
             try:
                 self.sync()
-            except (RepositoryError, OSError) as error:
-                self._report(f"The repository is not followed, what is here stays: {error}")
+            except Exception as error:  # the next look may go well
+                self._problem.tell("The repository is not followed, what is here stays", error)
+            else:
+                self._problem.over()
             time.sleep(pause_s)
-
-    def _report(self, problem: str) -> None:
-        if problem != self._reported:  # not every few seconds
-            self._reported = problem
-            logger.error("%s", problem)
 
 
 class ModelMirror:
@@ -73,6 +73,7 @@ class ModelMirror:
     def __init__(self, remote: S3Store, repository: Path) -> None:
         self.remote = remote
         self.local = ModelStore(repository, remote.model_name)
+        self.problem = Problem(logger)
         self._checked: dict[int, Stamps] = {}
         self._refused: dict[int, frozenset[object]] = {}
 

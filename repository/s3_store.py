@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from repository.bucket import AwayError, Bucket, NotChangedError, StoredObject
-from repository.history import Version, VersionHistory, check_keep, is_version_name
+from repository.history import Version, VersionHistory, check_keep, next_number
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, FileDigest, Manifest, RepositoryError
+from repository.names import is_model_name, is_version_name
 from repository.probe import probe_graph
 
 NUMBERS = ".numbers"
@@ -123,7 +124,7 @@ class S3Store(VersionHistory):
 
     def config(self) -> str:
         """The text of `config.pbtxt`. Raises RepositoryError: there is none."""
-        return self._bucket.read(CONFIG_FILE)[0].decode()
+        return self._config()[0]
 
     def ensure_config(self, text: str) -> None:
         """Write `config.pbtxt` unless there is one."""
@@ -134,8 +135,15 @@ class S3Store(VersionHistory):
 
     def change_config(self, change: Callable[[str], str]) -> None:
         """Write `change(text)` in place of the text of `config.pbtxt`, unless somebody else changes it meanwhile."""
+        text, etag = self._config()
+        self._bucket.write(CONFIG_FILE, change(text).encode(), IfMatch=etag)
+
+    def _config(self) -> tuple[str, str]:
         content, etag = self._bucket.read(CONFIG_FILE)
-        self._bucket.write(CONFIG_FILE, change(content.decode()).encode(), IfMatch=etag)
+        try:
+            return content.decode(), etag
+        except UnicodeDecodeError:
+            raise RepositoryError(f"{self.location}/{CONFIG_FILE} is no text") from None
 
     def retract(self, number: int) -> None:
         """Delete one version, or what an upload that was cut off has left."""
@@ -157,13 +165,14 @@ class S3Store(VersionHistory):
             self._bucket.delete(item.name)
 
     def _next_number(self) -> int:
-        given = [int(item.name.rpartition("/")[2]) for item in self._bucket.list(f"{NUMBERS}/")]
-        number = max([0, *given, *self._folders()]) + 1
+        names = (item.name.rpartition("/")[2] for item in self._bucket.list(f"{NUMBERS}/"))
+        used = [*self._folders(), *(int(name) for name in names if is_version_name(name))]
         while True:
+            number = next_number(used)
             try:
                 self._bucket.write(f"{NUMBERS}/{number}", b"", IfNoneMatch="*")
             except NotChangedError:
-                number += 1  # another publisher's
+                used.append(number)  # another publisher's
             else:
                 return number
 
@@ -187,9 +196,12 @@ class S3Store(VersionHistory):
 
 
 def model_names(location: S3Location) -> list[str]:
-    """Names of the models below a location: the folders that hold a `config.pbtxt`."""
+    """Names of the models below a location: the folders that hold a `config.pbtxt`, if a model may be called so.
+
+    A key in S3 can be any text: as a name it becomes a folder.
+    """
     parts = [item.name.split("/") for item in Bucket(location).list()]
-    return sorted(part[0] for part in parts if len(part) == 2 and part[1] == CONFIG_FILE)
+    return sorted(part[0] for part in parts if part[1:] == [CONFIG_FILE] and is_model_name(part[0]))
 
 
 def _damaged(name: str) -> RepositoryError:

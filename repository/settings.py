@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repository.location import RepositoryLocation, S3Location
+from repository.names import MODEL_NAME
 
 
 class LocationSettings(BaseSettings):
@@ -39,6 +40,6 @@ class RepositorySettings(LocationSettings):
 
     model_name: str = Field(
         "classifier",
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        pattern=MODEL_NAME,
         description="Name of the model: its folder in the repository and its name in Triton.",
     )

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from repository.history import Version, VersionHistory, check_keep, is_version_name
+from repository.history import Version, VersionHistory, check_keep, next_number
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, RepositoryError, digest_file
+from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 
@@ -46,9 +47,7 @@ class ModelStore(VersionHistory):
 
     def numbers(self) -> list[int]:
         """Version numbers on disk, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(entry.name) for entry in self.folder.iterdir() if is_version_name(entry.name))
+        return numbers_in(self.folder)
 
     def version(self, number: int) -> Version:
         """One version with its manifest, or with the reason why that can't be read."""
@@ -80,7 +79,7 @@ class ModelStore(VersionHistory):
             try:
                 _copy_version(source, staging, manifest)
                 probe_graph(staging, manifest)
-                number = max([last_number, *self.numbers()]) + 1
+                number = next_number([last_number, *self.numbers()])
                 staging.rename(self.folder / str(number))
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -171,10 +170,17 @@ class ModelStore(VersionHistory):
                 shutil.rmtree(leftover, ignore_errors=True)
             lock.seek(0)
             text = lock.read().strip()
-            yield int(text) if text.isdecimal() else 0
+            yield int(text) if is_version_name(text) else 0
 
     def _remember(self, number: int) -> None:
         (self.folder / LOCK_FILE).write_text(f"{number}\n")
+
+
+def numbers_in(folder: Path) -> list[int]:
+    """Numbers of the versions in a model's folder, oldest first; whatever else lies there is somebody else's."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in folder.iterdir() if is_version_name(entry.name))
 
 
 def _copy_version(source: Path, staging: Path, manifest: Manifest) -> None:

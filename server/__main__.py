@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
 
+from repository.console import Console
+from repository.log_lines import log_to_stderr
+from repository.log_queue import queue_output
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
@@ -21,7 +20,7 @@ from server.start import StartError, installed, mirror_children, triton_child
 Outcome = TypeVar("Outcome")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True)
 
 _USAGE_ERROR = 2
 
@@ -38,7 +37,8 @@ def run(context: typer.Context) -> None:
     (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV (./.triton), TRITON_PYTHON, TRITON_GPU,
     TRITON_LOG_VERBOSE and others: the README lists them all.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    queue_output()
+    log_to_stderr()
     context.obj = _settings()
     if context.invoked_subcommand is None:
         triton = _with_progress(triton_child, context.obj)
@@ -79,9 +79,9 @@ def _with_progress(step: Callable[[ServerSettings, Report], Outcome], settings: 
     """Runs a step that may install, and shows what it does: in place on a terminal, line by line elsewhere."""
     try:
         if not console.is_terminal:
-            return step(settings, lambda line: console.print(line, markup=False, soft_wrap=True))
-        with console.status("starting") as status:
-            return step(settings, lambda line: status.update(escape(line[: console.width - 4])))
+            return step(settings, console.print)
+        with console.doing("starting") as report:
+            return step(settings, report)
     except StartError as error:
         _stop_at(error.findings)
         raise
@@ -89,7 +89,7 @@ def _with_progress(step: Callable[[ServerSettings, Report], Outcome], settings: 
 
 def _stop_at(findings: Sequence[str]) -> None:
     for finding in findings:
-        console.print(finding, markup=False, soft_wrap=True)
+        console.print(finding)
     if findings:
         raise typer.Exit(_USAGE_ERROR)
 

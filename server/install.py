@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.strict_json import strict_json
 from server import preflight
 from server.settings import ServerSettings
 
@@ -144,7 +145,7 @@ def _install(settings: ServerSettings, root: Path, report: Report) -> EmbeddedTr
         "packages": requirements(triton.gpu),
     }
     unfinished = root / f"{_STAMP}.new"
-    unfinished.write_text(json.dumps(stamp, indent=2) + "\n")
+    unfinished.write_text(strict_json(stamp, indent=2) + "\n")
     unfinished.replace(root / _STAMP)
     report(f"Triton is installed ({time.monotonic() - started:.0f} s)")
     return triton

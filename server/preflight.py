@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from repository.names import visible
 from server import ports
 
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
@@ -204,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
         except ValueError as error:
             found.append(str(error))
     for finding in found:
-        sys.stderr.write(f"preflight: {finding}\n")
+        sys.stderr.write(f"preflight: {visible(finding)}\n")
     return 2 if found else 0
 
 

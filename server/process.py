@@ -14,18 +14,24 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
+
+from repository.names import visible
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0
+RELAY_S = 1.0
+LONGEST_LINE = 65536
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -39,7 +45,8 @@ class ChildSpec:
 
     `grace_s`: how long it may take to end after SIGTERM. `on_exit` runs whenever the whole group is gone, before a
     restart too. `is_ready` is asked a few times a second after each start until it says True; `ready_message` is
-    logged then.
+    logged then. What it prints goes through this process, whose queue takes it whoever reads it or not, unless the
+    child `never_waits` for its readers itself: a full pipe stops most programs, Triton among them.
     """
 
     name: str
@@ -50,6 +57,7 @@ class ChildSpec:
     on_exit: Callable[[], object] | None = None
     is_ready: Callable[[], bool] | None = None
     ready_message: str = "ready"
+    never_waits: bool = False
 
 
 @dataclass
@@ -61,6 +69,7 @@ class _Child:
     start_at: float = 0.0
     ready: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    relay: threading.Thread | None = field(default=None, repr=False)
 
 
 class Supervisor:
@@ -151,6 +160,8 @@ class Supervisor:
                 env=None if spec.env is None else dict(spec.env),
                 cwd=spec.cwd,
                 stdin=subprocess.DEVNULL,
+                stdout=None if spec.never_waits else subprocess.PIPE,
+                stderr=None if spec.never_waits else subprocess.STDOUT,
                 process_group=0,
                 preexec_fn=die_with_parent,  # the kernel offers no other way to set it before exec
             )
@@ -158,6 +169,9 @@ class Supervisor:
             self._pause(child, f"cannot be started: {error}")
             return
         child.pid = child.process.pid
+        if child.process.stdout is not None:
+            child.relay = threading.Thread(target=_relay, args=(child.process.stdout,), daemon=True)
+            child.relay.start()
         log.debug("%s: started, process %d", spec.name, child.pid)
 
     def _plan_restart(self, child: _Child) -> None:
@@ -197,7 +211,9 @@ class Supervisor:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-child.pid, 0)
-        child.pid = child.process = None
+        if child.relay is not None:
+            child.relay.join(RELAY_S)  # the pipe ends with the last of the group
+        child.pid = child.process = child.relay = None
         if child.spec.on_exit is not None:
             child.spec.on_exit()
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
@@ -234,6 +250,15 @@ class Supervisor:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _relay(pipe: IO[bytes]) -> None:
+    """Write line by line to standard error what comes out of the pipe, until nobody can write to it any more."""
+    with pipe:
+        while line := pipe.readline(LONGEST_LINE):
+            text = line.decode(errors="backslashreplace").rstrip("\r\n")
+            sys.stderr.write(visible(text) + "\n")  # noqa: TID251 (each line as it comes: a console would lay it out)
+            sys.stderr.flush()
 
 
 def _has_exited(pid: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from repository.addresses import Host, url_of
 from repository.settings import LocationSettings
 from server.ports import DEFAULT_PORTS
 
@@ -25,7 +26,7 @@ class ServerSettings(LocationSettings):
         description="Which Triton runs: `native` is a `tritonserver` on PATH with its own ONNX Runtime backend, "
         "`embedded` the one that is installed from PyPI, `auto` the native one where it is found.",
     )
-    triton_host: str = Field("127.0.0.1", description="Address that Triton listens on, for all three ports.")
+    triton_host: Host = Field("127.0.0.1", description="Address that Triton listens on, for all three ports.")
     triton_http_port: int = Field(
         DEFAULT_PORTS["TRITON_HTTP_PORT"], ge=1, le=65535, description="Triton's HTTP port, the one the gateway calls."
     )
@@ -84,5 +85,4 @@ class ServerSettings(LocationSettings):
 
     def http_url(self) -> str:
         """Where a client on this machine reaches Triton's HTTP."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.triton_host, self.triton_host)
-        return f"http://{host}:{self.triton_http_port}"
+        return url_of(self.triton_host, self.triton_http_port)

@@ -11,6 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.addresses import numeric
 from server import shared_memory
 from server.install import EmbeddedTriton
 from server.process import ChildSpec
@@ -48,6 +49,10 @@ def find_native() -> NativeTriton | None:
 
 def arguments(settings: ServerSettings, backends: Path, shm_prefix: str, gpu: bool) -> list[str]:
     """Triton's options; `gpu` False keeps it from looking for a driver that is not there."""
+    address = numeric(settings.triton_host)
+    is_ipv6 = ":" in address
+    # Triton hands its addresses on: libevhtp takes no name and knows IPv6 by a prefix, gRPC wants a URL's brackets.
+    http_address, grpc_address = (f"ipv6:{address}", f"[{address}]") if is_ipv6 else (address, address)
     threads = settings.triton_http_threads or min(8, max(2, len(os.sched_getaffinity(0))))
     verbose = settings.triton_log_verbose
     key = secrets.token_hex(16)
@@ -59,12 +64,12 @@ def arguments(settings: ServerSettings, backends: Path, shm_prefix: str, gpu: bo
         # A version that cannot be loaded must neither end the server nor make it unready: others are served.
         "--exit-on-error=false",
         "--strict-readiness=false",
-        f"--http-address={settings.triton_host}",
+        f"--http-address={http_address}",
         f"--http-port={settings.triton_http_port}",
         f"--http-thread-count={threads}",
-        f"--grpc-address={settings.triton_host}",
+        f"--grpc-address={grpc_address}",
         f"--grpc-port={settings.triton_grpc_port}",
-        f"--metrics-address={settings.triton_host}",
+        f"--metrics-address={http_address}",
         f"--metrics-port={settings.triton_metrics_port}",
         f"--allow-gpu-metrics={str(gpu).lower()}",
         f"--exit-timeout-secs={max(1, int(settings.triton_stop_seconds) - 5)}",

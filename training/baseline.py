@@ -6,8 +6,9 @@ from time import perf_counter
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 from sklearn.pipeline import FeatureUnion, Pipeline
+
+from training.scores import macro_f1
 
 # Each is fitted on train and the best on validation is kept. `char_wb` n-grams stay inside words and see stems, which
 # is what carries from one map to another in German or Russian.
@@ -55,7 +56,7 @@ def fit_baseline(
             for weights in CLASS_WEIGHTS:
                 model = LogisticRegression(C=strength, class_weight=weights, max_iter=2000, random_state=seed)
                 model.fit(train_matrix, train[1])
-                score = float(f1_score(validation[1], model.predict(validation_matrix), average="macro"))
+                score = macro_f1(validation[1], model.predict(validation_matrix))
                 if best is None or score > best[0]:
                     best = (score, Pipeline([("features", features), ("model", model)]), name, strength, weights)
     assert best is not None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from repository.names import refused_label, visible
+
 
 class DataError(ValueError):
     """The data can't be trained on; the message is one sentence for the person who made the file."""
@@ -19,6 +21,18 @@ class Idea:
     label: str
     language: str | None
     """As the optional column `language` names it; None where the file has none."""
+
+
+def read_label(text: str) -> str:
+    """Return a class's name with each run of blanks as one, and none at the ends.
+
+    Raises:
+        DataError: it holds a line break or a control character, or nothing of it can be seen.
+    """
+    label = text.strip()
+    if label and (reason := refused_label(label)):
+        raise DataError(f"the class '{visible(label)}' {reason}; rename it.")
+    return fold_white_space(label)
 
 
 def fold_white_space(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.ideas import DataError, Idea, fold_white_space
+from training.ideas import DataError, Idea, fold_white_space, read_label
 
 REQUIRED_COLUMNS = ("map_id", "map_title", "map_category_name", "idea_title")
 # A map without a title still gives sentences; a row without one of these gives none.
@@ -53,6 +53,10 @@ def read_maps_csv(path: Path) -> MapsFile:
                 "a field with a comma, a quotation mark or a line break in it must stand in quotation marks."
             )
         fields = {name: fold_white_space(row[index]) for name, index in columns.items()}
+        try:
+            fields["map_category_name"] = read_label(row[columns["map_category_name"]])
+        except DataError as error:
+            raise DataError(f"{path}: row {number}: {error}") from None
         empty = next((name for name in NEEDED_IN_EACH_ROW if not fields[name]), None)
         if empty is None:
             ideas.append(_idea(fields))

@@ -5,9 +5,10 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from repository.console import Console, Table, shortened, styled
+from training.scores import accuracy, macro_f1
 
 SCHEMA_VERSION = 1
 REPORT_FILE = "training_report.json"
@@ -29,14 +30,14 @@ def figures(
         languages: of each sentence; None where the file doesn't say.
 
     Returns:
-        `accuracy`, `macro_f1`, `per_class`, `per_language` (empty without languages; macro-F1 there is over the classes
-        that the language has) and `confusion_matrix` (rows are true classes, columns answered ones), all in 0 to 1.
+        `accuracy`, `macro_f1`, `per_class`, `per_language` (empty without languages) and `confusion_matrix` (rows are
+        true classes, columns answered ones), all in 0 to 1.
     """
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=list(classes), zero_division=0.0
     )
     return {
-        **_scores(truth, predicted, classes),
+        **_scores(truth, predicted),
         "per_class": {
             label: {
                 "precision": round(float(precision[place]), _DIGITS),
@@ -54,15 +55,10 @@ def figures(
     }
 
 
-def macro_f1(truth: Sequence[Any], predicted: Sequence[Any], classes: Sequence[Any]) -> float:
-    """Return the mean of the classes' F1, in 0 to 1; a class that is never answered counts as 0."""
-    return float(f1_score(truth, predicted, labels=list(classes), average="macro", zero_division=0.0))
-
-
-def _scores(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+def _scores(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
     return {
-        "accuracy": round(float(accuracy_score(truth, predicted)), _DIGITS),
-        "macro_f1": round(macro_f1(truth, predicted, classes), _DIGITS),
+        "accuracy": round(accuracy(truth, predicted), _DIGITS),
+        "macro_f1": round(macro_f1(truth, predicted), _DIGITS),
         "support": len(truth),
     }
 
@@ -74,7 +70,7 @@ def _per_language(
     for language in sorted({language for language in languages if language}):
         of_it = [place for place, other in enumerate(languages) if other == language]
         true = [truth[place] for place in of_it]
-        result[language] = _scores(true, [predicted[place] for place in of_it], sorted(set(true)))
+        result[language] = _scores(true, [predicted[place] for place in of_it])
     return result
 
 
@@ -85,16 +81,17 @@ def versions() -> dict[str, str]:
 
 def show_report(report: dict[str, Any], console: Console) -> None:
     """Print a `training_report.json`'s figures as tables."""
-    console.print(_summary(report), _classes(report))
+    console.table(_summary(report), _classes(report))
     if report["test"]["per_language"]:
-        console.print(_languages(report))
+        console.table(_languages(report))
     if report["data"]["split_kind"] == "rows":
-        console.print(
-            "[yellow]Split by rows: the titles of the test maps were trained on, so these figures say how well the "
-            "model remembers titles. The figures for maps it has never seen come with --split maps."
+        warning = (
+            "Split by rows: the titles of the test maps were trained on, so these figures say how well the model "
+            "remembers titles. The figures for maps it has never seen come with --split maps."
         )
+        console.print(styled(warning, "yellow"))
     for column, count in report["data"]["skipped_rows"].items():
-        console.print(f"[yellow]{count} rows without {column} were left out.")
+        console.print(styled(f"{count} rows without {column} were left out.", "yellow"))
 
 
 def _summary(report: dict[str, Any]) -> Table:
@@ -114,13 +111,13 @@ def _summary(report: dict[str, Any]) -> Table:
 def _classes(report: dict[str, Any]) -> Table:
     matrix = report["test"]["confusion_matrix"]
     table = Table(title="Test, each class; to the right, what it was taken for", title_justify="left")
-    table.add_column("class")
-    for name in ("precision", "recall", "F1", "ideas", *(label[:6] for label in matrix["classes"])):
+    table.add_column("class", min_width=16)
+    for name in ("precision", "recall", "F1", "ideas", *(shortened(label, 6) for label in matrix["classes"])):
         table.add_column(name, justify="right")
     for label, row in zip(matrix["classes"], matrix["rows"], strict=True):
         of_class = report["test"]["per_class"][label]
         scores = (f"{of_class[score]:.2f}" for score in ("precision", "recall", "f1"))
-        table.add_row(label, *scores, str(of_class["support"]), *map(str, row))
+        table.add_row(shortened(label), *scores, str(of_class["support"]), *map(str, row))
     return table
 
 
@@ -131,5 +128,5 @@ def _languages(report: dict[str, Any]) -> Table:
         table.add_column(name, justify="right")
     by_support = sorted(report["test"]["per_language"].items(), key=lambda entry: -entry[1]["support"])
     for language, scores in by_support:
-        table.add_row(language, str(scores["support"]), f"{scores['accuracy']:.3f}")
+        table.add_row(shortened(language), str(scores["support"]), f"{scores['accuracy']:.3f}")
     return table

@@ -1,7 +1,9 @@
 """Fine-tuning: Hugging Face's Trainer on the train split, the epoch kept that is best on validation."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,24 +13,27 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForSequenceClassification,
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     Trainer,
     TrainingArguments,
     set_seed,
 )
-from transformers.utils import logging as transformers_logging
 
+from pretrained.batches import fits
+from pretrained.collate import LABELS, collate
+from pretrained.inputs import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, accepted_inputs, set_input_names
 from training.base_model import BaseModel, BaseModelError
 from training.batches import NearInLength
 from training.data import Idea, SplitName, TrainingData
 from training.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
 from training.optimizer import freeze_lower_layers, optimizer
-from training.predict import answer
-from training.report import macro_f1
+from training.predict import DivergedError, answer, encode
+from training.scores import accuracy, macro_f1
 from training.settings import ClassWeights, Settings
 
 WARMUP_SHARE = 0.1
+# Of a batch. Each class guessed alike costs the logarithm of their number; only weights gone astray reach this.
+DIVERGED_LOSS = 1e4
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
 _EVALUATION_BATCH = 64
 
@@ -58,6 +63,7 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
 
     Raises:
         BaseModelError: the weights can't be loaded.
+        DivergedError: the loss or an answer is no number any more.
     """
     set_seed(settings.seed)
     # A moment of AdamW that fades below 1e-38 makes each later step of that weight many times slower on a CPU.
@@ -67,9 +73,9 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
     trainer = _Trainer(
         model=model,
         args=_arguments(settings, work_folder),
-        train_dataset=_encode(data.splits["train"], data.labels, base, settings.max_length),
+        train_dataset=_encode(data.splits["train"], data.labels, base, min(settings.max_length, base.longest)),
         eval_dataset=_encode(data.splits["validation"], data.labels, base, base.sequence_limit),
-        data_collator=DataCollatorWithPadding(base.tokenizer),
+        data_collator=partial(collate, pad_token_id=model.config.pad_token_id),
         compute_metrics=_validation_scores,
         compute_loss_func=_loss(data, settings.class_weights),
         optimizers=(optimizer(model, settings.learning_rate), None),
@@ -86,10 +92,50 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
 
 
 class _Trainer(Trainer):  # type: ignore[misc]  # transformers has no types
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        # The loss is computed here (see `_loss`): some forwards take no more arguments than the model needs.
+        self.model_accepts_loss_kwargs = False
+
     def _get_train_sampler(self, train_dataset: Any = None) -> NearInLength:
         encoded = self.train_dataset if train_dataset is None else train_dataset
-        lengths = [len(example["input_ids"]) for example in encoded]
+        lengths = [len(example[INPUT_IDS]) for example in encoded]
         return NearInLength(lengths, self.args.per_device_train_batch_size, self.args.seed)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        # Gradients of the parts add up to that of the batch, because the loss is a sum over so many items.
+        loss = sum(super(_Trainer, self).training_step(model, part, num_items_in_batch) for part in _parts(inputs))
+        assert isinstance(loss, torch.Tensor)
+        if not loss <= DIVERGED_LOSS:  # NaN is not either
+            raise DivergedError(f"the loss is {float(loss):.3g} at step {self.state.global_step + 1}")
+        return loss
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[Any, Any, Any]:
+        parts = list(_parts(inputs))
+        answers = [super(_Trainer, self).prediction_step(model, p, prediction_loss_only, ignore_keys) for p in parts]
+        losses, logits, labels = zip(*answers, strict=True)
+        sizes = torch.tensor([len(part[LABELS]) for part in parts], device=losses[0].device)
+        # What else a model gives, BART its encoder's output, would be kept of every text, and joined.
+        alone = [each[0] if isinstance(each, tuple) else each for each in logits]
+        return (torch.stack(losses) * sizes).sum() / sizes.sum(), torch.cat(alone), torch.cat(labels)
+
+
+def _parts(batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
+    """Cut a batch into as few parts as fit into the memory, each padded no further than to its own longest text."""
+    count, length = batch[INPUT_IDS].shape
+    size = count
+    while not fits(size, length):
+        size //= 2
+    if size == count:
+        # A copy: the Trainer takes the labels out of what it is given.
+        yield dict(batch)
+        return
+    for start in range(0, count, size):
+        part = {name: tensor[start : start + size] for name, tensor in batch.items()}
+        longest = int(part[ATTENTION_MASK].sum(dim=1).max())
+        yield {name: tensor[:, :longest] if tensor.ndim > 1 else tensor for name, tensor in part.items()}
 
 
 def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
@@ -98,14 +144,16 @@ def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
     Raises:
         BaseModelError: the weights are missing, broken or of another shape.
     """
-    config = base.config
+    config = copy.deepcopy(base.config)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
+    # The base's own code, which was not run; what is saved here needs none.
+    vars(config).pop("auto_map", None)
+    base.tokenizer.init_kwargs.pop("auto_map", None)
     pools_by_mean = base.pools_by_mean and can_hold_mean_pooling(config)
     if pools_by_mean:
         config.num_hidden_layers += 1
-    transformers_logging.set_verbosity_error()  # a new classifier being new is no news to the user
     try:
         # A checkpoint that was fine-tuned before has a classifier of another size: it gets a new one.
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -115,7 +163,23 @@ def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
         raise BaseModelError(f"the weights of base model {base.name} can't be loaded: {error}") from None
     if pools_by_mean:
         begin_as_mean_pooling(model)
+    if len(base.tokenizer) > model.get_input_embeddings().num_embeddings:  # a padding token was added
+        model.resize_token_embeddings(len(base.tokenizer))
+    _choose_inputs(model, base.tokenizer)
     return model
+
+
+def _choose_inputs(model: Any, tokenizer: Any) -> None:
+    """Let the tokenizer give what the model has a use for, in training and wherever the checkpoint is loaded.
+
+    Token types only where the model has a table of them: GPT-2 looks them up among its words, so that every token
+    would get word 0 added to it.
+    """
+    names = [INPUT_IDS, ATTENTION_MASK]
+    given = TOKEN_TYPE_IDS in tokenizer.model_input_names
+    if given and getattr(model.config, "type_vocab_size", None) and TOKEN_TYPE_IDS in accepted_inputs(model):
+        names.insert(1, TOKEN_TYPE_IDS)
+    set_input_names(tokenizer, names)
 
 
 def save_checkpoint(trained: TrainedModel, folder: Path, sequence_limit: int) -> None:
@@ -156,33 +220,37 @@ def _arguments(settings: Settings, work_folder: Path) -> TrainingArguments:
 
 def _encode(ideas: Sequence[Idea], labels: Sequence[str], base: BaseModel, max_length: int) -> list[dict[str, Any]]:
     numbers = {label: number for number, label in enumerate(labels)}
-    encoded = base.tokenizer([idea.sentence for idea in ideas], truncation=True, max_length=max_length, padding=False)
-    return [
-        {**{name: encoded[name][place] for name in encoded}, "labels": numbers[idea.label]}
-        for place, idea in enumerate(ideas)
-    ]
+    encoded = encode(base.tokenizer, [idea.sentence for idea in ideas], max_length)
+    return [{**each, LABELS: numbers[idea.label]} for each, idea in zip(encoded, ideas, strict=True)]
 
 
 def _loss(data: TrainingData, class_weights: ClassWeights) -> Any:
-    """Return the cross-entropy, with each class weighted by one over its share of train if `balanced`."""
+    """Return the mean cross-entropy, with each class weighted by one over its share of train if `balanced`.
+
+    The mean is over `num_items_in_batch`: of a batch that is computed in parts, the parts' losses add up.
+    """
     weights: torch.Tensor | None = None
     if class_weights == "balanced":
         train = [idea.label for idea in data.splits["train"]]
         weights = torch.tensor([len(train) / (len(data.labels) * train.count(label)) for label in data.labels])
 
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG001
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         logits = outputs["logits"]
-        return cross_entropy(logits, labels, weight=None if weights is None else weights.to(logits))
+        weight = None if weights is None else weights.to(logits)
+        total = cross_entropy(logits, labels, weight=weight, reduction="sum")
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
     return loss
 
 
 def _validation_scores(prediction: Any) -> dict[str, float]:
     logits = prediction.predictions
+    if not np.isfinite(logits).all():
+        raise DivergedError("the model answers no finite numbers")
     answered = np.argmax(logits, axis=-1)
     return {
-        "accuracy": float((answered == prediction.label_ids).mean()),
-        "macro_f1": macro_f1(prediction.label_ids, answered, range(logits.shape[-1])),
+        "accuracy": accuracy(prediction.label_ids, answered),
+        "macro_f1": macro_f1(prediction.label_ids, answered),
     }
 
 

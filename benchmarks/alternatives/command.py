@@ -1,24 +1,24 @@
 """`python -m benchmarks alternatives`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.alternatives.environments import ENVIRONMENTS
 from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
 from benchmarks.gateway import BenchmarkError
-from benchmarks.options import errors, numbers
+from benchmarks.options import errors, numbers, show_failure
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError
 from launcher.settings import LauncherSettings
+from repository.console import Console
+from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
 SENTENCES = 2048
 
-out = Console(highlight=False)
+out = Console()
 
 
 def alternatives(
@@ -49,24 +49,24 @@ def alternatives(
     chosen = _chosen(only)
     if list_only:
         for each in chosen:
-            out.print(f"{each.name}: {each.title}; {each.settings}", soft_wrap=True, markup=False)
+            out.print(f"{each.name}: {each.title}; {each.settings}")
         return
     loads = Loads(tuple(numbers(connections)), seconds, rounds)
     folder = checkpoint or LauncherSettings().checkpoint
     if not (folder / "config.json").is_file():
-        errors.print(f"[red]Error:[/red] {folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
+        errors.error(f"{folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
         raise typer.Exit(2)
     errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
     try:
         texts = load_sentences(data, SENTENCES)
-        outcomes = measure_alternatives(chosen, folder, texts, loads, environments, create=True, report=_say)
+        outcomes = measure_alternatives(chosen, folder, texts, loads, environments, create=True, report=errors.print)
     except (BenchmarkError, ServiceError) as error:
-        errors.print(f"[red]Error:[/red] {error}")
+        show_failure(error)
         raise typer.Exit(1) from None
-    out.print(alternatives_table(outcomes).to_rich())
+    out.table(alternatives_table(outcomes).to_rich())
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
+        output.write_text(strict_json([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
 
 
 def _chosen(names: list[str] | None) -> list[Alternative]:
@@ -75,7 +75,3 @@ def _chosen(names: list[str] | None) -> list[Alternative]:
         if name not in known:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
     return [alternative for alternative in ALTERNATIVES if not names or alternative.name in names]
-
-
-def _say(line: str) -> None:
-    errors.print(line, markup=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alternatives.answers import Question
+from repository.strict_json import strict_json
 
 SERVERS = Path(__file__).parent / "servers"
 TEI_IMAGE = "ghcr.io/huggingface/text-embeddings-inference:cpu-1.8"
@@ -111,8 +112,8 @@ def _mlserver(launch: Launch) -> list[str]:
         "max_batch_time": 0.001,
         "parameters": {"extra": {**pipeline, "framework": "pt"}},
     }
-    (launch.folder / "settings.json").write_text(json.dumps(server))
-    (launch.folder / "model-settings.json").write_text(json.dumps(model))
+    (launch.folder / "settings.json").write_text(strict_json(server))
+    (launch.folder / "model-settings.json").write_text(strict_json(model))
     return [str(launch.bin / "mlserver"), "start", str(launch.folder)]
 
 

@@ -25,6 +25,7 @@ WORKDIR /app
 COPY data data
 COPY training training
 COPY export export
+COPY pretrained pretrained
 COPY repository repository
 COPY launcher launcher
 ENV PATH=/opt/venv/bin:$PATH \

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -57,14 +57,22 @@ class Gateway:
 @contextlib.contextmanager
 def gateway_beside(stack: Stack, log: Path, **settings: str) -> Iterator[Gateway]:
     """One more gateway before the stack's Triton, with these settings."""
+    with running_gateway({**stack.env, **settings}, log) as gateway:
+        yield gateway
+
+
+@contextlib.contextmanager
+def running_gateway(env: Mapping[str, str], log: Path, waits: bool = True) -> Iterator[Gateway]:
+    """A gateway with this environment, on a port of its own; it is ready, unless the test does not wait for that."""
     (port,) = free_ports(1)
-    env = {**stack.env, "GATEWAY_PORT": str(port), **settings}
+    env = {**env, "GATEWAY_PORT": str(port)}
     command = [sys.executable, "-m", "gateway"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
     gateway = Gateway(process, port, log)
     try:
-        wait_until(gateway.is_ready, 30, f"the gateway is ready, see {log}")
+        if waits:
+            wait_until(gateway.is_ready, 30, f"the gateway is ready, see {log}")
         yield gateway
     finally:
         gateway.client.close()

@@ -21,7 +21,7 @@ WORDS = [f"word{number}" for number in range(60)]
 # Two models that have nothing in common: the same word has another id, or none, and sentences are cut elsewhere.
 MODELS: list[dict[str, Any]] = [
     {"words": WORDS[:45], "labels": ["Animal", "Plant"], "max_length": 16},
-    {"words": WORDS[:14:-1], "labels": ["Business", "Education", "Technology"], "max_length": 24},
+    {"words": WORDS[:14:-1], "labels": ["Business", "Ops [/api]", "[/]"], "max_length": 24},
 ]
 SWAP_S = 20.0
 LEAST_ASKED = 100

@@ -159,7 +159,6 @@ def test_json_of_the_wrong_shape_is_refused(stack: Stack, body: Any) -> None:
         b"{",
         b"cat",
         b'{"sentences": ["cat"}',
-        b'{"sentences": ["\xff"]}',
         b"[" * 100_000,
         b'{"sentences": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
         b'{"sentences": ["cat"], "top_k": NaN}',
@@ -173,10 +172,16 @@ def test_a_body_that_is_no_json_is_refused(stack: Stack, body: bytes) -> None:
     assert refusal(answer, answer.status_code)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_a_body_of_another_type_is_refused(stack: Stack, content_type: str) -> None:
-    answer = stack.client.post("/classify", content=b"sentence=cat", headers={"content-type": content_type})
-    assert refusal(answer, 422)
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "image/png", "json"]
+)
+def test_a_body_of_another_type_is_refused_by_the_header_that_says_so(stack: Stack, content_type: str) -> None:
+    for path in ("/classify", "/predict"):
+        answer = stack.client.post(path, content=b"sentence=cat", headers={"content-type": content_type})
+        assert answer.status_code == 415
+        error = answer.json()["error"]
+        assert f"Content-Type: {content_type}" in error
+        assert "Content-Type: application/json" in error
 
 
 @pytest.mark.parametrize(("blank", "place"), [(["cat", "oak", " "], 3), (["", "cat"], 1), (["cat", "\u200b\x00"], 2)])

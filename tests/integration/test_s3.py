@@ -68,7 +68,7 @@ def test_a_version_published_to_s3_takes_over_under_traffic(store: S3Store, tmp_
         assert SECRET not in stack.log.read_text()
         known = stack.client.get("/models").json()["versions"]
     assert [(version["version"], version["state"]) for version in known] == [(2, "current"), (1, "ready")]
-    assert known[0]["labels"] == ["Business", "Education", "Technology"]
+    assert known[0]["labels"] == ["Business", "Ops [/api]", "[/]"]
 
 
 def test_an_upload_that_is_cut_off_and_one_that_is_damaged_are_never_served(

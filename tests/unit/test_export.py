@@ -18,9 +18,10 @@ from export import ExportError
 from export.__main__ import app
 from export.checkpoint import load_checkpoint
 from export.graph import check_graph
-from export.parity import TOLERANCES, violations
+from export.parity import violations
 from repository.config import ModelConfig
 from repository.manifest import MODEL_FILE, Evaluation, Manifest, Parity, Precision, ProblemType
+from repository.tolerances import TOLERANCES, Provider
 from tests.tiny_models import write_classifier, write_encoder
 
 LABELS = ["Business", "Education", "Life"]
@@ -258,12 +259,12 @@ def parity(**changes: float) -> Parity:
     ],
 )
 def test_a_graph_outside_its_tolerance_is_named_with_the_number(changes: dict[str, float], named: str) -> None:
-    assert violations(parity(), None, TOLERANCES[Precision.FP32]) == []
-    (found,) = violations(parity(**changes), None, TOLERANCES[Precision.FP32])
+    assert violations(parity(), None, TOLERANCES[Provider.CPU, Precision.FP32]) == []
+    (found,) = violations(parity(**changes), None, TOLERANCES[Provider.CPU, Precision.FP32])
     assert named in found
 
 
 def test_a_fall_of_macro_f1_is_a_violation() -> None:
     evaluation = Evaluation(sentences=9, accuracy=0.8, macro_f1=0.7, checkpoint_accuracy=0.8, checkpoint_macro_f1=0.8)
-    (found,) = violations(parity(), evaluation, TOLERANCES[Precision.INT8])
+    (found,) = violations(parity(), evaluation, TOLERANCES[Provider.CPU, Precision.INT8])
     assert "macro-F1 falls by 0.1000" in found

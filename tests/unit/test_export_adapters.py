@@ -19,9 +19,10 @@ from transformers import (
 
 from export import ExportError
 from export.checkpoint import load_checkpoint
+from repository.manifest import ProblemType
 from tests.tiny_models import PAD, VOCABULARY
 from tests.unit.test_export_sources import log_as_mlflow
-from tests.word_checkpoints import LIMIT, TEXT, logits, tiny_bert, write
+from tests.word_checkpoints import LIMIT, TEXT, edit, logits, tiny_bert, write
 
 HAS_PEFT = importlib.util.find_spec("peft") is not None
 needs_peft = pytest.mark.skipif(not HAS_PEFT, reason="PEFT is not installed: pip install '.[adapters]'")
@@ -63,7 +64,8 @@ def test_a_lora_adapter_is_merged_into_its_base(tmp_path: Path, model_type: str,
     }
     targets = {"bert": ["query", "value"], "distilbert": ["q_lin"], "gpt2": ["c_attn"]}[model_type]
     heads = {"bert": ["classifier"], "distilbert": ["pre_classifier", "classifier"], "gpt2": ["score"]}[model_type]
-    base = write(tmp_path / "base", configs[model_type])
+    # GPT-2 reads token types where its tokenizer gives them; `logits` gives none.
+    base = write(tmp_path / "base", configs[model_type], model_input_names=["input_ids", "attention_mask"])
     adapted = write_adapter(tmp_path / "adapter", base, width, targets, heads)
     checkpoint = load_checkpoint(str(tmp_path / "adapter"))
     assert np.abs(logits(checkpoint.model) - logits(adapted)).max() < 1e-5
@@ -101,3 +103,42 @@ def test_an_adapter_whose_base_is_not_there_names_it(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "/no/such/base"}))
     with pytest.raises(ExportError, match="needs its base model: /no/such/base does not exist"):
         load_checkpoint(str(tmp_path))
+
+
+@needs_peft
+def test_the_configuration_beside_an_adapter_names_labels_problem_and_padding(tmp_path: Path) -> None:
+    base = write(
+        tmp_path / "base", GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=1, n_head=4, n_positions=LIMIT)
+    )
+    adapted = write_adapter(tmp_path / "adapter", base, 3, ["c_attn"], ["score"])
+    config = adapted.get_base_model().config
+    config.id2label, config.label2id = {0: "no", 1: "maybe", 2: "yes"}, {"no": 0, "maybe": 1, "yes": 2}
+    config.problem_type, config.pad_token_id = "multi_label_classification", PAD
+    config.save_pretrained(tmp_path / "adapter")
+    # As a trainer leaves it that loaded the base in four bits.
+    edit(tmp_path / "adapter" / "config.json", quantization_config={"quant_method": "bitsandbytes"})
+    checkpoint = load_checkpoint(str(tmp_path / "adapter"))
+    assert checkpoint.labels == ["no", "maybe", "yes"]
+    assert checkpoint.problem_type is ProblemType.MULTI_LABEL
+    assert checkpoint.own_pad_token_id == PAD
+    ids = torch.tensor([[1, 9, 10, 11, 2]])
+    with torch.inference_mode():  # GPT-2 reads the token types that this tokenizer gives
+        expected = adapted(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.zeros_like(ids))
+    assert np.abs(logits(checkpoint.model) - expected.logits.numpy()).max() < 1e-5
+
+
+@needs_peft
+def test_the_labels_of_an_adapter_without_a_configuration_are_named_by_the_user(tmp_path: Path) -> None:
+    base = write(tmp_path / "base")
+    write_adapter(tmp_path / "adapter", base, 5, ["query", "value"], ["classifier"])
+    names = ["a", "b", "c", "d", "e"]
+    assert load_checkpoint(str(tmp_path / "adapter"), labels=names).labels == names
+
+
+@needs_peft
+def test_an_adapter_of_a_quantized_base_is_refused(tmp_path: Path) -> None:
+    base = write(tmp_path / "base")
+    write_adapter(tmp_path / "adapter", base, 3, ["query", "value"], ["classifier"])
+    edit(base / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(ExportError, match=r"has quantized weights \(gptq\)"):
+        load_checkpoint(str(tmp_path / "adapter"))

@@ -27,7 +27,7 @@ from export.checkpoint import load_checkpoint
 from export.cpu_kernels import split_skip_layer_norms
 from export.graph import check_graph, export_graph, optimize_graph
 from export.int8 import products_of, quantize, round_products
-from export.int8_calibration import Moments, observe
+from export.int8_calibration import CalibrationText, Moments, observe
 from export.int8_choice import products_to_keep
 from export.int8_graph import Int8Graph
 from export.int8_inputs import fixed_scale, row_zero_point
@@ -81,6 +81,10 @@ def some_ids(count: int, longest: int, seed: int) -> list[list[int]]:
     return [generator.integers(1000, 30000, length).tolist() for length in lengths]
 
 
+def some_texts(count: int, longest: int, seed: int) -> list[CalibrationText]:
+    return [CalibrationText(ids) for ids in some_ids(count, longest, seed)]
+
+
 @dataclass(frozen=True)
 class Graphs:
     """A traced graph, its float32 and int8 form, and the products that stay float32 in the latter."""
@@ -107,7 +111,7 @@ def write_graphs(raw: Path, config: Any, folder: Path) -> Graphs:
     full, small = folder / "full.onnx", folder / "int8.onnx"
     model = optimize(raw, config)
     write_model(model, full, raw.parent)
-    kept = quantize(model, raw.parent, some_ids(64, 24, seed=1), 0, no_step)
+    kept = quantize(model, raw.parent, some_texts(64, 24, seed=1), 0, no_step)
     write_model(model, small, raw.parent)
     return Graphs(raw, config, full, small, kept)
 
@@ -181,17 +185,17 @@ def test_what_int8_harms_most_stays_in_float32(graphs: Graphs) -> None:
     model = optimize(graphs.raw, graphs.config)
     products = list(products_of(model.graph))
     small = [product for product in products if product.work <= 0.2 * sum(p.work for p in products)]
-    folder, ids = graphs.raw.parent, some_ids(64, 24, seed=1)
+    folder, texts = graphs.raw.parent, some_texts(64, 24, seed=1)
     channels = {product.data: product.inputs for product in products}
     rounded = {}
-    for data, moments in observe(model, folder, channels, ids, 0):
+    for data, moments in observe(model, folder, channels, texts, 0):
         rounded.update(round_products(model.graph, folder, [p for p in products if p.data == data], moments, False))
     harmed = small[-1].output
     rounded[harmed] = replace(rounded[harmed], scales=-rounded[harmed].scales)
     advanced: list[int] = []
     attention = [product for product in products if product.node.op_type == "Attention"]
     graph = Int8Graph(model, folder, [product for product in products if product not in attention], rounded)
-    assert products_to_keep(graph, folder, ids, 0, advanced.append)[0] == harmed
+    assert products_to_keep(graph, folder, texts, 0, advanced.append)[0] == harmed
     assert sum(advanced) == len(graph.products)
 
 

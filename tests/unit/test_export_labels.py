@@ -8,6 +8,7 @@ import pytest
 from export import ExportError
 from export.checkpoint import load_checkpoint
 from repository.manifest import ProblemType
+from repository.names import refused_label, visible
 from tests.word_checkpoints import edit, logits, tiny_bert, write
 
 
@@ -47,6 +48,26 @@ def test_labels_that_contradict_the_weights_are_refused(tmp_path: Path, changes:
         load_checkpoint(str(folder))
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a\x1b[31m", "a\u202eb", "\u200b", " "])
+def test_a_label_that_cannot_be_read_is_refused_by_name_before_the_weights_are_loaded(
+    tmp_path: Path, label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "c")
+    edit(folder / "config.json", id2label={"0": "a", "1": label, "2": "c"})
+    monkeypatch.setattr("export.checkpoint.AutoModelForSequenceClassification", None)
+    with pytest.raises(ExportError) as caught:
+        load_checkpoint(str(folder))
+    assert f"label 1, '{visible(label)}', {refused_label(label)}: rename it" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_labels_with_brackets_and_signs_stay_as_they_are(tmp_path: Path) -> None:
+    labels = ["Ops [/api]", "[red]", "a|b`$c"]
+    folder = write(tmp_path / "[v1]")
+    edit(folder / "config.json", id2label=dict(enumerate(labels)))
+    assert load_checkpoint(str(folder)).labels == labels
 
 
 def test_ten_thousand_labels_are_taken(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from export import ExportError
 from export.__main__ import app
-from export.batches import BATCH_SIZE, MOST_SCORES, batches_by_length
-from export.checkpoint import DEFAULT_MAX_LENGTH, UNSTATED_MAX_LENGTH, load_checkpoint
+from export.checkpoint import load_checkpoint
 from export.parity import _in_long_company
+from pretrained.batches import BATCH_SIZE, MOST_SCORES, batches_by_length
+from pretrained.lengths import DEFAULT_MAX_LENGTH, UNSTATED_MAX_LENGTH
 from repository.inference import load_tokenizer
 from repository.manifest import Manifest
 from tests.tiny_models import PAD, SIZES, VOCABULARY, word_tokenizer, write_any_classifier

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pytest
 
-from gateway.batcher import Batcher, BatchLimits, Row
+from gateway.batcher import Batcher, BatchLimits
 from gateway.errors import ModelFailedError, OverloadedError
 from gateway.pace import SURE_CALLS, Pace
+from gateway.rows import Row
 from repository.inference import Float32Array, Int64Array
 from repository.manifest import Manifest
 from tests.version_folders import write_version
@@ -133,7 +134,8 @@ def test_past_the_bound_a_sentence_is_refused(manifest: Manifest) -> None:
             batcher.submit(1, manifest, [first])
             await turn()
         for _ in range(100):
-            batcher.admit(1)
+            with batcher.admit(1):
+                pass
             batcher.submit(1, manifest, [1])
         with pytest.raises(OverloadedError, match="100 sentences are waiting"):
             batcher.admit(1)

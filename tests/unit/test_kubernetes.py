@@ -240,16 +240,37 @@ def test_every_metric_that_scales_is_exported(objects: list[Manifest], tmp_path:
     assert names
     assert names <= exported(tmp_path)
     offered = {rule["name"]["as"] for rule in adapter_rules()}
+    used: set[str] = set()
     for scaler in of_kind(objects, "HorizontalPodAutoscaler").values():
         wanted = {
             metric["external"]["metric"]["name"] for metric in scaler["spec"]["metrics"] if metric["type"] == "External"
         }
-        assert wanted
+        assert scaler["spec"]["metrics"]
         assert wanted <= offered
+        used |= wanted
         assert scaler["spec"]["scaleTargetRef"]["name"] in of_kind(objects, "Deployment")
     for scaler in of_kind(objects, "ScaledObject").values():
         assert scaler["spec"]["scaleTargetRef"]["name"] in of_kind(objects, "Deployment")
     assert of_kind(objects, "ScaledObject") or of_kind(objects, "HorizontalPodAutoscaler")
+    # Under KServe, which scales Triton itself, there is nobody to ask for more.
+    assert used in (set(), offered)
+
+
+def test_gateways_follow_their_processor_time_and_tritons_the_wait_for_them(objects: list[Manifest]) -> None:
+    scalers = {**of_kind(objects, "HorizontalPodAutoscaler"), **of_kind(objects, "ScaledObject")}
+    followed = {
+        scaler["spec"]["scaleTargetRef"]["name"]: {
+            metric.get("resource", metric.get("external", {}).get("metric", {})).get("name")
+            for metric in scaler["spec"].get("metrics", [])
+        }
+        | {trigger["type"] for trigger in scaler["spec"].get("triggers", [])}
+        for scaler in scalers.values()
+    }
+    assert followed["classifier-gateway"] == {"cpu"}
+    # KServe scales Triton itself.
+    assert followed.get("classifier-triton") in ({"classifier_queue_seconds_mean"}, {"prometheus"}, None)
+    containers = of_kind(objects, "Deployment")["classifier-gateway"]["spec"]["template"]["spec"]["containers"]
+    assert all("cpu" in container["resources"]["requests"] for container in containers), "a share needs a whole"
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")

@@ -16,12 +16,12 @@ from export.__main__ import app
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.cost import cost_of
 from export.golden import SENTENCES
-from export.parity import TOLERANCES
 from export.report import PARITY_FILE, ParityReport, Placement, Source
 from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import MODEL_FILE, Manifest, Precision
 from repository.store import ModelStore
+from repository.tolerances import TOLERANCES, Provider
 from tests.steps import no_step
 from tests.tiny_models import PAD, VOCABULARY, word_tokenizer, write_any_classifier, write_classifier
 
@@ -120,7 +120,7 @@ def test_a_sound_graph_is_asked_in_every_shape_and_has_nothing_to_report(
         assert (length == 64) == ((length, 8, Placement.PADDED) not in asked)
     assert all(cell.max_logit_difference is not None and cell.max_logit_difference < 1e-4 for cell in found.cells)
     for precision in Precision:
-        assert sweep_violations(found, TOLERANCES[precision]) == []
+        assert sweep_violations(found, TOLERANCES[Provider.CPU, precision]) == []
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,24 @@ def test_a_fault_of_one_shape_is_found_and_named(
     precision: str,
 ) -> None:
     broken = break_graph(version, tmp_path / "broken", axis, size, 50.0)
-    found = sweep_violations(sweep.sweep(broken, checkpoint, texts, no_step), TOLERANCES[Precision(precision)])
+    found = sweep_violations(
+        sweep.sweep(broken, checkpoint, texts, no_step), TOLERANCES[Provider.CPU, Precision(precision)]
+    )
     assert found
     assert any(shape in reason for reason in found), found
+
+
+def test_int8_may_be_off_no_further_in_long_texts_than_in_sentences(
+    version: Path, checkpoint: Checkpoint, texts: SweepTexts, tmp_path: Path
+) -> None:
+    tolerance = TOLERANCES[Provider.CPU, Precision.INT8]
+    broken = break_graph(version, tmp_path / "broken", 1, 64, 0.45)
+    found = sweep.sweep(broken, checkpoint, texts, no_step)
+    (reason,) = sweep_violations(found, tolerance, on_sentences=0.1)
+    assert reason.startswith("logit difference 0.45 (length ")
+    assert "real text), 0.3 allowed" in reason
+    # Only a difference that sentences have too is one that their labels were looked at with.
+    assert sweep_violations(found, tolerance, on_sentences=0.2) == []
 
 
 def test_what_is_no_number_is_a_violation_in_every_precision(
@@ -149,7 +164,7 @@ def test_what_is_no_number_is_a_violation_in_every_precision(
     broken = break_graph(version, tmp_path / "broken", 1, 13, float("nan"))
     found = sweep.sweep(broken, checkpoint, texts, no_step)
     for precision in Precision:
-        (reason,) = sweep_violations(found, TOLERANCES[precision])
+        (reason,) = sweep_violations(found, TOLERANCES[Provider.CPU, precision])
         assert "no finite numbers (length 13" in reason
 
 
@@ -239,8 +254,8 @@ def test_accuracy_is_measured_on_labelled_data_beside_a_calibration_file(folder:
 def test_int8_that_loses_quality_is_refused_with_the_figures(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stricter = dataclasses.replace(TOLERANCES[Precision.INT8], macro_f1_drop=-2.0, label_agreement=1.01)
-    monkeypatch.setitem(TOLERANCES, Precision.INT8, stricter)
+    stricter = dataclasses.replace(TOLERANCES[Provider.CPU, Precision.INT8], macro_f1_drop=-2.0, label_agreement=1.01)
+    monkeypatch.setitem(TOLERANCES, (Provider.CPU, Precision.INT8), stricter)
     data = write_labelled(tmp_path / "data.csv")
     with pytest.raises(ExportError, match=r"labels agree, 101.00% needed.*macro-F1 falls by -?0\.\d+, -2 allowed"):
         export(folder, tmp_path / "version", "--data", str(data), "--precision", "int8")
@@ -255,8 +270,8 @@ def test_a_calibration_file_that_is_missing_is_named(folder: Path, tmp_path: Pat
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tolerance that no graph keeps."""
-    impossible = dataclasses.replace(TOLERANCES[Precision.FP32], max_logit_difference=0.0)
-    monkeypatch.setitem(TOLERANCES, Precision.FP32, impossible)
+    impossible = dataclasses.replace(TOLERANCES[Provider.CPU, Precision.FP32], max_logit_difference=0.0)
+    monkeypatch.setitem(TOLERANCES, (Provider.CPU, Precision.FP32), impossible)
 
 
 @pytest.mark.usefixtures("strict")

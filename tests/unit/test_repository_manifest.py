@@ -41,7 +41,24 @@ def test_a_wrong_field_is_named(folder: Path, change: dict[str, object], named: 
         Manifest.read(folder)
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "manifest.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret",
+        "/etc/passwd",
+        "a/b",
+        "..",
+        "manifest.json",
+        "",
+        ".",
+        ".x",
+        "a\\b",
+        "a\0",
+        "a\n",
+        "a\u202e",
+        "x" * 256,
+    ],
+)
 def test_a_file_outside_the_version_is_refused(folder: Path, name: str) -> None:
     path = folder / MANIFEST_FILE
     content = json.loads(path.read_text())

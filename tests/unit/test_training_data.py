@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from repository.names import refused_label, visible
 from training.data import (
     SPLIT_NAMES,
     DataError,
@@ -136,6 +137,22 @@ def test_a_bad_file_is_refused_in_one_sentence_that_says_where(tmp_path: Path, n
     assert expected in message
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("label", ["Ops\nteam", "Ops\tteam", "Ops\x1b[31m", "Ops\u202eteam", "\u200b"])
+def test_a_class_that_cannot_be_read_is_refused_by_name_with_its_row(tmp_path: Path, label: str) -> None:
+    rows = rows_of()
+    rows[1]["map_category_name"] = label
+    with pytest.raises(DataError) as caught:
+        load_data(write(tmp_path / "maps.csv", rows))
+    assert f"row 3: the class '{visible(label)}' {refused_label(label)}; rename it" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_class_keeps_its_brackets_and_loses_the_blanks_around_it(tmp_path: Path) -> None:
+    rows = rows_of(classes=("Ops [/api]", "[red]"))
+    rows[0]["map_category_name"] = " Ops  [/api]\n"
+    assert load_data(write(tmp_path / "maps.csv", rows)).labels == ["Ops [/api]", "[red]"]
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:

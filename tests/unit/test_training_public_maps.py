@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from training.data import load_data
+
 PATH = Path(__file__).resolve().parents[2] / "data" / "public_maps.csv"
+CARD = PATH.with_name("README.md")
 COLUMNS = [
     *("map_id", "map_title", "map_rating", "map_category_name"),
     *("idea_id", "idea_parent_id", "idea_title", "language"),
 ]
 CATEGORIES = {"Education", "Other", "Business", "Technology", "Productivity", "Life", "Entertainment"}
+LANGUAGES = {"English": "en", "Spanish": "es", "German": "de", "French": "fr", "Portuguese": "pt"}
 
 Maps = dict[str, list[dict[str, str]]]
 
@@ -89,3 +93,24 @@ def test_no_two_maps_are_one_with_words_replaced(maps: Maps) -> None:
     # Maps filled in from a template share most of their titles.
     seen = Counter(row["idea_title"].casefold() for rows in maps.values() for row in rows)
     assert sum(count for count in seen.values() if count > 3) < 0.05 * seen.total()
+
+
+def test_the_data_card_counts_what_is_there(maps: Maps) -> None:
+    card = CARD.read_text(encoding="utf-8")
+    ideas = sum(map(len, maps.values()))
+    assert f"{len(maps)} mind maps with {ideas:,} ideas" in card
+    for category in CATEGORIES:
+        of_it = [rows for rows in maps.values() if rows[0]["map_category_name"] == category]
+        count = sum(map(len, of_it))
+        assert f"| {category} | {len(of_it)} | {count} | {100 * count / ideas:.1f} % |" in card
+    for name, code in LANGUAGES.items():
+        of_it = [rows for rows in maps.values() if rows[0]["language"] == code]
+        assert f"| {name} | {len(of_it)} | {sum(map(len, of_it))} |" in card
+
+
+def test_the_data_card_counts_the_splits() -> None:
+    counts = load_data(PATH).counts()
+    shown = [f"{counts[split]['maps']} ({counts[split]['ideas']})" for split in ("validation", "test")]
+    card = " ".join(CARD.read_text(encoding="utf-8").split())
+    assert f"Train {counts['train']['maps']} maps ({counts['train']['ideas']:,} ideas), " in card
+    assert f"validation {shown[0]}, test {shown[1]}" in card

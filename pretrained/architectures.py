@@ -1,13 +1,14 @@
-"""Which architectures can be exported, and what is particular about each of them.
+"""Which architectures are supported, from training to serving, and what is particular about each of them.
 
-Every entry is held by a test: the graph of a tiny checkpoint answers as PyTorch does for any batch, length and padding.
+Training asks this table before it begins, export before it loads. Every entry is held by tests: a tiny base of it is
+trained, exported and served, and its graph answers as PyTorch does for any batch, length and padding.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from export import ExportError
+from pretrained import CheckpointError
 
 
 class Head(StrEnum):
@@ -29,11 +30,20 @@ class Architecture:
         head: where the classifier takes its vector from.
         fuses_attention: onnxruntime.transformers' attention and embedding fusions give a right graph for it.
         counts_from_padding: positions are numbered from the padding id + 1, so the first of the table are never used.
+        fixed_padding: the padding id that is written in its code, whatever the configuration says.
     """
 
     head: Head = Head.POOLED
     fuses_attention: bool = False
     counts_from_padding: bool = False
+    fixed_padding: int | None = None
+
+    def first_position(self, pad_token_id: int | None) -> int:
+        """The place in the table of positions that a sentence's first token takes."""
+        if not self.counts_from_padding:
+            return 0
+        counted_from = pad_token_id if self.fixed_padding is None else self.fixed_padding
+        return (1 if counted_from is None else counted_from) + 1
 
 
 _ENCODER = Architecture(fuses_attention=True)
@@ -64,7 +74,7 @@ ARCHITECTURES = {
     "megatron-bert": _OTHER_ENCODER,
     "mistral": _DECODER,
     "modernbert": _OTHER_ENCODER,
-    "mpnet": Architecture(counts_from_padding=True),
+    "mpnet": Architecture(counts_from_padding=True, fixed_padding=1),
     "opt": _DECODER,
     "qwen2": _DECODER,
     "qwen3": _DECODER,
@@ -86,13 +96,13 @@ def architecture_of(config: Any) -> Architecture:
 
 
 def require_known(source: str, model_type: str | None) -> None:
-    """Refuse an architecture that is not known to export right.
+    """Refuse an architecture that is not known to train, export and answer right.
 
     Raises:
-        ExportError: `model_type` is not among ARCHITECTURES.
+        CheckpointError: `model_type` is not among ARCHITECTURES.
     """
     if model_type not in ARCHITECTURES:
-        raise ExportError(
+        raise CheckpointError(
             f"{source}: the architecture {model_type or 'without a model_type'} cannot be exported; these can: "
             f"{', '.join(sorted(ARCHITECTURES))}"
         )

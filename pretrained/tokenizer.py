@@ -8,14 +8,20 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
-from export import ExportError
-from export.files import read_object
+from pretrained import CheckpointError
+from pretrained.files import read_object
 from repository.manifest import TOKENIZER_FILE
 
 SETTINGS = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 SIDES = ("padding_side", "truncation_side")
+# What slow tokenizers keep their vocabulary in: vocab.txt, vocab.json; spm.model, spiece.model, tokenizer.model and so
+# on, which SentencePiece wrote.
+SLOW_VOCABULARIES = ("vocab*", "*.model")
+# transformers 4.57 takes the tokenizer of any local folder for one of Mistral's with a faulty pattern where config.json
+# does not tell the version that wrote it; a version is served as its checkpoint was trained.
+AS_TRAINED = {"fix_mistral_regex": False}
 
 
 def load_fast_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
@@ -25,26 +31,35 @@ def load_fast_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
     then, so it is read without the class.
 
     Raises:
-        ExportError: there is none, it is broken, or it has no fast form.
+        CheckpointError: there is none, it is broken, or it has no fast form.
     """
     settings = read_object(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
     if (folder / TOKENIZER_FILE).is_file():
         _check_tokenizer(folder / TOKENIZER_FILE)
         if not trust_remote_code and _is_foreign(settings):
             return _without_class(folder, settings)
-    elif not any(folder.glob("vocab*")) and not any(folder.glob("*.model")):
-        raise ExportError(f"{folder} holds no tokenizer ({TOKENIZER_FILE}): save the tokenizer beside the model")
+    elif not has_tokenizer(folder):
+        raise CheckpointError(f"{folder} holds no tokenizer ({TOKENIZER_FILE}): save the tokenizer beside the model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, trust_remote_code=trust_remote_code, **AS_TRAINED
+        )
     except Exception as error:  # anything, by what is wrong with the files
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"{folder}: the tokenizer cannot be loaded: {reason}") from None
+        raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {reason}") from None
     if not tokenizer.is_fast:
-        raise ExportError(
+        raise CheckpointError(
             f"{folder} has no fast tokenizer ({TOKENIZER_FILE}), which the gateway needs, and "
             f"{type(tokenizer).__name__} cannot be converted to one"
         )
+    for name in AS_TRAINED:
+        tokenizer.init_kwargs.pop(name, None)
     return tokenizer
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer lies there, fast or slow."""
+    return (folder / TOKENIZER_FILE).is_file() or any(any(folder.glob(name)) for name in SLOW_VOCABULARIES)
 
 
 def padding_token(tokenizer: Any, configured: int | None, vocabulary: int) -> int:
@@ -70,11 +85,11 @@ def check_vocabulary(source: str, tokenizer: Any, vocabulary: int) -> None:
     """Refuse a tokenizer that gives ids past the model's embedding; a padding token there is never sent.
 
     Raises:
-        ExportError: tokenizer and model do not belong together.
+        CheckpointError: tokenizer and model do not belong together.
     """
     outside = [token for token, index in tokenizer.get_vocab().items() if index >= vocabulary]
     if outside and outside != [tokenizer.pad_token]:
-        raise ExportError(
+        raise CheckpointError(
             f"{source}: the tokenizer gives ids past the {vocabulary} rows of the model's embedding (such as "
             f"{outside[0]!r}): it belongs to another model, or resize_token_embeddings was not called"
         )
@@ -85,7 +100,7 @@ def _check_tokenizer(path: Path) -> None:
     try:
         Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
-        raise ExportError(f"{path} is no tokenizer: {' '.join(str(error).split())[:200]}") from None
+        raise CheckpointError(f"{path} is no tokenizer: {' '.join(str(error).split())[:200]}") from None
 
 
 def _is_foreign(settings: Mapping[str, Any]) -> bool:
@@ -112,7 +127,8 @@ def _without_class(folder: Path, settings: Mapping[str, Any]) -> Any:
     try:
         return PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER_FILE), **options)
     except Exception as error:  # anything, by what is wrong with the files
-        raise ExportError(f"{folder}: the tokenizer cannot be loaded: {' '.join(str(error).split())[:200]}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {reason}") from None
 
 
 def _content(token: Any) -> str:

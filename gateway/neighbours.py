@@ -1,0 +1,52 @@
+"""Which of the waiting sentences should share a call? Those that are nearest in length, as long as padding pays."""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+CALL_TOKENS = 40
+"""What a call costs beside its tokens, in tokens: HTTP, the way through Triton, and reading all weights once."""
+
+
+class HasTokens(Protocol):
+    """A sentence of a length."""
+
+    @property
+    def tokens(self) -> int:
+        """How many it has."""
+
+
+Sized = TypeVar("Sized", bound=HasTokens)
+
+
+def cheapest_batch(candidates: Sequence[Sized], chosen: Sized, most: int, most_tokens: int) -> list[Sized]:
+    """`chosen` and as many of its neighbours in length as make the batch cheapest for each token that is no padding.
+
+    At most `most` sentences, and at most `most_tokens` with padding. A call costs as much as computing its padded
+    tokens and `CALL_TOKENS` more, so that joining pays until the padding eats up what it saves.
+    """
+    ordered = sorted(candidates, key=lambda candidate: candidate.tokens)
+    lengths = [candidate.tokens for candidate in ordered]
+    low = high = ordered.index(chosen)
+    best, best_cost = (low, high), math.inf
+    tokens = lengths[low]
+    while True:
+        size = high - low + 1
+        padded = size * lengths[high]
+        if size > most or (padded > most_tokens and size > 1):
+            break
+        cost = (CALL_TOKENS + padded) / tokens
+        if cost < best_cost:
+            best, best_cost = (low, high), cost
+        shorter = lengths[low - 1] if low > 0 else -math.inf
+        longer = lengths[high + 1] if high + 1 < len(ordered) else math.inf
+        if shorter == -longer:
+            break
+        # Padding that each would add: to itself, or to all that are in already.
+        if lengths[high] - shorter <= size * (longer - lengths[high]):
+            low -= 1
+            tokens += lengths[low]
+        else:
+            high += 1
+            tokens += lengths[high]
+    return ordered[best[0] : best[1] + 1]

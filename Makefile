@@ -25,7 +25,7 @@ export $(SETTINGS)
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 
-.PHONY: help check check-ports setup train export up test docker-test bench lint format readme lock clean
+.PHONY: help check check-ports setup train export up test docker-test bench soak lint format readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
@@ -64,6 +64,9 @@ docker-test: setup ## Build all images and run the CPU compose file, on the Dock
 
 bench: setup ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
+
+soak: setup ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
+	$(PY) -m benchmarks soak $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: setup ## Run linter and type checker
 	$(VENV)/bin/ruff check .

@@ -19,6 +19,7 @@ from benchmarks.render import comparison_table, limit_table, load_table, sweep_t
 from benchmarks.results import ResultFolder
 from benchmarks.sentences import load_sentences
 from benchmarks.service import ServiceError, running_service, running_triton
+from benchmarks.soak import soak
 from benchmarks.triton_sweep import Sweep, run_sweep
 from benchmarks.tune import tune
 from export import ExportError
@@ -37,6 +38,7 @@ out = Console()
 app.command()(offline.export)
 app.command()(offline.memory)
 app.command()(tune)
+app.command()(soak)
 app.command()(alternatives)
 
 
@@ -104,10 +106,16 @@ def everything(
 def compare(
     before: Annotated[Path, typer.Argument(metavar="A", help="Folder of an earlier result.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Folder of a later one.")],
+    more_before: Annotated[list[Path] | None, typer.Option("--also-a", help="One more run of A's code.")] = None,
+    more_after: Annotated[list[Path] | None, typer.Option("--also-b", help="One more run of B's code.")] = None,
 ) -> None:
-    """Tell whether B is slower than A beyond noise; exit status 1 if it is."""
+    """Tell whether B is slower than A beyond noise; exit status 1 if it is.
+
+    Takes results of at least five rounds, which a quick run has not. One run of each can be off as a whole, so that
+    some 8 % have to lie between them; more runs of the same code on each side (--also-a, --also-b) show less.
+    """
     try:
-        verdicts = guard.compare(before, after)
+        verdicts = guard.compare([before, *(more_before or [])], [after, *(more_after or [])])
     except guard.GuardError as error:
         errors.error(error)
         raise typer.Exit(2) from None
@@ -147,8 +155,8 @@ def load(
     texts = load_sentences(data, 4096)
     points = []
     try:
-        with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
-            for point in sweep_load(url, texts, seconds, errors.print):
+        with running_service(store.folder.parent, store.model_name) as service:
+            for point in sweep_load(service.url, texts, seconds, errors.print):
                 points.append(point)
     except ServiceError as error:
         show_failure(error)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.alternatives.environments import ENVIRONMENTS
-from benchmarks.alternatives.measure import Loads, Outcome, measure_alternatives
+from benchmarks.alternatives.measure import measure_alternatives
+from benchmarks.alternatives.outcome import Loads, Outcome
 from benchmarks.alternatives.registry import ALTERNATIVES
 from benchmarks.alternatives.table import alternatives_table
 from benchmarks.gateway import Comparison, compare_costless, compare_gateway
@@ -59,8 +60,8 @@ FULL = Extent(
     precision_rounds=5,
     alternatives=tuple(alternative.name for alternative in ALTERNATIVES),
     install=True,
-    alternative_loads=Loads(seconds=3, rounds=2),
-    minutes=22,
+    alternative_loads=Loads(seconds=3, rounds=5),
+    minutes=40,
 )
 QUICK = Extent(
     rounds=2,
@@ -107,8 +108,8 @@ def run_everything(
         points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
     results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
     begin("The gateway under load")
-    with running_service(store.folder.parent, store.model_name, LOG_REQUESTS="false") as url:
-        loads = list(sweep_load(url, texts, extent.load_s, report))
+    with running_service(store.folder.parent, store.model_name) as service:
+        loads = list(sweep_load(service.url, texts, extent.load_s, report))
     results.add("load", [point.as_dict() for point in loads], load_table(loads))
     plot_load(loads, results.plot_path("load"))
     results.write()
@@ -157,6 +158,7 @@ def _as_dict(comparison: Comparison) -> dict[str, object]:
     return {
         "name": comparison.name,
         "unit": comparison.unit,
+        "beside": comparison.beside,
         "difference": comparison.difference,
         "pairs": comparison.pairs,
     }

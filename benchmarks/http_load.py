@@ -5,12 +5,13 @@ and of an answer only its length is read. `requests` and `wrk` with a script cos
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
+from itertools import cycle, takewhile
 from typing import cast
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,12 @@ import uvloop
 
 GIVE_UP_S = 60.0
 """What is not answered by then after the last request will not be answered."""
+
+RUN_UP_S = 0.5
+"""Of a load that lasts a time: the first batches are small, and the first answers all late."""
+
+OnAnswer = Callable[[bytes, bytes, bytes], None]
+"""Told the request, and the head and the body of its answer."""
 
 _LENGTH = b"content-length: "
 _CHUNKED = b"transfer-encoding: chunked"
@@ -29,6 +36,9 @@ class LoadResult:
     """What a round of load gave."""
 
     seconds: float = 0.0
+    """In which what counts was answered."""
+    outside: int = 0
+    """Successful answers that do not count for the rate: they came after that time, or before it."""
     latencies_ms: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     first_failure: str = ""
@@ -36,8 +46,8 @@ class LoadResult:
 
     @property
     def per_second(self) -> float:
-        """Successful answers a second."""
-        return self.statuses[200] / self.seconds
+        """Successful answers a second; a backlog that is worked off when nobody asks any more does not count."""
+        return (self.statuses[200] - self.outside) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
         """The latency that `share` of the requests did not exceed."""
@@ -64,17 +74,40 @@ def closed_loop(url: str, requests: Sequence[bytes], connections: int) -> LoadRe
     return uvloop.run(_closed_loop(url, requests, min(connections, len(requests))))
 
 
-def closed_loop_for(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
-    """Send requests in turn for `seconds`, over `connections` connections; the time includes the last answers.
+def closed_loop_for(
+    url: str, requests: Sequence[bytes], connections: int, seconds: float, run_up_s: float = RUN_UP_S
+) -> LoadResult:
+    """Send requests in turn over `connections` connections; what is answered in `seconds` counts.
+
+    These begin `run_up_s` after the first request, when batches are on their way, and end while all connections ask:
+    neither an empty start nor the last answers, for which nobody waits in line any more, are part of the figures.
 
     Raises:
         TimeoutError: an answer did not come within `GIVE_UP_S` after that.
     """
+    total_s = run_up_s + seconds
 
     async def bounded() -> LoadResult:
-        return await asyncio.wait_for(_closed_loop(url, _until(requests, seconds), connections), seconds + GIVE_UP_S)
+        window = (run_up_s, total_s)
+        return await asyncio.wait_for(
+            _closed_loop(url, _until(requests, total_s), connections, window=window), total_s + GIVE_UP_S
+        )
 
-    return uvloop.run(bounded())
+    result = uvloop.run(bounded())
+    result.seconds = seconds
+    return result
+
+
+def closed_loop_until(
+    url: str, requests: Sequence[bytes], connections: int, is_over: Callable[[], bool], on_answer: OnAnswer
+) -> LoadResult:
+    """Send requests in turn until `is_over()`, over `connections` connections; every answer is shown to `on_answer`.
+
+    Raises:
+        OSError: the server closed a connection, or takes none.
+    """
+    in_turn = takewhile(lambda _: not is_over(), cycle(requests))
+    return uvloop.run(_closed_loop(url, in_turn, connections, on_answer))
 
 
 def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
@@ -86,17 +119,24 @@ def _until(requests: Sequence[bytes], seconds: float) -> Iterator[bytes]:
         yield request
 
 
-async def _closed_loop(url: str, requests: Iterable[bytes], connections: int) -> LoadResult:
+async def _closed_loop(
+    url: str,
+    requests: Iterable[bytes],
+    connections: int,
+    on_answer: OnAnswer | None = None,
+    window: tuple[float, float] = (0.0, math.inf),
+) -> LoadResult:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     loop = asyncio.get_running_loop()
     result = LoadResult()
     queue = iter(requests)
-    clients = [_Client(queue, result, loop.create_future()) for _ in range(connections)]
+    clock = _Clock(window)
+    clients = [_Client(queue, result, loop.create_future(), on_answer, clock) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(partial(_itself, client), parts.hostname, parts.port)
-    start = time.perf_counter()
+    clock.start = start = time.perf_counter()
     for client in clients:
         client.send_next()
     await asyncio.gather(*(client.done for client in clients))
@@ -108,11 +148,34 @@ def _itself(client: "_Client") -> "_Client":
     return client
 
 
+@dataclass
+class _Clock:
+    """When an answer counts."""
+
+    window: tuple[float, float]
+    """From and to, in seconds since the start."""
+    start: float = 0.0
+
+    def counts(self, now: float) -> bool:
+        """Whether an answer that comes now does."""
+        return self.window[0] <= now - self.start <= self.window[1]
+
+
 class _Client(asyncio.Protocol):
     """One connection; knows answers with a content-length and chunked ones."""
 
-    def __init__(self, queue: Iterator[bytes], result: LoadResult, done: "asyncio.Future[None]") -> None:
+    def __init__(
+        self,
+        queue: Iterator[bytes],
+        result: LoadResult,
+        done: "asyncio.Future[None]",
+        on_answer: OnAnswer | None,
+        clock: _Clock,
+    ) -> None:
         self._queue = queue
+        self._request = b""
+        self._on_answer = on_answer
+        self._clock = clock
         self._result = result
         self.done = done
         self._received = b""
@@ -129,6 +192,7 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
             self._transport.close()
             return
+        self._request = request
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
@@ -138,11 +202,17 @@ class _Client(asyncio.Protocol):
         head, found, body = self._received.partition(b"\r\n\r\n")
         if not found or not _is_whole(head.lower(), body):
             return
-        self._result.latencies_ms.append(1000 * (time.perf_counter() - self._sent_at))
+        now = time.perf_counter()
         status = int(self._received[9:12])
         self._result.statuses[status] += 1
+        if self._clock.counts(now):
+            self._result.latencies_ms.append(1000 * (now - self._sent_at))
+        elif status == 200:
+            self._result.outside += 1
         if status != 200 and not self._result.first_failure:
             self._result.first_failure = body.decode(errors="replace")
+        if self._on_answer is not None:
+            self._on_answer(self._request, head, body)
         self._received = b""
         self.send_next()
 

@@ -1,4 +1,4 @@
-"""The limit in figures: ONNX Runtime alone at each batch size and thread count, beside the processor's peak."""
+"""The limit in figures: ONNX Runtime alone at each batch size and use of the cores, beside the processor's peak."""
 
 import os
 import statistics
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.arithmetic import graph_size, peak_operations_per_second
-from benchmarks.in_process import BATCH_SIZES, InProcess
+from benchmarks.in_process import BATCH_SIZES, InProcess, Way, ways
 from repository.manifest import MODEL_FILE
 
 
@@ -15,8 +15,8 @@ from repository.manifest import MODEL_FILE
 class Limit:
     """What the model costs and what this machine can do."""
 
-    rates: dict[tuple[int, int], float]
-    """Sentences a second by (batch size, threads)."""
+    rates: dict[tuple[int, Way], float]
+    """Sentences a second by batch size and use of the cores."""
     mean_tokens: float
     operations_per_sentence: float
     peak: float
@@ -30,8 +30,8 @@ class Limit:
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         rates = [
-            {"batch_size": size, "threads": threads, "sentences_per_second": rate}
-            for (size, threads), rate in self.rates.items()
+            {"batch_size": size, "threads": way.threads, "runs_at_a_time": way.runs, "sentences_per_second": rate}
+            for (size, way), rate in self.rates.items()
         ]
         return {
             "rates": rates,
@@ -42,7 +42,7 @@ class Limit:
 
 
 def measure_limit(version: Path, sentences: Sequence[str], repeats: int = 3) -> Limit:
-    """Measure a version folder on all cores and on one.
+    """Measure a version folder on all cores, in both ways, and on one.
 
     Args:
         version: the version folder.
@@ -52,15 +52,13 @@ def measure_limit(version: Path, sentences: Sequence[str], repeats: int = 3) -> 
     cores = len(os.sched_getaffinity(0))
     rates = {}
     lengths: list[int] = []
-    for threads in sorted({1, cores}, reverse=True):
-        bare = InProcess.open(version, threads)
+    for way in dict.fromkeys([*ways(), Way(1, 1)]):
+        bare = InProcess.open(version, way)
         bare.classify(sentences[:64], 8)
         if not lengths:
             lengths = [len(encoding.ids) for encoding in bare.tokenizer.encode_batch_fast(list(sentences))]
         for batch_size in BATCH_SIZES:
-            rates[batch_size, threads] = statistics.median(
-                bare.per_second(sentences, batch_size) for _ in range(repeats)
-            )
+            rates[batch_size, way] = statistics.median(bare.per_second(sentences, batch_size) for _ in range(repeats))
     size = graph_size(version / MODEL_FILE)
     each = statistics.mean(map(size.operations, lengths))
     return Limit(rates, statistics.mean(lengths), each, peak_operations_per_second(cores))

@@ -24,7 +24,8 @@ GIVE_UP_S = 30.0
 def open_loop(url: str, requests: Sequence[bytes], rate: float, seconds: float) -> LoadResult:
     """Send `rate` requests a second on average, at random moments (a Poisson process), for `seconds`.
 
-    Requests are taken in turn. Each goes over a connection that is free, or over a new one.
+    Requests are taken in turn. Each goes over a connection that is free, or over a new one. All are waited for, and
+    their latencies count; for the answers a second only those that came within `seconds`.
     """
     return uvloop.run(_open_loop(url, requests, rate, seconds))
 
@@ -40,7 +41,7 @@ async def _open_loop(url: str, requests: Sequence[bytes], rate: float, seconds: 
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         request = requests[len(tasks) % len(requests)]
-        tasks.append(asyncio.create_task(_one(pool, request, due, result)))
+        tasks.append(asyncio.create_task(_one(pool, request, due, start + seconds, result)))
         due += chance.expovariate(rate)
     await asyncio.wait(tasks, timeout=GIVE_UP_S)
     for task in tasks:
@@ -50,14 +51,16 @@ async def _open_loop(url: str, requests: Sequence[bytes], rate: float, seconds: 
     return result
 
 
-async def _one(pool: "_Pool", request: bytes, due: float, result: LoadResult) -> None:
+async def _one(pool: "_Pool", request: bytes, due: float, end: float, result: LoadResult) -> None:
     try:
         status, body = await pool.exchange(request)
     except (OSError, asyncio.IncompleteReadError):
         return  # counted as unanswered
     result.statuses[status] += 1
     if status == 200:
-        result.latencies_ms.append(1000 * (time.perf_counter() - due))
+        now = time.perf_counter()
+        result.latencies_ms.append(1000 * (now - due))
+        result.outside += now > end  # a backlog that is worked off when no more requests come is no throughput
     elif not result.first_failure:
         result.first_failure = body.decode(errors="replace")
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.load_sweep import LoadPoint
+from benchmarks.soak_memory import PARTS, Sample
 from benchmarks.tuning import Trial
 
 matplotlib.use("Agg")
@@ -49,4 +50,20 @@ def plot_tuning(trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float, 
     axes.axvline(p99_ms, color="grey", linestyle=":")
     axes.set(title="settings (dotted: the budget)", xlabel="p99, ms", ylabel="answers a second")
     axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def plot_memory(samples: Sequence[Sample], path: Path) -> None:
+    """Resident memory of each part over time; dots: after a swap, when the version before was gone."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, part in enumerate(PARTS):
+        taken = [sample.resident_mb[part] for sample in samples]
+        axes.plot([sample.second for sample in samples], taken, color=f"C{number}", alpha=0.4)
+        settled = [sample for sample in samples if sample.settled]
+        places = [sample.second for sample in settled]
+        axes.scatter(places, [sample.resident_mb[part] for sample in settled], s=8, color=f"C{number}", label=part)
+    axes.set(title="memory while versions are swapped", xlabel="seconds", ylabel="resident, MB", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
     figure.savefig(path, dpi=120)

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from repository.addresses import url_of
@@ -21,16 +22,26 @@ READY_S = 120
 STOP_S = 30
 
 
+@dataclass(frozen=True)
+class Service:
+    """A service that runs."""
+
+    url: str
+    """Of the gateway."""
+    pid: int
+    """Of the launcher, whose children Triton and the gateway are."""
+
+
 class ServiceError(RuntimeError):
     """The service did not come up; the message is the end of its log."""
 
 
 @contextlib.contextmanager
-def running_service(repository: Path, model_name: str, **settings: str) -> Iterator[str]:
-    """The service over a repository with a published version; yields the gateway's URL."""
+def running_service(repository: Path, model_name: str, **settings: str) -> Iterator[Service]:
+    """The service over a repository with a published version."""
     env, ports = _environment(repository, model_name, settings)
-    with _running([sys.executable, "-m", "launcher"], env, ports["GATEWAY_PORT"], "/health/ready") as url:
-        yield url
+    with _running([sys.executable, "-m", "launcher"], env, ports["GATEWAY_PORT"], "/health/ready") as service:
+        yield service
 
 
 @contextlib.contextmanager
@@ -48,8 +59,8 @@ def running_bare_fastapi() -> Iterator[str]:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "benchmarks.bare_fastapi:app", "--port", str(port)]
     options = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
-    with _running([*command, *options], dict(os.environ), port, "/classify") as url:
-        yield url
+    with _running([*command, *options], dict(os.environ), port, "/classify") as bare:
+        yield bare.url
 
 
 def _environment(repository: Path, model_name: str, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, int]]:
@@ -68,7 +79,7 @@ def _environment(repository: Path, model_name: str, settings: dict[str, str]) ->
 
 
 @contextlib.contextmanager
-def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> Iterator[str]:
+def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> Iterator[Service]:
     url = url_of(HOST, port)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -79,7 +90,7 @@ def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> 
                     log.seek(0)
                     raise ServiceError(log.read()[-2000:].decode(errors="replace"))
                 time.sleep(0.2)
-            yield url
+            yield Service(url, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=STOP_S)

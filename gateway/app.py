@@ -18,6 +18,7 @@ from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.keys import KeyCheck
 from gateway.logs import configure_logging, request_log
+from gateway.memory import limit_arenas
 from gateway.metrics import Metrics
 from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
@@ -52,6 +53,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
 
 def application() -> ASGIApp:
     """The application with its settings from the environment, for uvicorn's worker processes."""
+    limit_arenas()
     configure_logging()  # here, for uvicorn starts workers anew, without what its own process has set up
     return create_app(GatewaySettings())
 

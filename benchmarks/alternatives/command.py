@@ -25,7 +25,7 @@ def alternatives(
     only: Annotated[
         list[str] | None, typer.Option(help="Measure this one; can be given several times [default: all].")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; rates are their medians.")] = 5,
     connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,64",
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of each load.")] = 4,
     checkpoint: Annotated[
@@ -40,9 +40,10 @@ def alternatives(
 
     Each is installed from its lock into an environment of its own the first time, some 4 GB in all with a CPU build of
     torch, started on 127.0.0.1, stopped again. Its answers must be those of the transformers pipeline, else it is not
-    timed. What does not install, start or answer right is a row that says why. About a minute and a half for each.
+    timed. What does not install, start or answer right is a row that says why. About two minutes for each.
     """
-    from benchmarks.alternatives.measure import Loads, measure_alternatives
+    from benchmarks.alternatives.measure import measure_alternatives
+    from benchmarks.alternatives.outcome import Loads
     from benchmarks.alternatives.table import alternatives_table
 
     chosen = _chosen(only)

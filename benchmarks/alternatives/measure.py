@@ -1,22 +1,25 @@
 """Measures the alternatives, one after the other, each beside this server under the same load."""
 
 import secrets
-import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from benchmarks.alternatives import AlternativeError
 from benchmarks.alternatives.answers import Answer, Question, difference, pipeline_answers
-from benchmarks.alternatives.environments import locked_version, obtain
-from benchmarks.alternatives.ours import running_ours
-from benchmarks.alternatives.processes import memory_mb, run_to_end, running
+from benchmarks.alternatives.environments import obtain
+from benchmarks.alternatives.ours import Ours, running_ours
+from benchmarks.alternatives.outcome import Loads, Outcome
+from benchmarks.alternatives.processes import memory_mb, paused, run_to_end, running, wait_until_ready
 from benchmarks.alternatives.registry import Alternative, Launch
 from benchmarks.gateway import BenchmarkError
-from benchmarks.http_load import closed_loop_for
+from benchmarks.http_load import LoadResult, closed_loop_for
 from benchmarks.service import free_ports
 
 CHECKED_SENTENCES = 50
@@ -26,72 +29,6 @@ READY_QUESTION_S = 5.0
 """A server that has its port but not its model yet may let a question wait."""
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Loads:
-    """How an alternative is loaded."""
-
-    connections: tuple[int, ...] = (1, 64)
-    seconds: float = 4.0
-    """Of each load."""
-    rounds: int = 3
-    """Paired: this server and the alternative, one right after the other."""
-
-    @property
-    def seconds_each(self) -> float:
-        """About how long an alternative takes, starting it included."""
-        return 30 + 2 * len(self.connections) * (self.rounds + 0.5) * self.seconds
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What one load gave."""
-
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-
-
-@dataclass
-class Outcome:
-    """What was measured of an alternative, or why nothing was."""
-
-    alternative: Alternative
-    reason: str = ""
-    """Why there are no figures."""
-    pairs: dict[int, list[tuple[Figures, Figures]]] = field(default_factory=dict)
-    """Theirs and ours of each round, by the number of connections."""
-    memory_mb: float = 0.0
-    """Of all its processes, after the last load."""
-
-    @property
-    def version(self) -> str:
-        """Of its package, or the image's tag."""
-        alternative = self.alternative
-        if not alternative.environment:
-            return alternative.package.rpartition(":")[2]
-        return locked_version(alternative.environment, alternative.package)
-
-    def median(self, connections: int, ours: bool = False) -> Figures:
-        """Medians of all rounds."""
-        rounds = [pair[1 if ours else 0] for pair in self.pairs[connections]]
-        return Figures(*(statistics.median(values) for values in zip(*map(_values, rounds), strict=True)))
-
-    def ratios(self, connections: int) -> list[float]:
-        """Answers a second, theirs as a multiple of ours, of each round; smallest first."""
-        return sorted(theirs.per_second / ours.per_second for theirs, ours in self.pairs[connections])
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        pairs = [
-            {"connections": connections, "theirs": asdict(theirs), "ours": asdict(ours)}
-            for connections, rounds in self.pairs.items()
-            for theirs, ours in rounds
-        ]
-        alternative = self.alternative
-        said = {"name": alternative.name, "title": alternative.title, "settings": alternative.settings}
-        return {**said, "version": self.version, "reason": self.reason, "memory_mb": self.memory_mb, "pairs": pairs}
 
 
 def measure_alternatives(
@@ -133,9 +70,9 @@ def measure_alternatives(
     checked = sentences[:CHECKED_SENTENCES]
     report("the transformers pipeline's answers")
     expected = pipeline_answers(checkpoint, checked)
-    with running_ours(checkpoint, sentences, report) as url:
-        _check_ours(url, checked, expected)
-        beside = Beside(url, checkpoint, sentences, loads, checked, expected, report)
+    with running_ours(checkpoint, sentences, report) as ours:
+        _check_ours(ours.url, checked, expected)
+        beside = Beside(ours, checkpoint, sentences, loads, checked, expected, report)
         for outcome in outcomes:
             if outcome.alternative.name in programs:
                 report(f"{outcome.alternative.title} {outcome.version}")
@@ -147,7 +84,7 @@ def measure_alternatives(
 class Beside:
     """This server, running, and what every alternative is asked."""
 
-    url: str
+    ours: Ours
     checkpoint: Path
     sentences: Sequence[str]
     loads: Loads
@@ -171,45 +108,58 @@ class Beside:
         with ExitStack() as stack:
             # A short name: Ray's sockets lie below, and a socket's path has 107 characters at most.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alt-", ignore_cleanup_errors=True)))
-            launch = Launch(programs, self.checkpoint.absolute(), folder, free_ports(3))
+            launch = Launch(programs, self.checkpoint.absolute(), self.ours.version, folder, free_ports(3))
             variables = _variables(launch) | alternative.variables
             if alternative.prepare is not None:
                 run_to_end(alternative.prepare(launch), variables, folder)
             if alternative.clean_up is not None:
                 stack.callback(_run_quietly, alternative.clean_up(launch))
-            process = stack.enter_context(
-                running(alternative.command(launch), variables, folder, lambda: self._is_ready(alternative, launch.url))
-            )
+            is_ready = partial(self._is_ready, alternative.question, launch.url)
+            process = stack.enter_context(running(alternative.command(launch), variables, folder, is_ready))
             found = alternative.question.ask_all(launch.url, self.checked)
             differs = difference(found, self.expected, self.checked, alternative.tolerance)
             if differs:
                 raise AlternativeError(f"not timed: {differs}")
-            self._load_both(outcome, launch.url)
+            self._load_both(outcome, launch.url, process)
             if alternative.environment:  # a container is no child of the `docker` that is
                 outcome.memory_mb = memory_mb(process)
+            outcome.our_memory_mb = memory_mb(psutil.Process(self.ours.pid))
 
-    def _is_ready(self, alternative: Alternative, url: str) -> bool:
+    def _is_ready(self, question: Question, url: str) -> bool:
         try:
-            alternative.question.ask(url, self.checked[0], READY_QUESTION_S)
+            question.ask(url, self.checked[0], READY_QUESTION_S)
         except AlternativeError:
             return False
         return True
 
-    def _load_both(self, outcome: Outcome, url: str) -> None:
+    def _load_both(self, outcome: Outcome, url: str, process: psutil.Process) -> None:
         question = outcome.alternative.question
-        theirs, ours = question.requests(url, self.sentences), OURS.requests(self.url, self.sentences)
-        pairs: dict[int, list[tuple[Figures, Figures]]] = {connections: [] for connections in self.loads.connections}
+        theirs, ours = question.requests(url, self.sentences), OURS.requests(self.ours.url, self.sentences)
+
+        def load_theirs(connections: int, seconds: float) -> LoadResult:
+            with paused(psutil.Process(self.ours.pid)):
+                wait_until_ready(lambda: self._is_ready(outcome.alternative.question, url))
+                return self._load(url, theirs, connections, seconds)
+
+        def load_ours(connections: int, seconds: float) -> LoadResult:
+            with paused(process):
+                return self._load_ours(ours, connections, seconds)
+
+        pairs: dict[int, list[tuple[LoadResult, LoadResult]]] = {each: [] for each in self.loads.connections}
         for connections in self.loads.connections:  # warm-up: half a load each
-            self._load(url, theirs, connections, self.loads.seconds / 2)
-            self._load_ours(ours, connections, self.loads.seconds / 2)
+            load_theirs(connections, self.loads.seconds / 2)
+            load_ours(connections, self.loads.seconds / 2)
         for number in range(self.loads.rounds):
             for connections in self.loads.connections:
                 if number % 2:  # who comes second finds a warmer processor
-                    found = self._load(url, theirs, connections, self.loads.seconds)
-                    beside = self._load_ours(ours, connections, self.loads.seconds)
+                    found = load_theirs(connections, self.loads.seconds)
+                    beside = load_ours(connections, self.loads.seconds)
                 else:
-                    beside = self._load_ours(ours, connections, self.loads.seconds)
-                    found = self._load(url, theirs, connections, self.loads.seconds)
+                    beside = load_ours(connections, self.loads.seconds)
+                    found = load_theirs(connections, self.loads.seconds)
+                if not found.latencies_ms or not beside.latencies_ms:
+                    who = "it" if beside.latencies_ms else "this server"
+                    raise AlternativeError(f"{who} answered nothing within {self.loads.seconds:g} s")
                 pairs[connections].append((found, beside))
                 self.report(
                     f"  round {number + 1}, {connections} connections: {found.per_second:.0f}/s beside "
@@ -217,15 +167,16 @@ class Beside:
                 )
         outcome.pairs = pairs
 
-    def _load_ours(self, requests: Sequence[bytes], connections: int, seconds: float) -> Figures:
+    def _load_ours(self, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
         try:
-            return self._load(self.url, requests, connections, seconds)
+            wait_until_ready(lambda: self._is_ready(OURS, self.ours.url))
+            return self._load(self.ours.url, requests, connections, seconds)
         except AlternativeError as error:
             raise BenchmarkError(f"this server {error}") from None
 
-    def _load(self, url: str, requests: Sequence[bytes], connections: int, seconds: float) -> Figures:
+    def _load(self, url: str, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
         try:
-            result = closed_loop_for(url, requests, connections, seconds)
+            result = closed_loop_for(url, requests, connections, seconds, self.loads.run_up_s)
         except TimeoutError:
             raise AlternativeError(f"stopped answering at {connections} connections") from None
         except OSError as error:
@@ -236,7 +187,7 @@ class Beside:
             raise AlternativeError(
                 f"failed {failed} of {result.statuses.total()} requests at {connections} connections: {text}"
             )
-        return Figures(result.per_second, result.percentile_ms(0.5), result.percentile_ms(0.99))
+        return result
 
 
 def _variables(launch: Launch) -> dict[str, str]:
@@ -262,7 +213,3 @@ def _give_up(outcome: Outcome, error: AlternativeError, report: Report) -> None:
 
 def _run_quietly(command: list[str]) -> None:
     subprocess.run(command, capture_output=True)
-
-
-def _values(figures: Figures) -> tuple[float, float, float]:
-    return figures.per_second, figures.p50_ms, figures.p99_ms

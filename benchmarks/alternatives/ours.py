@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway import BenchmarkError
@@ -19,9 +20,21 @@ COMPARED_SENTENCES = 64
 Report = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Ours:
+    """This server while it runs."""
+
+    url: str
+    """Of the gateway."""
+    pid: int
+    """Of the launcher."""
+    version: Path
+    """The version folder that it serves."""
+
+
 @contextlib.contextmanager
-def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[str]:
-    """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own; yields the gateway's URL.
+def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> Iterator[Ours]:
+    """The checkpoint in fp32 behind Triton and the gateway, in a repository of its own.
 
     Raises:
         BenchmarkError: the checkpoint cannot be exported.
@@ -40,6 +53,6 @@ def running_ours(checkpoint: Path, sentences: Sequence[str], report: Report) -> 
         store = ModelStore(folder / "repository", MODEL_NAME)
         store.folder.mkdir(parents=True)
         store.ensure_config(ModelConfig(MODEL_NAME).to_pbtxt())
-        store.publish(folder / "version")
-        with running_service(store.folder.parent, MODEL_NAME, LOG_REQUESTS="false") as url:
-            yield url
+        number = store.publish(folder / "version")
+        with running_service(store.folder.parent, MODEL_NAME) as service:
+            yield Ours(service.url, service.pid, store.folder / str(number))

@@ -15,6 +15,8 @@ from benchmarks.alternatives import AlternativeError
 
 READY_S = 180.0
 STOP_S = 15.0
+RESUME_S = 30.0
+"""A server that was held still may take a moment to see that nobody is gone."""
 POLL_S = 0.2
 
 _MARK = "STARTED_BY_BENCHMARK_IN"
@@ -108,6 +110,41 @@ def memory_mb(process: psutil.Process) -> float:
         with contextlib.suppress(psutil.Error):
             total += member.memory_full_info().pss
     return total / 1e6
+
+
+@contextlib.contextmanager
+def paused(leader: psutil.Process) -> Iterator[None]:
+    """Hold a server and all that it started still (SIGSTOP) until the block ends, while another one is measured.
+
+    One that nobody asks still looks after its timers, polls and collects garbage.
+    """
+    members = [leader, *leader.children(recursive=True), *_left_behind(leader.pid, _mark_of(leader))]
+    members = list({member.pid: member for member in members}.values())
+    try:
+        for member in members:  # parents first: none is to see a child that does not move
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.suspend()
+        yield
+    finally:
+        for member in reversed(members):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.resume()
+
+
+def wait_until_ready(is_ready: Callable[[], bool]) -> None:
+    """For a server that was held still. Raises AlternativeError: it does not answer any more."""
+    deadline = time.monotonic() + RESUME_S
+    while not is_ready():
+        if time.monotonic() > deadline:
+            raise AlternativeError(f"does not answer within {RESUME_S:g} s of having been held still")
+        time.sleep(POLL_S)
+
+
+def _mark_of(leader: psutil.Process) -> str:
+    """What tells the processes of a server that this module started; nothing for another one."""
+    with contextlib.suppress(psutil.Error):
+        return str(leader.environ().get(_MARK, ""))
+    return ""
 
 
 def _stop(process: "subprocess.Popen[bytes]", mark: str) -> None:

@@ -24,6 +24,8 @@ class Launch:
     bin: Path
     """Folder of the environment's programs."""
     checkpoint: Path
+    version: Path
+    """What this server made of the checkpoint: an exported version in float32."""
     folder: Path
     """Empty, the server's own."""
     ports: Sequence[int]
@@ -70,6 +72,11 @@ def _script(name: str) -> Command:
     return lambda launch: [str(launch.bin / "python"), str(SERVERS / name), str(launch.checkpoint), str(launch.port)]
 
 
+def _onnxruntime(launch: Launch, mode: str) -> list[str]:
+    script = SERVERS / "fastapi_onnxruntime.py"
+    return [str(launch.bin / "python"), str(script), str(launch.version), str(launch.port), mode]
+
+
 def _bentoml(launch: Launch) -> list[str]:
     program = [str(launch.bin / "bentoml"), "serve", "bentoml_batching:Classifier", "--working-dir", str(SERVERS)]
     return [*program, "--host", "127.0.0.1", "--port", str(launch.port)]
@@ -102,7 +109,7 @@ def _mlserver(launch: Launch) -> list[str]:
         "name": "classifier",
         "implementation": "mlserver_huggingface.HuggingFaceRuntime",
         "max_batch_size": MOST_SENTENCES,
-        "max_batch_time": 0.01,
+        "max_batch_time": 0.001,
         "parameters": {"extra": {**pipeline, "framework": "pt"}},
     }
     (launch.folder / "settings.json").write_text(strict_json(server))
@@ -139,7 +146,7 @@ ALTERNATIVES = (
         title="Ray Serve, transformers pipeline",
         package="ray",
         environment="ray",
-        settings="serve.batch of 32 within 10 ms; one replica that may use all cores",
+        settings="serve.batch of 32 within 1 ms; one replica that may use all cores",
         command=_script("ray_serve.py"),
         question=Question("/classify"),
         # The first keeps what Ray opens on 127.0.0.1; one port of Serve is open all the same, and asks for the token.
@@ -164,11 +171,30 @@ ALTERNATIVES = (
         question=Question("/classify"),
     ),
     Alternative(
+        name="fastapi-onnxruntime",
+        title="FastAPI, ONNX Runtime over our graph",
+        package="fastapi",
+        environment="fastapi",
+        settings="this server's own model.onnx and tokenizer.json, one run a request, in FastAPI's thread pool; "
+        "ONNX Runtime's defaults",
+        command=lambda launch: _onnxruntime(launch, "alone"),
+        question=Question("/classify"),
+    ),
+    Alternative(
+        name="fastapi-onnxruntime-batching",
+        title="FastAPI, ONNX Runtime over our graph behind a queue",
+        package="fastapi",
+        environment="fastapi",
+        settings="the same; what waits, up to 32, is one batch, and nobody waits for one to fill",
+        command=lambda launch: _onnxruntime(launch, "queue"),
+        question=Question("/classify"),
+    ),
+    Alternative(
         name="litserve",
         title="LitServe",
         package="litserve",
         environment="litserve",
-        settings="max_batch_size 32, batch_timeout 5 ms, transformers pipeline, one worker",
+        settings="max_batch_size 32, batch_timeout 1 ms, transformers pipeline, one worker",
         command=_script("litserve_batching.py"),
         question=Question("/predict", lambda sentence: {"sentence": sentence}),
     ),
@@ -212,7 +238,7 @@ ALTERNATIVES = (
         title="MLServer, Hugging Face runtime",
         package="mlserver",
         environment="mlserver",
-        settings="adaptive batching, max_batch_size 32, max_batch_time 10 ms, torch, debug off; its ONNX engine needs "
+        settings="adaptive batching, max_batch_size 32, max_batch_time 1 ms, torch, debug off; its ONNX engine needs "
         "an older torch",
         command=_mlserver,
         question=Question("/v2/models/classifier/infer", _mlserver_request, _mlserver_labels),

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.alternatives.measure import Figures, Outcome
+from benchmarks.alternatives.outcome import ENOUGH_FOR_P99, Figures, Outcome
 from benchmarks.tables import ResultTable
 
 TITLE = "The alternatives beside this server"
@@ -24,26 +24,37 @@ def alternatives_table(outcomes: Sequence[Outcome]) -> ResultTable:
             ratios = outcome.ratios(connections)
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
             memory = f"{outcome.memory_mb:.0f} MB" if outcome.memory_mb else ""
-            rows.append([name, *_cells(connections, outcome.median(connections)), ratio, memory])
+            rows.append([name, *_cells(connections, outcome.figures(connections)), ratio, memory])
     columns = COLUMNS if len(measured) == len(outcomes) else (*COLUMNS, WHY)
     return ResultTable(TITLE, columns, [[*row, *[""] * (len(columns) - len(row))] for row in rows], _note(outcomes))
 
 
 def _ours(measured: Sequence[Outcome], connections: int) -> list[str]:
     """The median of what this server gave beside each of them."""
-    found = sorted((outcome.median(connections, ours=True) for outcome in measured), key=lambda each: each.per_second)
-    return ["this server, fp32", *_cells(connections, found[len(found) // 2]), "1", ""]
+    found = sorted((outcome.figures(connections, ours=True) for outcome in measured), key=lambda each: each.per_second)
+    memory = statistics.median(outcome.our_memory_mb for outcome in measured)
+    return ["this server, fp32", *_cells(connections, found[len(found) // 2]), "1", f"{memory:.0f} MB"]
 
 
 def _cells(connections: int, figures: Figures) -> list[str]:
-    return [str(connections), f"{figures.per_second:.0f}/s", f"{figures.p50_ms:.1f}, {figures.p99_ms:.1f}"]
+    p99 = "" if figures.p99_ms is None else f", {figures.p99_ms:.1f}"
+    return [str(connections), f"{figures.per_second:.0f}/s", f"{figures.p50_ms:.1f}{p99}"]
 
 
 def _note(outcomes: Sequence[Outcome]) -> str:
     settings = "; ".join(f"{outcome.alternative.title}: {outcome.alternative.settings}" for outcome in outcomes)
     return (
         "A closed loop; the same checkpoint, sentences, machine and load generator, which shares the cores "
-        "with what it measures. Each round measures this server and the alternative, one right after the other. Timed "
-        "is only what gives the transformers pipeline's labels, with its scores to 0.001. Memory is that of all its "
-        f"processes. Settings: {settings}."
+        f"with what it measures. {_rounds(outcomes)} Each round measures this server and the alternative, one right "
+        "after the other, while the processes of the other one are stopped (SIGSTOP). What is answered before the "
+        "first batches are full, or when nobody asks any more, does not count. p50 and p99 are of the answers of all "
+        f"rounds together; no p99 of fewer than {ENOUGH_FOR_P99}. One worker each, which may use all cores; where the "
+        "wait for a batch to fill can be set, it is 1 ms at most. This server writes a line a request to its log, as "
+        "by default, the others write none. Timed is only what gives the transformers pipeline's labels, its scores "
+        f"to 0.001. Memory is that of all its processes. Settings: {settings}."
     )
+
+
+def _rounds(outcomes: Sequence[Outcome]) -> str:
+    rounds = sorted({len(pairs) for outcome in outcomes if not outcome.reason for pairs in outcome.pairs.values()})
+    return f"{' to '.join(map(str, dict.fromkeys([*rounds[:1], *rounds[-1:]])))} rounds." if rounds else ""

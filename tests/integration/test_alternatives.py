@@ -7,7 +7,8 @@ import psutil
 import pytest
 
 from benchmarks.alternatives import measure
-from benchmarks.alternatives.measure import Loads, measure_alternatives
+from benchmarks.alternatives.measure import measure_alternatives
+from benchmarks.alternatives.outcome import Loads
 from benchmarks.alternatives.registry import ALTERNATIVES
 from benchmarks.alternatives.table import alternatives_table
 from benchmarks.sentences import load_sentences
@@ -24,14 +25,21 @@ def test_fastapi_with_the_pipeline_is_measured_beside_the_service(
     chosen = [each for each in ALTERNATIVES if each.environment == "fastapi"]
     said: list[str] = []
     outcomes = measure_alternatives(
-        chosen, checkpoint, load_sentences(SAMPLE_DATA, 64), Loads((1, 8), 0.5, 2), tmp_path, False, said.append
+        chosen,
+        checkpoint,
+        load_sentences(SAMPLE_DATA, 64),
+        Loads((1, 8), seconds=1.0, run_up_s=0.2, rounds=1),
+        tmp_path,
+        False,
+        said.append,
     )
     for outcome in outcomes:
         assert outcome.reason == ""
         assert sorted(outcome.pairs) == [1, 8]
-        assert outcome.median(8).per_second > 5
-        assert outcome.median(8, ours=True).per_second > 5
+        assert outcome.figures(8).per_second > 5
+        assert outcome.figures(8, ours=True).per_second > 5
         assert outcome.memory_mb > 50
-    assert len(alternatives_table(outcomes).rows) == 2 + 2 * 2
+        assert outcome.our_memory_mb > 50
+    assert len(alternatives_table(outcomes).rows) == 2 + 2 * 4
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     assert not [command for command in commands if str(checkpoint) in command]

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from benchmarks.__main__ import app
 from benchmarks.alternatives import AlternativeError, environments
 from benchmarks.alternatives.answers import Answer, Question, difference
 from benchmarks.alternatives.environments import LOCKS, obtain
-from benchmarks.alternatives.measure import Beside, Loads, Outcome
-from benchmarks.alternatives.processes import memory_mb, running
+from benchmarks.alternatives.measure import Beside
+from benchmarks.alternatives.ours import Ours
+from benchmarks.alternatives.outcome import ENOUGH_FOR_P99, Figures, Loads, Outcome
+from benchmarks.alternatives.processes import memory_mb, paused, running, wait_until_ready
 from benchmarks.alternatives.registry import ALTERNATIVES, SERVERS, Alternative, Launch
 from benchmarks.alternatives.table import alternatives_table
 from benchmarks.everything import QUICK, measure_or_leave_out
 from benchmarks.gateway import BenchmarkError
+from benchmarks.http_load import LoadResult
 from benchmarks.service import free_ports
 
 # Answers `GET /classify` with one label; after `limit` requests with status 500; in chunks if it is told to.
@@ -36,6 +40,7 @@ answered = 0
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         global answered
@@ -57,7 +62,7 @@ EXPECTED = [Answer("cat", 0.75)] * len(SENTENCES)
 
 
 def launch(folder: Path) -> Launch:
-    return Launch(folder / "bin", folder / "checkpoint", folder, free_ports(3))
+    return Launch(folder / "bin", folder / "checkpoint", folder / "version", folder, free_ports(3))
 
 
 def fake(folder: Path, *arguments: str, tolerance: float = 1e-3) -> Alternative:
@@ -77,13 +82,13 @@ def fake(folder: Path, *arguments: str, tolerance: float = 1e-3) -> Alternative:
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
     """What stands for this server: its speed is not what is tested."""
     folder = tmp_path_factory.mktemp("ours")
     own = launch(folder)
     command = fake(folder, "cat", "1000000").command(own)
-    with running(command, {}, folder, lambda: answers(own.url)):
-        yield own.url
+    with running(command, {}, folder, lambda: answers(own.url)) as process:
+        yield Ours(own.url, process.pid, folder)
 
 
 def answers(url: str) -> bool:
@@ -94,9 +99,9 @@ def answers(url: str) -> bool:
     return True
 
 
-def measured(ours: str, folder: Path, alternative: Alternative) -> Outcome:
+def measured(ours: Ours, folder: Path, alternative: Alternative) -> Outcome:
     outcome = Outcome(alternative)
-    loads = Loads((1, 4), seconds=0.2, rounds=2)
+    loads = Loads((1, 4), seconds=0.5, run_up_s=0.0, rounds=2)
     Beside(ours, folder, SENTENCES, loads, SENTENCES, EXPECTED, lambda _: None).measure(outcome, folder)
     return outcome
 
@@ -122,7 +127,7 @@ def test_every_package_of_an_environment_is_locked_to_one_version(environment: s
 
 def test_every_lock_is_used_and_every_alternative_is_described() -> None:
     assert {path.stem for path in LOCKS.iterdir()} == {each.environment for each in ALTERNATIVES} - {""}
-    assert len({each.name for each in ALTERNATIVES}) == len(ALTERNATIVES) == 9
+    assert len({each.name for each in ALTERNATIVES}) == len(ALTERNATIVES) == 11
     for alternative in ALTERNATIVES:
         assert alternative.settings
         assert re.fullmatch(r"[a-z0-9.-]+", Outcome(alternative).version)
@@ -141,7 +146,8 @@ def test_an_alternative_listens_on_this_machine_alone_and_serves_the_checkpoint(
     assert "127.0.0.1" in given
     assert "0.0.0.0" not in given
     prepared = alternative.prepare(started) if alternative.prepare else []
-    assert str(started.checkpoint) in " ".join([given, *prepared]) or alternative.name == "bentoml"  # by a variable
+    served = str(started.version if "onnxruntime" in alternative.name else started.checkpoint)
+    assert served in " ".join([given, *prepared]) or alternative.name == "bentoml"  # by a variable
 
 
 @pytest.mark.parametrize("script", sorted(SERVERS.glob("*.py")), ids=lambda script: script.stem)
@@ -154,17 +160,56 @@ def test_a_server_needs_nothing_of_this_project(script: Path) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_alternative_with_the_right_answers_is_timed(ours: str, tmp_path: Path, chunked: bool) -> None:
+def test_an_alternative_with_the_right_answers_is_timed(ours: Ours, tmp_path: Path, chunked: bool) -> None:
     outcome = measured(ours, tmp_path, fake(tmp_path, "cat", "1000000", *["chunked"] * chunked))
     assert outcome.reason == ""
     assert [len(rounds) for rounds in outcome.pairs.values()] == [2, 2]
     for connections in (1, 4):
-        assert outcome.median(connections).per_second > 20
-        assert 0 < outcome.median(connections).p50_ms <= outcome.median(connections).p99_ms
+        assert outcome.figures(connections).per_second > 20
+        assert 0 < outcome.figures(connections).p50_ms < 1000
         assert 0 < outcome.ratios(connections)[0] <= outcome.ratios(connections)[1]
 
 
-def test_answers_that_differ_are_a_row_that_says_so_and_are_not_timed(ours: str, tmp_path: Path) -> None:
+def come_to_rest(pids: list[int]) -> bool:
+    """Whether all are stopped, soon: a signal is taken in when the process has its turn."""
+    deadline = time.monotonic() + 10
+    while {psutil.Process(pid).status() for pid in pids} != {psutil.STATUS_STOPPED}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_server_is_held_still_while_the_other_one_is_measured(ours: Ours) -> None:
+    with paused(psutil.Process(ours.pid)):
+        assert come_to_rest([ours.pid])
+        with pytest.raises(AlternativeError, match="timed out"):
+            Question("/classify").ask(ours.url, "a", timeout_s=0.3)
+    wait_until_ready(lambda: answers(ours.url))
+    assert psutil.Process(ours.pid).status() != psutil.STATUS_STOPPED
+
+
+def test_a_server_is_held_still_with_all_that_it_started(tmp_path: Path) -> None:
+    with family(tmp_path) as pids:
+        with paused(psutil.Process(pids[0])):
+            assert come_to_rest(pids)
+        with pytest.raises(KeyboardInterrupt), paused(psutil.Process(pids[0])):
+            raise KeyboardInterrupt
+        assert psutil.STATUS_STOPPED not in {psutil.Process(pid).status() for pid in pids}
+
+
+def test_a_99th_percentile_is_shown_of_a_thousand_answers_and_blank_of_fewer() -> None:
+    slow = LoadResult(seconds=1.0, latencies_ms=[50.0] * 20, statuses=Counter({200: 20}))
+    fast = LoadResult(seconds=1.0, latencies_ms=[1.0] * (ENOUGH_FOR_P99 - 20), statuses=Counter({200: 980}))
+    assert Figures.of([fast]).p99_ms is None
+    assert Figures.of([fast, slow]) == Figures(500.0, 1.0, 50.0, ENOUGH_FOR_P99)  # of all together, no mean of two
+    outcome = Outcome(ALTERNATIVES[0], pairs={1: [(slow, fast)]}, memory_mb=1.0, our_memory_mb=300.0)
+    row, theirs = alternatives_table([outcome]).rows
+    assert (row[3], row[5]) == ("1.0", "300 MB")
+    assert theirs[3:5] == ["50.0", "0.02 (0.02 … 0.02)"]
+
+
+def test_answers_that_differ_are_a_row_that_says_so_and_are_not_timed(ours: Ours, tmp_path: Path) -> None:
     outcome = measured(ours, tmp_path, fake(tmp_path, "dog", "1000000"))
     assert "another label for 30 of 30 sentences: 'sentence 0' is dog, the pipeline says cat" in outcome.reason
     assert outcome.pairs == {}
@@ -173,7 +218,7 @@ def test_answers_that_differ_are_a_row_that_says_so_and_are_not_timed(ours: str,
     assert row[-1] == outcome.reason
 
 
-def test_an_alternative_that_does_not_start_is_a_row_that_says_why(ours: str, tmp_path: Path) -> None:
+def test_an_alternative_that_does_not_start_is_a_row_that_says_why(ours: Ours, tmp_path: Path) -> None:
     alternative = fake(tmp_path, "cat", "1000000")
     (tmp_path / "server.py").write_text("print('loading')\nraise ImportError('no engine of that name')\n")
     outcome = measured(ours, tmp_path, alternative)
@@ -181,7 +226,7 @@ def test_an_alternative_that_does_not_start_is_a_row_that_says_why(ours: str, tm
     assert "no engine of that name" in alternatives_table([outcome]).to_markdown()
 
 
-def test_an_alternative_that_fails_under_load_is_a_row_that_says_why(ours: str, tmp_path: Path) -> None:
+def test_an_alternative_that_fails_under_load_is_a_row_that_says_why(ours: Ours, tmp_path: Path) -> None:
     outcome = measured(ours, tmp_path, fake(tmp_path, "cat", "40"))
     assert re.search(r"failed \d+ of \d+ requests at \d connections: ", outcome.reason)
     assert outcome.pairs == {}
@@ -190,10 +235,10 @@ def test_an_alternative_that_fails_under_load_is_a_row_that_says_why(ours: str, 
 def test_this_server_failing_under_load_ends_the_measurement(tmp_path: Path) -> None:
     own = launch(tmp_path)
     with (
-        running(fake(tmp_path, "cat", "1").command(own), {}, tmp_path, lambda: answers(own.url)),
+        running(fake(tmp_path, "cat", "40").command(own), {}, tmp_path, lambda: answers(own.url)) as process,
         pytest.raises(BenchmarkError, match="this server failed"),
     ):
-        measured(own.url, tmp_path, fake(tmp_path, "cat", "1000000"))
+        measured(Ours(own.url, process.pid, tmp_path), tmp_path, fake(tmp_path, "cat", "1000000"))
 
 
 def test_answers_are_the_same_up_to_a_tolerance() -> None:

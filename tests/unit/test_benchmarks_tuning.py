@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.plots import plot_tuning
-from benchmarks.tuning import Grid, Setting, Trial, best_within, current_setting, gain, paired_ratios, pareto_front
+from benchmarks.tuning import (
+    MOST_CONFIRMED,
+    Grid,
+    Setting,
+    Trial,
+    best_within,
+    confirm_within,
+    current_setting,
+    gain,
+    paired_ratios,
+    pareto_front,
+)
 from repository.__main__ import app
 from repository.config import ModelConfig, parse_config, with_changes
 from repository.manifest import RepositoryError
@@ -42,6 +53,32 @@ def test_pairs_of_which_one_failed_do_not_count() -> None:
     assert paired_ratios([(FAST, SLOW), (FAST, FAILED), (SLOW, SLOW)]) == [1.0, 3.0]
     assert gain([]) == "not confirmed: no pair was measured"
     assert gain([1.0, 1.5, 3.0]) == "1.50 times the throughput (1.00 … 3.00)"
+
+
+def test_a_setting_that_misses_the_budget_the_second_time_makes_room_for_the_next() -> None:
+    current = Setting(triton_calls=1)
+    asked: list[Setting] = []
+
+    def measure(settings: list[Setting]) -> list[Trial]:
+        asked.extend(settings)
+        late = {FAST.setting: 130.0}  # 90 ms was luck
+        return [Trial(setting, 200.0, 5.0, late.get(setting, 50.0)) for setting in settings]
+
+    first, second = confirm_within(TRIALS, 100, current, 3, measure)
+    assert (first.setting, first.p99_ms) == (FAST.setting, 130.0)
+    assert (second.setting, second.p99_ms, second.ratios) == (BEATEN.setting, 50.0, [1.0, 1.0, 1.0])
+    assert asked == [FAST.setting, current] * 3 + [BEATEN.setting, current] * 3  # and nothing after it
+
+
+def test_what_is_in_force_is_not_measured_beside_itself_and_confirming_ends() -> None:
+    def measure(settings: list[Setting]) -> list[Trial]:
+        return [Trial(setting, problem="it did not start") for setting in settings]
+
+    assert list(confirm_within(TRIALS, 100, FAST.setting, 3, measure)) == []
+    many = [Trial(Setting(triton_calls=calls), 100.0, 5.0, 10.0) for calls in range(1, 12)]
+    found = list(confirm_within(many, 100, Setting(triton_calls=99), 1, measure))
+    assert len(found) == MOST_CONFIRMED
+    assert all(again.p99_ms == float("inf") and again.ratios == [] for again in found)
 
 
 def test_the_commands_that_are_printed_put_the_setting_in_force(

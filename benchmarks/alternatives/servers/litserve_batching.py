@@ -37,5 +37,5 @@ class Classifier(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(Classifier(max_batch_size=32, batch_timeout=0.005), accelerator="cpu")
+    server = litserve.LitServer(Classifier(max_batch_size=32, batch_timeout=0.001), accelerator="cpu")
     server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="warning", access_log=False)

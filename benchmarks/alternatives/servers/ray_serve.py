@@ -25,7 +25,7 @@ class Classifier:
     def __init__(self) -> None:
         self.pipeline = pipeline("text-classification", model=checkpoint, device="cpu")
 
-    @serve.batch(max_batch_size=32, batch_wait_timeout_s=0.01)
+    @serve.batch(max_batch_size=32, batch_wait_timeout_s=0.001)
     async def classify(self, sentences: list[str]) -> list[dict[str, str | float]]:
         """The best label of each."""
         return self.pipeline(sentences, batch_size=len(sentences), truncation=True)

@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from repository.strict_json import strict_json
-
 OPSET = 17
 """The opset of every export: the first one with LayerNormalization as one operator."""
 
@@ -151,4 +149,4 @@ def newest_ir_version() -> int:
 
 
 if __name__ == "__main__":
-    FLOOR_FILE.write_text(strict_json(describe_runtime(), indent=1) + "\n", encoding="utf-8")
+    FLOOR_FILE.write_text(json.dumps(describe_runtime(), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from repository.strict_json import strict_json
 from training.ideas import DataError, Idea
 from training.lookalikes import alike_title, seen
 from training.split import SPLIT_NAMES, SplitKind, SplitName
@@ -63,7 +64,7 @@ class SplitRecord:
             **{name: sorted(self.members[name]) for name in SPLIT_NAMES},
             "titles": {name: sorted(self.titles[name]) for name in SPLIT_NAMES},
         }
-        (folder / SPLIT_FILE).write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
+        (folder / SPLIT_FILE).write_text(strict_json(content, indent=0) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "SplitRecord | None":

@@ -1,5 +1,6 @@
 """Sentences in which the tokenizer finds no token are left out of an export by name; one of nothing else is refused."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from export import ExportError
 from export.__main__ import _with_tokens
+from export.sentences import ChosenSentences
 
 
 @pytest.fixture
@@ -21,13 +23,15 @@ def checkpoint() -> SimpleNamespace:
 def test_a_sentence_without_a_token_is_left_out_with_its_label(
     checkpoint: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = _with_tokens(checkpoint, ["ab", "日本語", "b"], ["x", "y", "z"], "compare on")  # type: ignore[arg-type]
-    assert found == (["ab", "b"], ["x", "z"])
+    chosen = ChosenSentences(["ab", "日本語", "b"], ["x", "y", "z"], ["ж", "a"], None, "some")
+    found = _with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]
+    assert found == ChosenSentences(["ab", "b"], ["x", "z"], ["a"], None, "some")
     warning = capsys.readouterr().err
-    assert "1 of 3 sentences" in " ".join(warning.split())
+    assert "data.csv: 2 sentences have no token" in warning
     assert "日本語" in warning
 
 
 def test_sentences_that_all_lack_tokens_are_refused(checkpoint: SimpleNamespace) -> None:
-    with pytest.raises(ExportError, match="2 of 2 sentences to compare on have no token"):
-        _with_tokens(checkpoint, ["日本語", "ж"], None, "compare on")  # type: ignore[arg-type]
+    chosen = ChosenSentences(["日本語", "ж"], None, ["a"], None, "some")
+    with pytest.raises(ExportError, match=r"data\.csv: 2 sentences have no token"):
+        _with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]

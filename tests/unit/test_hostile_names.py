@@ -69,7 +69,10 @@ def write_maps(path: Path, labels: Sequence[str]) -> Path:
         writer.writerow(["map_id", "map_title", "map_category_name", "idea_title", "language"])
         for place, label in enumerate(labels):
             for number in range(5):
-                rows = [(f"{place}-{number}", f"map {place} {number}", label, f"idea [/x] {idea}") for idea in range(2)]
+                rows = [
+                    (f"{place}-{number}", f"map {place} {number}", label, f"idea [/x] {place} {number} {idea}")
+                    for idea in range(2)
+                ]
                 writer.writerows([*row, LANGUAGES[number % 3]] for row in rows)
     return path
 

@@ -22,6 +22,9 @@ SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
+# Tests that keep a core busy and mind no neighbours; the others count or time what several at once would change.
+SIDE_BY_SIDE := tests/unit tests/integration/test_architectures.py tests/integration/test_end_to_end.py
+
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 
@@ -56,8 +59,8 @@ check-ports:
 	@$(PYTHON) -m server.preflight --ports
 
 test: lint ## Run linter, type checker and all tests
-	$(PY) -m pytest tests/unit --numprocesses auto --maxprocesses 4 --dist loadfile
-	$(PY) -m pytest tests/integration
+	$(PY) -m pytest $(SIDE_BY_SIDE) --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
 
 docker-test: setup ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py

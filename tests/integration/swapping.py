@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from repository.inference import load_tokenizer, pad_batch, scores
 from repository.manifest import MODEL_FILE, Manifest
+from repository.names import visible
 from repository.store import ModelStore
 from tests.integration.stack import ROOT, Stack, wait_until
 from tests.integration.traffic import Answer, Question, Traffic
@@ -129,7 +130,7 @@ def assert_failed(stack: Stack, number: int, reason: str) -> None:
     assert state == "failed"
     assert reason in found
     metric = samples(stack.client.get("/metrics").text, "classifier_failed_version")
-    assert metric == {frozenset({("version", str(number)), ("reason", found)}): 1}
+    assert metric == {frozenset({("version", str(number)), ("reason", visible(found))}): 1}
 
 
 def until_failed(stack: Stack, number: int, reason: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.ideas import DataError, Idea, fold_white_space
-from training.lookalikes import groups_alike, visible
+from training.lookalikes import groups_alike, spelled_out
 from training.maps_csv import REQUIRED_COLUMNS, read_maps_csv
 from training.near_copies import joined_maps
 from training.split import LEAST_MAPS_OF_A_CLASS, SPLIT_NAMES, SplitKind, SplitName, split_ideas
@@ -52,7 +52,7 @@ class TrainingData:
         ideas = Counter(idea.label for members in self.splits.values() for idea in members)
         return [
             f"classes that look alike are trained as {len(group)}: "
-            + ", ".join(f'"{visible(label)}" ({ideas[label]} ideas)' for label in group)
+            + ", ".join(f'"{spelled_out(label)}" ({ideas[label]} ideas)' for label in group)
             for group in self.look_alikes
         ]
 
@@ -85,7 +85,7 @@ def load_data(csv_path: Path | str, split_kind: SplitKind = "maps") -> TrainingD
     try:
         splits = split_ideas(maps_file.ideas, split_kind)
     except DataError as error:
-        alike = "; ".join(" and ".join(f'"{visible(label)}"' for label in group) for group in look_alikes)
+        alike = "; ".join(" and ".join(f'"{spelled_out(label)}"' for label in group) for group in look_alikes)
         hint = f" Classes that look alike: {alike}." if alike else ""
         raise DataError(f"{path}: {error}{hint}") from None
     copies = sorted(group for group in joined_maps(maps_file.ideas) if len(group) > 1)

@@ -58,7 +58,7 @@ def alike_title(text: str) -> str:
     return key.translate(_WITHOUT_SIGNS) or key
 
 
-def visible(text: str) -> str:
+def spelled_out(text: str) -> str:
     """Return `text` with each character that is invisible, or looks like another, as its number."""
     return "".join(
         ascii(character)[1:-1]

@@ -11,7 +11,7 @@ from typing import Any
 from training.delimited import read_delimited
 from training.file_text import GZIP_SUFFIX, KINDS, is_parquet, normal, read_content
 from training.ideas import DataError
-from training.lookalikes import visible
+from training.lookalikes import spelled_out
 from training.records import Records, describe, read_json, read_parquet
 
 _DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -161,6 +161,6 @@ def _refuse_twins(path: Path, names: Sequence[str]) -> None:
     for name in names:
         key = "".join(_plain(name).casefold().split())
         if key in first:
-            twins = " and ".join(dict.fromkeys((visible(first[key]), visible(name))))
+            twins = " and ".join(dict.fromkeys((spelled_out(first[key]), spelled_out(name))))
             raise DataError(f"{path}: the column {twins} stands twice; which of them is meant?")
         first[key] = name

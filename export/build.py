@@ -65,14 +65,9 @@ class Candidate:
         """What is outside the tolerance, its precision's own if none is given."""
         tolerance = tolerance or self.tolerance
         found = violations(self.parity, self.evaluation, tolerance)
-        return (
-            found
-            if self.sweep is None
-            else [
-                *found,
-                *sweep_violations(self.sweep, tolerance, self.parity.max_logit_difference),
-            ]
-        )
+        if self.sweep is None:
+            return found
+        return [*found, *sweep_violations(self.sweep, tolerance, self.parity.max_logit_difference)]
 
 
 def build_version(

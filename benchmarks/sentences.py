@@ -3,13 +3,13 @@
 import random
 from pathlib import Path
 
-from training.maps_csv import read_maps_csv
+from training.reading import read_file
 
 SEED = 0
 
 
 def load_sentences(data: Path, count: int) -> list[str]:
     """`count` sentences drawn without replacement (from the start again where the data has fewer), always the same."""
-    sentences = [idea.sentence for idea in read_maps_csv(data).ideas]
+    sentences = [example.text for example in read_file(data).examples]
     random.Random(SEED).shuffle(sentences)
     return [sentences[place % len(sentences)] for place in range(count)]

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from export import ExportError
-from export.default_command import DefaultCommandGroup
 from export.diff_command import diff_versions
 from export.inspect_command import inspect_version
 from export.named_labels import read_labels
 from repository.console import Console, Table, styled
-from repository.manifest import MANIFEST_FILE, Precision, RepositoryError
+from repository.default_command import DefaultCommandGroup
+from repository.manifest import MANIFEST_FILE, Evaluation, Precision, RepositoryError
 from training import SAMPLE_DATA
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
+    from export.build import Candidate
     from export.checkpoint import Checkpoint
     from export.parity import Reference
     from export.sentences import ChosenSentences, DataFile
@@ -162,7 +164,7 @@ def export(
     for candidate in candidates:
         if candidate.sweep is not None:
             out.table(sweep_table(candidate.precision, candidate.sweep))
-    table = Table("", "largest logit difference", "labels agree", "flips when padded", "macro-F1", "size")
+    table = Table("", "largest logit difference", "labels agree", "flips when padded", _figure_of(candidates), "size")
     for candidate in candidates:
         parity, evaluation = candidate.parity, candidate.evaluation
         table.add_row(
@@ -170,7 +172,7 @@ def export(
             f"{parity.max_logit_difference:.2g}",
             f"{parity.label_agreement:.2%}",
             f"{parity.padded_label_flips}",
-            f"{evaluation.macro_f1:.4f} (PyTorch {evaluation.checkpoint_macro_f1:.4f})" if evaluation else "-",
+            _beside_pytorch(evaluation),
             f"{candidate.size_bytes / 1e6:.1f} MB",
         )
     out.table(table)
@@ -178,6 +180,21 @@ def export(
     _warn_of_violations(manifest.forced)
     if manifest.precision is Precision.FP16 and not cuda_serves():
         errors.print("Note: fp16 is for GPUs; on a CPU it is slower than fp32.")
+
+
+def _figure_of(candidates: "Sequence[Candidate]") -> str:
+    evaluation = next((candidate.evaluation for candidate in candidates if candidate.evaluation), None)
+    return "mean absolute error" if evaluation and evaluation.macro_f1 is None else "macro-F1"
+
+
+def _beside_pytorch(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "-"
+    if evaluation.macro_f1 is not None:
+        return f"{evaluation.macro_f1:.4f} (PyTorch {evaluation.checkpoint_macro_f1:.4f})"
+    both = (figures.get("mean_absolute_error") for figures in (evaluation.figures, evaluation.checkpoint_figures))
+    own, pytorch = (f"{error:.4g}" for error in both)
+    return f"{own} (PyTorch {pytorch})"
 
 
 def _without_data(wanted: Precision | None) -> tuple[Precision, str]:

@@ -12,6 +12,7 @@ from export.agreement import THRESHOLD, BoolArray, IntArray, same_answers
 from export.answers import Answers
 from repository.inference import Float32Array
 from repository.manifest import ProblemType
+from training.examples import Target
 
 
 class _Figures(BaseModel):
@@ -43,13 +44,6 @@ class LabelCounts(_Figures):
     only_b: int
 
 
-class Quality(_Figures):
-    """Against the true labels, as the export evaluates: macro-F1 over the labels that occur among them."""
-
-    accuracy: float
-    macro_f1: float
-
-
 class Change(_Figures):
     """One sentence's answers: labels with their scores, or the values of a regression."""
 
@@ -58,7 +52,7 @@ class Change(_Figures):
     b: dict[str, float]
     same: bool
     shift: float
-    truth: str | None = None
+    truth: Target | None = None
 
 
 class Comparison(_Figures):
@@ -76,8 +70,9 @@ class Comparison(_Figures):
     shift: Shift
     confusion: Confusion | None
     labels: list[LabelCounts] | None
-    quality_a: Quality | None
-    quality_b: Quality | None
+    quality_a: dict[str, float] | None
+    """Figures against the truth (`training.scores`), where that is known."""
+    quality_b: dict[str, float] | None
     largest: list[Change]
     origin: str = ""
     """Which sentences were asked, in words."""
@@ -98,7 +93,7 @@ class _Aligned:
     best_b: IntArray
 
 
-def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[str] | None, show: int) -> Comparison:
+def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[Target] | None, show: int) -> Comparison:
     """Compare; `show` is the number of sentences to list, those with another answer first.
 
     Raises:
@@ -127,8 +122,8 @@ def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[st
         shift=Shift(median=float(np.median(shifts)), p95=float(np.quantile(shifts, 0.95)), max=float(shifts.max())),
         confusion=_confusion(a, b) if single else None,
         labels=_label_counts(aligned) if problem_type is ProblemType.MULTI_LABEL else None,
-        quality_a=_quality(a, truth) if single and truth is not None else None,
-        quality_b=_quality(b, truth) if single and truth is not None else None,
+        quality_a=_quality(a, truth, problem_type),
+        quality_b=_quality(b, truth, problem_type),
         largest=[
             _change(aligned, place, sentences[place], truth[place] if truth else None)
             for place in _largest(same, shifts, show)
@@ -190,12 +185,21 @@ def _label_counts(aligned: _Aligned) -> list[LabelCounts]:
     ]
 
 
-def _quality(answers: Answers, truth: Sequence[str]) -> Quality:
+def _quality(answers: Answers, truth: Sequence[Target] | None, task: ProblemType) -> dict[str, float] | None:
+    if truth is None or any(isinstance(target, float) for target in truth) != (task is ProblemType.REGRESSION):
+        return None
     # scikit-learn takes a second to import, and only labelled data needs it.
-    from training.scores import accuracy, macro_f1
+    from training.scores import scores
 
-    predicted = [answers.manifest.labels[place] for place in answers.scores.argmax(axis=1)]
-    return Quality(accuracy=accuracy(truth, predicted), macro_f1=macro_f1(truth, predicted))
+    labels = answers.manifest.labels
+    predicted: list[Target]
+    if task is ProblemType.SINGLE_LABEL:
+        predicted = [labels[place] for place in answers.scores.argmax(axis=1)]
+    elif task is ProblemType.MULTI_LABEL:
+        predicted = [tuple(np.array(labels)[row].tolist()) for row in answers.scores > THRESHOLD]
+    else:
+        predicted = answers.scores[:, 0].tolist()
+    return {name: value for name, value in scores(truth, predicted, task).items() if np.isfinite(value)}
 
 
 def _largest(same: BoolArray, shifts: Float32Array, show: int) -> list[int]:
@@ -204,7 +208,7 @@ def _largest(same: BoolArray, shifts: Float32Array, show: int) -> list[int]:
     return [place for place in order if not same[place] or shifts[place] > 0][:show]
 
 
-def _change(aligned: _Aligned, place: int, sentence: str, truth: str | None) -> Change:
+def _change(aligned: _Aligned, place: int, sentence: str, truth: Target | None) -> Change:
     return Change(
         sentence=sentence,
         a=_answer(aligned, aligned.a[place], aligned.best_a[place]),

@@ -9,12 +9,14 @@ from export import ExportError
 from export.facts import facts_table
 from export.versions import find_version
 from repository.console import Cell, Console, Table, lines, shortened, styled
+from repository.figures import NAMES
 from repository.manifest import Manifest, ProblemType
 from training import SAMPLE_DATA
 
 if TYPE_CHECKING:
     from export.answers import Answers
     from export.comparison import Change, Comparison, Confusion, LabelCounts
+    from training.examples import Target
 
 out = Console()
 errors = Console(stderr=True)
@@ -95,7 +97,8 @@ def _summary(comparison: "Comparison") -> Table:
     }
     for name, quality in (("A", comparison.quality_a), ("B", comparison.quality_b)):
         if quality:
-            shown[f"{name} against the truth"] = f"accuracy {quality.accuracy:.4f}, macro-F1 {quality.macro_f1:.4f}"
+            figures = (f"{NAMES[figure]} {value:.4f}" for figure, value in quality.items())
+            shown[f"{name} against the truth"] = ", ".join(figures)
     for name, labels in (("A", comparison.only_in_a), ("B", comparison.only_in_b)):
         if labels:
             names = ", ".join(map(shortened, labels))
@@ -144,7 +147,7 @@ def _changes(changes: "list[Change]") -> Table:
     if with_truth:
         table.add_column("truth")
     for change in changes:
-        truth = [shortened(change.truth or "")] if with_truth else []
+        truth = [shortened(_in_words(change.truth))] if with_truth else []
         answers = _answer(change.a), _answer(change.b)
         table.add_row(lines(change.sentence), *answers, f"{change.shift:.3f}", *truth)
     return table
@@ -152,3 +155,7 @@ def _changes(changes: "list[Change]") -> Table:
 
 def _answer(answer: dict[str, float]) -> Cell:
     return lines(*(f"{shortened(label)} {score:.3f}" for label, score in answer.items())) if answer else lines("none")
+
+
+def _in_words(truth: "Target | None") -> str:
+    return ", ".join(truth) if isinstance(truth, tuple) else "" if truth is None else str(truth)

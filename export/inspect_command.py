@@ -125,7 +125,9 @@ def _figures(figures: dict[str, Any]) -> list[str]:
 
 def _evaluation(evaluation: Evaluation) -> list[str]:
     told = [f"on the {evaluation.origin}"] if evaluation.origin else []
-    return told + _figures(evaluation.model_dump(exclude={"held_out", "origin"}))
+    flat = evaluation.model_dump(exclude={"held_out", "origin", "figures", "checkpoint_figures"}, exclude_none=True)
+    others = {f"checkpoint_{name}": value for name, value in evaluation.checkpoint_figures.items()}
+    return told + _figures({**flat, **evaluation.figures, **others})
 
 
 def _formats(sizes: dict[str, int]) -> str:

@@ -21,10 +21,14 @@ from pretrained.inputs import TOKEN_TYPE_IDS
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Evaluation, HeldOut, Parity, ProblemType
 from repository.tolerances import Tolerance
-from training.scores import accuracy, macro_f1
+from training.examples import Target
+from training.scores import answers_of
+from training.scores import scores as figures
 
 # Sentences that are also run one by one; a model of MiniLM's size takes a few seconds for them.
 ALONE_SAMPLE = 256
+# The figures that a manifest has fields for.
+FLAT = ("accuracy", "macro_f1")
 # Pairs of sentences beside them, where the model tells two texts apart: that shows in the first few.
 PAIRS = 16
 
@@ -43,7 +47,7 @@ class Reference:
 
     sentences: list[str]
     logits: Float32Array
-    truth: list[str] | None
+    truth: list[Target] | None
     labelled: "Reference | None" = None
     """Sentences with true labels that accuracy is measured on, where these have none."""
     pairs: Sequence[tuple[str, str]] = ()
@@ -66,7 +70,7 @@ class Reference:
 
 
 def reference_answers(
-    checkpoint: Checkpoint, sentences: list[str], truth: list[str] | None, advance: Advance
+    checkpoint: Checkpoint, sentences: list[str], truth: list[Target] | None, advance: Advance
 ) -> Reference:
     """Ask the PyTorch model, tokenized by the checkpoint's own tokenizer; pairs too, if it tells two texts apart.
 
@@ -150,7 +154,7 @@ def violations(parity: Parity, evaluation: Evaluation | None, tolerance: Toleran
     drift = parity.max_padded_probability_difference
     if tolerance.padded_drift is not None and not drift <= tolerance.padded_drift:
         found.append(f"a probability changes by {drift:.2g} when padded or batched, {tolerance.padded_drift:g} allowed")
-    if evaluation is not None:
+    if evaluation is not None and evaluation.macro_f1 is not None and evaluation.checkpoint_macro_f1 is not None:
         drop = evaluation.checkpoint_macro_f1 - evaluation.macro_f1
         if not drop <= tolerance.macro_f1_drop:
             found.append(f"macro-F1 falls by {drop:.4f}, {tolerance.macro_f1_drop:g} allowed")
@@ -258,12 +262,16 @@ def _padding_effect(
 
 
 def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint) -> Evaluation | None:
-    if reference.truth is None or checkpoint.problem_type is not ProblemType.SINGLE_LABEL:
+    task, truth = checkpoint.problem_type, reference.truth
+    if truth is None or any(isinstance(target, float) for target in truth) != (task is ProblemType.REGRESSION):
         return None
-    names = np.array(checkpoint.labels)
-    answers = {"": names[logits.argmax(axis=1)], "checkpoint_": names[reference.logits.argmax(axis=1)]}
-    figures: dict[str, float] = {}
-    for prefix, answer in answers.items():
-        figures[f"{prefix}accuracy"] = accuracy(reference.truth, answer)
-        figures[f"{prefix}macro_f1"] = macro_f1(reference.truth, answer)
-    return Evaluation(sentences=len(reference.truth), **figures)
+    found = {
+        prefix: figures(truth, answers_of(given, checkpoint.labels, task), task)
+        for prefix, given in (("", logits), ("checkpoint_", reference.logits))
+    }
+    flat = {f"{prefix}{name}": of[name] for prefix, of in found.items() for name in FLAT if name in of}
+    others = {
+        f"{prefix}figures": {name: value for name, value in of.items() if name not in FLAT and np.isfinite(value)}
+        for prefix, of in found.items()
+    }
+    return Evaluation(sentences=len(truth), **flat, **others)

@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from repository.console import Console, Table, styled
+from repository.figures import headline
 from repository.history import VersionHistory
 from repository.location import S3Location
 from repository.log_lines import log_to_stderr
@@ -78,7 +79,7 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
             styled(f"{manifest.precision.value} forced", "bold red") if manifest.forced else manifest.precision.value,
             str(len(manifest.labels)),
             f"{manifest.parity.label_agreement:.2%}",
-            f"{manifest.evaluation.macro_f1:.3f}" if manifest.evaluation else "-",
+            headline(manifest.evaluation),
             f"{size / 1e6:.1f} MB",
             f"copy of {manifest.republished_from}" if manifest.republished_from else manifest.source,
         )

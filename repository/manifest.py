@@ -72,8 +72,13 @@ class Parity(StrictModel):
 class HeldOut(StrEnum):
     """What a test split was kept from training by."""
 
-    MAPS = "maps"
+    GROUPS = "groups"
     ROWS = "rows"
+    FILES = "files"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "HeldOut | None":
+        return cls.GROUPS if value == "maps" else None  # its name while mind maps were the only groups
 
 
 class Evaluation(StrictModel):
@@ -82,14 +87,17 @@ class Evaluation(StrictModel):
     sentences: int = Field(ge=1)
     held_out: HeldOut | None = Field(
         None,
-        description="`maps`: the checkpoint's test split, of maps it was not trained on. `rows`: its test split, of "
-        "rows of maps that it was trained on, which reads far too well. null: other data, or nobody can say.",
+        description="`groups`: the checkpoint's test split, of groups (mind maps) it was not trained on. `files`: its "
+        "test file. `rows`: its test split, of rows of groups that it was trained on, which reads far too well. null: "
+        "other data, or nobody can say.",
     )
     origin: str | None = Field(None, description="Which sentences, in words.")
-    accuracy: float = Field(ge=0, le=1)
-    macro_f1: float = Field(ge=0, le=1)
-    checkpoint_accuracy: float = Field(ge=0, le=1)
-    checkpoint_macro_f1: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(None, ge=0, le=1, description="Of models that answer one label.")
+    macro_f1: float | None = Field(None, ge=0, le=1, description="Of models that answer labels.")
+    checkpoint_accuracy: float | None = Field(None, ge=0, le=1)
+    checkpoint_macro_f1: float | None = Field(None, ge=0, le=1)
+    figures: dict[str, float] = Field({}, description="Others, of models that answer several labels or a number.")
+    checkpoint_figures: dict[str, float] = {}
 
 
 class Manifest(StrictModel):

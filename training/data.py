@@ -1,107 +1,234 @@
-"""The data of a training run: a file's ideas in three splits; needs neither torch nor scikit-learn."""
+"""The data of a training run: examples in three splits, from one file or several; needs neither torch nor sklearn."""
 
+import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from training.ideas import DataError, Idea, fold_white_space
+from repository.manifest import ProblemType
+from training.columns import Columns, Wanted
+from training.examples import DataError, Example
 from training.lookalikes import groups_alike, spelled_out
-from training.maps_csv import REQUIRED_COLUMNS, read_maps_csv
-from training.near_copies import joined_maps
-from training.split import LEAST_MAPS_OF_A_CLASS, SPLIT_NAMES, SplitKind, SplitName, split_ideas
+from training.near_copies import joined_groups
+from training.reading import Reading, columns_of, read_examples
+from training.sources import read_source
+from training.split import SPLIT_NAMES, SplitKind, SplitName, split_examples
 from training.split_record import SplitRecord
+from training.tables import Table
 
-__all__ = [
-    "LEAST_MAPS_OF_A_CLASS",
-    "REQUIRED_COLUMNS",
-    "SPLIT_NAMES",
-    "DataError",
-    "Idea",
-    "SplitKind",
-    "SplitName",
-    "TrainingData",
-    "fold_white_space",
-    "load_data",
-    "load_split",
-]
+__all__ = ["SPLIT_NAMES", "DataError", "Example", "SplitKind", "SplitName", "TrainingData", "load_data", "load_split"]
+
+Source = Path | str
+NO_LABEL = "(none)"
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A file's ideas, split."""
+    """What is trained and tested on, split."""
 
-    path: Path
+    name: str
+    """Of the file, or of the files."""
     sha256: str
+    columns: Columns
+    task: ProblemType
     split_kind: SplitKind
-    splits: dict[SplitName, list[Idea]]
+    splits: dict[SplitName, list[Example]]
     skipped: dict[str, int]
     """Rows left out, counted by the column that was empty in them."""
     look_alikes: list[list[str]]
     """Groups of classes that look alike, or differ in capitals alone."""
     copies: list[list[str]]
-    """Groups of maps, by id, that are copies of each other; each is in one split."""
+    """Groups by name that are copies of each other; each is in one split."""
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The classes, sorted by name: the order of the model's outputs. Of a regression the column's name."""
+        if self.task is ProblemType.REGRESSION:
+            return [self.columns.label]
+        return sorted({label for members in self.splits.values() for example in members for label in example.labels})
 
     @property
-    def labels(self) -> list[str]:
-        """The classes, sorted by name: the order of the model's outputs."""
-        return sorted({idea.label for ideas in self.splits.values() for idea in ideas})
+    def kind_of_label(self) -> str:
+        """In words."""
+        if self.task is ProblemType.REGRESSION:
+            return "a number"
+        several = ", several a text" if self.task is ProblemType.MULTI_LABEL else ""
+        return f"{len(self.labels)} {'labels' if several else 'classes'}{several}"
 
     @property
     def warnings(self) -> list[str]:
-        """What is likely not meant in the file, a line each."""
-        ideas = Counter(idea.label for members in self.splits.values() for idea in members)
-        return [
+        """What is likely not meant in the data, a line each."""
+        count = Counter(label for members in self.splits.values() for example in members for label in example.labels)
+        alike = [
             f"classes that look alike are trained as {len(group)}: "
-            + ", ".join(f'"{spelled_out(label)}" ({ideas[label]} ideas)' for label in group)
+            + ", ".join(f'"{spelled_out(label)}" ({count[label]} examples)' for label in group)
             for group in self.look_alikes
         ]
+        return alike + self._leaks()
+
+    def _leaks(self) -> list[str]:
+        if self.split_kind != "files":
+            return []
+        trained = {example.text for example in self.splits["train"]}
+        found = []
+        for name in ("validation", "test"):
+            if same := sum(example.text in trained for example in self.splits[name]):
+                of = f"{same} of {len(self.splits[name])} {name} texts"
+                found.append(f"{of} are in the training data too: figures on {name} read too well.")
+        return found
 
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint keeps of the split."""
-        return SplitRecord.of(self.path.name, self.sha256, self.split_kind, self.splits)
+        return SplitRecord.of(self.name, self.sha256, self.split_kind, self.splits, self.columns, self.task)
 
     def counts(self) -> dict[str, dict[str, object]]:
-        """Return for each split its number of maps and ideas, and its ideas by class."""
+        """Return for each split its number of groups and examples, and its examples by class."""
         return {
             name: {
-                "maps": len({idea.map_id for idea in ideas}),
-                "ideas": len(ideas),
-                "ideas_per_class": dict(sorted(Counter(idea.label for idea in ideas).items())),
+                "groups": len({example.group for example in members}),
+                "examples": len(members),
+                "examples_per_class": dict(
+                    sorted(Counter(label for example in members for label in example.labels or (NO_LABEL,)).items())
+                )
+                if self.task is not ProblemType.REGRESSION
+                else {},
             }
-            for name, ideas in self.splits.items()
+            for name, members in self.splits.items()
         }
 
 
-def load_data(csv_path: Path | str, split_kind: SplitKind = "maps") -> TrainingData:
-    """Read the file at `csv_path` (of any kind that `training.tables` knows) and split its ideas.
+def load_data(
+    data: Source | Sequence[Source],
+    split_kind: SplitKind = "groups",
+    wanted: Wanted | None = None,
+    validation: Sequence[Source] = (),
+    test: Sequence[Source] = (),
+) -> TrainingData:
+    """Read one source or several of one kind, and split what has no split of its own.
+
+    Args:
+        data: files of any kind that `training.tables` knows, folders of Hugging Face datasets, or hub ids.
+        split_kind: how to split what comes without split files.
+        wanted: names of columns, and the task; None: what the first table looks like.
+        validation: sources of the validation split; else the data's own, else a part of it.
+        test: sources of the test split, likewise.
 
     Raises:
-        DataError: the file can't be trained on; the message names the file, the row and the column.
+        DataError: the data can't be trained on; the message names the file, the row and the column.
     """
-    path = Path(csv_path)
-    maps_file = read_maps_csv(path)
-    look_alikes = groups_alike(idea.label for idea in maps_file.ideas)
-    try:
-        splits = split_ideas(maps_file.ideas, split_kind)
-    except DataError as error:
-        alike = "; ".join(" and ".join(f'"{spelled_out(label)}"' for label in group) for group in look_alikes)
-        hint = f" Classes that look alike: {alike}." if alike else ""
-        raise DataError(f"{path}: {error}{hint}") from None
-    copies = sorted(group for group in joined_maps(maps_file.ideas) if len(group) > 1)
-    return TrainingData(path, maps_file.sha256, split_kind, splits, maps_file.skipped, look_alikes, copies)
+    wanted = wanted or Wanted()
+    named = [data] if isinstance(data, Path | str) else list(data)
+    tables: dict[SplitName, list[Table]] = {name: [] for name in SPLIT_NAMES}
+    for source in named:
+        for name, table in read_source(source, wanted):
+            tables[name].append(table)
+    for name, sources in (("validation", validation), ("test", test)):
+        if sources:
+            tables[name] = [table for source in sources for _, table in read_source(source, wanted, whole=True)]
+    if not tables["train"]:
+        raise DataError(f"{', '.join(map(str, named))}: there is no training split.")
+    columns = columns_of(tables["train"][0], wanted)
+    readings = _read_all(tables, columns, wanted.task)
+    return _split(readings, columns, split_kind)
 
 
-def load_split(csv_path: Path | str, split: SplitName = "test") -> tuple[list[str], list[str]]:
-    """Return the sentences of one split by map of the CSV file, and their labels beside them.
-
-    The test split is the one that `training_report.json` gives figures for: export measures precisions on it.
+def load_split(data: Source, split: SplitName = "test") -> tuple[list[str], list[str]]:
+    """Return the texts of one split by group of single-label data, and their labels beside them.
 
     Raises:
-        DataError: the file can't be trained on.
+        DataError: the file can't be trained on, or its rows have not one label each.
         ValueError: there is no such split.
     """
     if split not in SPLIT_NAMES:
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(SPLIT_NAMES)}.")
-    ideas = load_data(csv_path).splits[split]
-    return [idea.sentence for idea in ideas], [idea.label for idea in ideas]
+    loaded = load_data(data, wanted=Wanted(task=ProblemType.SINGLE_LABEL)).splits[split]
+    return [example.text for example in loaded], [str(example.target) for example in loaded]
+
+
+def _read_all(
+    tables: Mapping[SplitName, Sequence[Table]], columns: Columns, task: ProblemType | None
+) -> dict[SplitName, list[Reading]]:
+    readings: dict[SplitName, list[Reading]] = {name: [] for name in SPLIT_NAMES}
+    for name in SPLIT_NAMES:
+        for table in tables[name]:
+            reading = read_examples(table, columns, task)
+            task = reading.task  # what the first table's labels are, those of the others are too
+            readings[name].append(_with_language(reading) if len(tables[name]) > 1 else reading)
+    return readings
+
+
+def _with_language(reading: Reading) -> Reading:
+    """Of several files without a column for the language, each stands for one: `deu_Latn.train.tsv` for `deu_Latn`."""
+    stem = reading.path.name.split(".")[0]
+    examples = (one if one.language else replace(one, language=stem) for one in reading.examples)
+    return replace(reading, examples=tuple(examples))
+
+
+def _split(readings: dict[SplitName, list[Reading]], columns: Columns, kind: SplitKind) -> TrainingData:
+    everything = [reading for name in SPLIT_NAMES for reading in readings[name]]
+    given = {name: [e for reading in readings[name] for e in reading.examples] for name in SPLIT_NAMES}
+    name = ", ".join(str(reading.path.name) for reading in everything)
+    look_alikes = groups_alike(_labels(reading.examples for reading in everything))
+    held_out: list[SplitName] = [split for split in ("validation", "test") if not given[split]]
+    where = ", ".join(str(reading.path) for reading in readings["train"])
+    try:
+        splits = split_examples(given["train"], kind, held_out, columns.unit) if held_out else {"train": given["train"]}
+    except DataError as error:
+        alike = "; ".join(" and ".join(f'"{spelled_out(label)}"' for label in group) for group in look_alikes)
+        hint = f" Classes that look alike: {alike}." if alike else ""
+        raise DataError(f"{where}: column {columns.label}: {error}{hint}") from None
+    splits |= {split: given[split] for split in SPLIT_NAMES if given[split] and split != "train"}
+    splits = {split: splits[split] for split in SPLIT_NAMES}
+    task = everything[0].task
+    _check_classes(readings, splits, task, columns, where)
+    digests = [reading.sha256 for reading in everything]
+    skipped: Counter[str] = Counter()
+    for reading in everything:
+        skipped.update(reading.skipped)
+    return TrainingData(
+        name=name,
+        sha256=digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+        columns=columns,
+        task=task,
+        split_kind=kind if len(held_out) == 2 else "files",
+        splits=splits,
+        skipped=dict(skipped),
+        look_alikes=look_alikes,
+        copies=sorted(group for group in joined_groups(given["train"]) if len(group) > 1) if columns.group else [],
+    )
+
+
+def _check_classes(
+    readings: dict[SplitName, list[Reading]],
+    splits: Mapping[SplitName, Sequence[Example]],
+    task: ProblemType,
+    columns: Columns,
+    where: str,
+) -> None:
+    if task is ProblemType.REGRESSION:
+        if len({example.target for example in splits["train"]}) < 2:
+            raise DataError(f"{where}: column {columns.label} has one value in all rows; there is nothing to learn.")
+        return
+    trained = _labels([splits["train"]])
+    if len(trained) < 2 and task is ProblemType.SINGLE_LABEL:
+        raise DataError(
+            f"{where}: column {columns.label}: there is the one class {', '.join(trained)} in all rows; "
+            "at least 2 are needed."
+        )
+    if not trained:
+        raise DataError(f"{where}: column {columns.label} has no label in any row.")
+    for name in ("validation", "test"):
+        for reading in readings[name]:
+            for example in reading.examples:
+                if unknown := sorted(set(example.labels) - trained):
+                    raise DataError(
+                        f"{reading.path}: row {example.row}, column {columns.label}: the class {unknown[0]} is in no "
+                        "row of the training data, so that no answer could be right."
+                    )
+
+
+def _labels(parts: Iterable[Sequence[Example]]) -> set[str]:
+    return {label for part in parts for example in part for label in example.labels}

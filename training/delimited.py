@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.examples import DataError
 from training.file_text import decode
-from training.ideas import DataError
 
 # Python's own limit (131,072 characters) is one for the whole process and short for pasted texts; this is a C long's.
 _FIELD_SIZE_LIMIT = 2**31 - 1

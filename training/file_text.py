@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from training.ideas import DataError
+from training.examples import DataError
 
 KINDS = "CSV, TSV, JSON Lines (.jsonl, .json) or Parquet"
 GZIP_SUFFIX = ".gz"

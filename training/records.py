@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from training.examples import DataError
 from training.file_text import decode, split_lines
-from training.ideas import DataError
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,6 @@ def read_parquet(path: Path, content: bytes) -> Records:
 
     def load(names: Sequence[str]) -> Iterable[tuple[int, dict[str, Any]]]:
         found = [name for name in names if name in file.schema_arrow.names]
-        for name in found:
-            _refuse_type(path, name, file.schema_arrow.field(name).type, pyarrow.types)
         number = 0
         try:
             for batch in file.iter_batches(columns=found):
@@ -101,14 +99,6 @@ def read_parquet(path: Path, content: bytes) -> Records:
             raise DataError(f"{path} is no whole Parquet file ({_first_line(error)}).") from None
 
     return Records("row", list(file.schema_arrow.names), load)
-
-
-def _refuse_type(path: Path, name: str, found: Any, types: Any) -> None:
-    if types.is_dictionary(found):
-        found = found.value_type
-    strings = (types.is_string, types.is_large_string, getattr(types, "is_string_view", types.is_string))
-    if not any(is_it(found) for is_it in (*strings, types.is_integer, types.is_null)):
-        raise DataError(f"{path}: column {name} is of type {found}, where texts belong.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,13 +1,48 @@
-"""How right are answers? Accuracy, and macro-F1 over the classes that occur in the truth.
+"""How good answers are, for each kind of target; training, evaluation and export take their figures from here."""
 
-One definition for training, export and benchmarks: their figures stand beside each other.
-"""
-
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
+
+from repository.manifest import ProblemType
+from training.examples import Target
+
+# Of a sigmoid; the gateway's THRESHOLD is this by default.
+LEAST_SCORE = 0.5
+# By which the best epoch is chosen, and whether more of it is better.
+CHOSEN_BY = {
+    ProblemType.SINGLE_LABEL: ("macro_f1", True),
+    ProblemType.MULTI_LABEL: ("macro_f1", True),
+    ProblemType.REGRESSION: ("root_mean_squared_error", False),
+}
+
+
+def scores(truth: Sequence[Target], predicted: Sequence[Target], task: ProblemType) -> dict[str, float]:
+    """Return the figures of a kind of target.
+
+    Returns:
+        `accuracy` and `macro_f1` for one label; for several `exact_match` (all labels of a text right), `micro_f1` and
+        `macro_f1`; for numbers `mean_absolute_error` and `root_mean_squared_error` in their unit, `r2` and `spearman`
+        (rank correlation). NaN where a figure does not exist, such as the correlation with a constant.
+    """
+    if task is ProblemType.SINGLE_LABEL:
+        return {"accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted)}
+    if task is ProblemType.MULTI_LABEL:
+        return _of_several(truth, predicted)
+    return _of_numbers(np.array(truth, dtype=float), np.array(predicted, dtype=float))
+
+
+def answers_of(logits: Any, labels: Sequence[str], task: ProblemType) -> list[Target]:
+    """Return what logits `[texts, labels]` answer: the best label, all labels that reach LEAST_SCORE, or the number."""
+    if task is ProblemType.SINGLE_LABEL:
+        return [labels[number] for number in np.argmax(logits, axis=-1).tolist()]
+    if task is ProblemType.MULTI_LABEL:
+        reached = np.asarray(logits) >= math.log(LEAST_SCORE / (1 - LEAST_SCORE))
+        return [tuple(label for label, true in zip(labels, row, strict=True) if true) for row in reached]
+    return [float(number) for number in np.asarray(logits, dtype=float).reshape(-1)]
 
 
 def accuracy(truth: Sequence[Any], predicted: Sequence[Any]) -> float:
@@ -22,3 +57,38 @@ def macro_f1(truth: Sequence[Any], predicted: Sequence[Any]) -> float:
     was right, but adds no class to the mean: two models' figures on the same sentences are over the same classes.
     """
     return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
+
+
+def indicators(targets: Sequence[Target], labels: Sequence[str]) -> Any:
+    """Return INT64 `[texts, labels]`: 1 where a label is true of a text."""
+    places = {label: place for place, label in enumerate(labels)}
+    rows = np.zeros((len(targets), len(labels)), dtype=np.int64)
+    for row, target in enumerate(targets):
+        for label in (target,) if isinstance(target, str) else target if isinstance(target, tuple) else ():
+            if label in places:
+                rows[row, places[label]] = 1
+    return rows
+
+
+def _of_several(truth: Sequence[Target], predicted: Sequence[Target]) -> dict[str, float]:
+    occurring = sorted({label for target in truth if isinstance(target, tuple) for label in target})
+    exact = float(np.mean([set(one) == set(other) for one, other in zip(truth, predicted, strict=True)]))  # type: ignore[arg-type]
+    if not occurring:
+        return {"exact_match": exact, "micro_f1": float("nan"), "macro_f1": float("nan")}
+    everything = sorted({label for targets in (truth, predicted) for target in targets for label in target})  # type: ignore[union-attr]
+    micro = f1_score(indicators(truth, everything), indicators(predicted, everything), average="micro", zero_division=0)
+    of_occurring = indicators(truth, occurring), indicators(predicted, occurring)
+    macro = f1_score(*of_occurring, average="macro", zero_division=0)
+    return {"exact_match": exact, "micro_f1": float(micro), "macro_f1": float(macro)}
+
+
+def _of_numbers(truth: Any, predicted: Any) -> dict[str, float]:
+    from scipy.stats import spearmanr
+
+    varied = len(truth) > 1 and np.ptp(truth) > 0
+    return {
+        "mean_absolute_error": float(mean_absolute_error(truth, predicted)),
+        "root_mean_squared_error": float(root_mean_squared_error(truth, predicted)),
+        "r2": float(r2_score(truth, predicted)) if varied else float("nan"),
+        "spearman": float(spearmanr(truth, predicted).statistic) if varied and np.ptp(predicted) > 0 else float("nan"),
+    }

@@ -1,20 +1,22 @@
-"""A checkpoint knows what it was tested on: which maps, or rows, were in which split when it was trained."""
+"""A checkpoint knows what it was tested on: which groups, or rows, were in which split when it was trained."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from repository.manifest import ProblemType
 from repository.strict_json import strict_json
-from training.ideas import DataError, Idea
+from training.columns import MAPS, Columns
+from training.examples import DataError, Example
 from training.lookalikes import alike_title, seen
 from training.split import SPLIT_NAMES, SplitKind, SplitName
 
 SPLIT_FILE = "split.json"
-SCHEMA_VERSION = 1
-# Of a SHA-256, in hexadecimal digits: a million maps have one chance in 37 million that two are taken for one.
+SCHEMA_VERSION = 2
+# Of a SHA-256, in hexadecimal digits: a million groups have one chance in 37 million that two are taken for one.
 _DIGITS = 16
 
 
@@ -27,28 +29,37 @@ class SplitRecord:
     sha256: str
     """Of that file."""
     kind: SplitKind
-    members: dict[SplitName, frozenset[str]]
-    """Digests of the maps' ids, or of the rows, by split; nobody's titles can be read from them."""
-    titles: dict[SplitName, frozenset[str]]
-    """Digests of the maps' titles: a map that was trained on may come back under another id."""
+    columns: Columns
+    """Which of its columns were read."""
+    task: ProblemType
+    members: Mapping[SplitName, frozenset[str]]
+    """Digests of the groups' names, or of the rows, by split; nobody's texts can be read from them."""
+    titles: Mapping[SplitName, frozenset[str]]
+    """Digests of the groups' titles: a group that was trained on may come back under another name."""
 
     @classmethod
-    def of(cls, file: str, sha256: str, kind: SplitKind, splits: dict[SplitName, list[Idea]]) -> "SplitRecord":
+    def of(
+        cls,
+        file: str,
+        sha256: str,
+        kind: SplitKind,
+        splits: Mapping[SplitName, Sequence[Example]],
+        columns: Columns = MAPS,
+        task: ProblemType = ProblemType.SINGLE_LABEL,
+    ) -> "SplitRecord":
         """Return the record of a split that was dealt."""
-        members: dict[SplitName, frozenset[str]] = {
-            name: frozenset(_member(idea, kind) for idea in ideas) for name, ideas in splits.items()
-        }
+        members = {name: frozenset(_member(example, kind) for example in splits[name]) for name in SPLIT_NAMES}
         titles: dict[SplitName, frozenset[str]] = {name: frozenset() for name in SPLIT_NAMES}
-        if kind == "maps":
-            titles = {name: frozenset(_title(i) for i in ideas if i.map_title) for name, ideas in splits.items()}
-        return cls(file, sha256, kind, members, titles)
+        if kind == "groups":
+            titles = {name: frozenset(_title(e) for e in splits[name] if e.group_title) for name in SPLIT_NAMES}
+        return cls(file, sha256, kind, columns, task, members, titles)
 
-    def split_of(self, idea: Idea) -> SplitName | None:
-        """Return where the idea was when the model was trained; None if it was nowhere.
+    def split_of(self, example: Example) -> SplitName | None:
+        """Return where the example was when the model was trained; None if it was nowhere.
 
-        In doubt an idea was trained on: its map's title was, or its id.
+        In doubt it was trained on: its group's title was, or its group.
         """
-        member, title = _member(idea, self.kind), _title(idea) if idea.map_title else ""
+        member, title = _member(example, self.kind), _title(example) if example.group_title else ""
         for name in ("train", "validation"):
             if member in self.members[name] or title in self.titles[name]:
                 return name
@@ -61,6 +72,8 @@ class SplitRecord:
             "file": self.file,
             "sha256": self.sha256,
             "kind": self.kind,
+            "columns": self.columns.as_json(),
+            "task": self.task.value,
             **{name: sorted(self.members[name]) for name in SPLIT_NAMES},
             "titles": {name: sorted(self.titles[name]) for name in SPLIT_NAMES},
         }
@@ -76,11 +89,22 @@ class SplitRecord:
         path = folder / SPLIT_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["schema_version"] != SCHEMA_VERSION or content["kind"] not in get_args(SplitKind):
+            if content["schema_version"] == 1:  # knew mind maps alone
+                kind = {"maps": "groups"}.get(content["kind"], content["kind"])
+                content |= {"kind": kind, "columns": MAPS.as_json(), "task": ProblemType.SINGLE_LABEL.value}
+            elif content["schema_version"] != SCHEMA_VERSION:
                 raise ValueError("another schema")
-            members = {name: _digests(content[name]) for name in SPLIT_NAMES}
-            titles = {name: _digests(content["titles"][name]) for name in SPLIT_NAMES}
-            return cls(str(content["file"]), str(content["sha256"]), content["kind"], members, titles)
+            if content["kind"] not in get_args(SplitKind):
+                raise ValueError("another kind of split")
+            return cls(
+                str(content["file"]),
+                str(content["sha256"]),
+                content["kind"],
+                Columns.from_json(content["columns"]),
+                ProblemType(content["task"]),
+                {name: _digests(content[name]) for name in SPLIT_NAMES},
+                {name: _digests(content["titles"][name]) for name in SPLIT_NAMES},
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -95,21 +119,22 @@ def _digests(found: object) -> frozenset[str]:
     return frozenset(found)
 
 
-def combined_split(idea: Idea, records: Sequence[SplitRecord | None]) -> SplitName | None:
-    """Return where an idea was for several models: trained on if by one, in the test split if in that of all."""
-    found = [None if record is None else record.split_of(idea) for record in records]
+def combined_split(example: Example, records: Sequence[SplitRecord | None]) -> SplitName | None:
+    """Return where an example was for several models: trained on if by one, in the test split if in that of all."""
+    found = [None if record is None else record.split_of(example) for record in records]
     for name in ("train", "validation"):
         if name in found:
             return name
     return "test" if found and set(found) == {"test"} else None
 
 
-def _member(idea: Idea, kind: SplitKind) -> str:
-    return _digest((seen(idea.map_id),) if kind == "maps" else (seen(idea.map_id), idea.sentence))
+def _member(example: Example, kind: SplitKind) -> str:
+    # Of split files of their own, groups may be numbered anew in each.
+    return _digest((seen(example.group),) if kind == "groups" else (seen(example.group), example.text))
 
 
-def _title(idea: Idea) -> str:
-    return _digest(("title", alike_title(idea.map_title)))
+def _title(example: Example) -> str:
+    return _digest(("title", alike_title(example.group_title)))
 
 
 def _digest(parts: Iterable[str]) -> str:

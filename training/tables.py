@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from training.delimited import read_delimited
+from training.examples import DataError
 from training.file_text import GZIP_SUFFIX, KINDS, is_parquet, normal, read_content
-from training.ideas import DataError
 from training.lookalikes import spelled_out
 from training.records import Records, describe, read_json, read_parquet
 
@@ -32,6 +32,8 @@ class Row:
     number: int
     fields: dict[str, str]
     """Empty where a value is null; a column that is not needed in each row may be lacking."""
+    value: Any = None
+    """What the column holds that was asked for as it is: a text (in NFC), a number, a list of them, null."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,20 @@ class Table:
     _load: Callable[[Sequence[str]], Any]
     has_header: bool = False
 
-    def rows(self, needed: Sequence[str], optional: Sequence[str] = (), ids: Sequence[str] = ()) -> Iterator[Row]:
+    def rows(
+        self,
+        needed: Sequence[str],
+        optional: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        as_it_is: str | None = None,
+    ) -> Iterator[Row]:
         """Yield each row's fields.
 
         Args:
             needed: columns that each row has to have; the table has them.
             optional: columns that are read where they are.
             ids: those among them in which a whole number stands for its digits.
+            as_it_is: one of `needed` whose values are given whatever they are, not among the fields.
 
         Raises:
             DataError: a row lacks a column, or a value is no text.
@@ -61,11 +70,13 @@ class Table:
         for number, values in self._load(names):
             fields = {}
             for name in names:
-                if name in values:
+                if name not in values:
+                    if name in needed:
+                        raise DataError(f"{self.path}: {self.unit} {number} has no {name}; each {self.unit} needs it.")
+                elif name != as_it_is:
                     fields[name] = self._text(number, name, values[name], name in ids)
-                elif name in needed:
-                    raise DataError(f"{self.path}: {self.unit} {number} has no {name}; each {self.unit} needs it.")
-            yield Row(number, fields)
+            value = values.get(as_it_is) if as_it_is else None
+            yield Row(number, fields, self._checked(number, as_it_is, value) if isinstance(value, str) else value)
 
     def _text(self, number: int, name: str, value: Any, may_be_number: bool) -> str:
         if value is None:
@@ -76,6 +87,9 @@ class Table:
             raise DataError(
                 f"{self.path}: {self.unit} {number}, column {name}: {describe(value)}, where a text belongs."
             )
+        return self._checked(number, name, value)
+
+    def _checked(self, number: int, name: str | None, value: str) -> str:
         if found := _NO_TEXT.search(value):
             code = f"U+{ord(found.group()):04X}"
             raise DataError(f"{self.path}: {self.unit} {number}, column {name} holds {code}, which is no character.")

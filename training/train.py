@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForSequenceClassification,
     EarlyStoppingCallback,
@@ -24,20 +23,25 @@ from pretrained.batches import fits
 from pretrained.collate import LABELS, collate
 from pretrained.inputs import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, accepted_inputs, set_input_names
 from pretrained.last_end import by_last_end
+from repository.manifest import ProblemType
 from training.base_model import BaseModel, BaseModelError
 from training.batches import NearInLength
-from training.data import Idea, SplitName, TrainingData
+from training.data import Example, SplitName, TrainingData
+from training.examples import Target
 from training.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
 from training.optimizer import freeze_lower_layers, optimizer
-from training.predict import DivergedError, answer, encode
-from training.scores import accuracy, macro_f1
-from training.settings import ClassWeights, Settings
+from training.predict import DivergedError, encode, logits_of
+from training.scores import CHOSEN_BY, scores
+from training.settings import Settings
+from training.tasks import Objective
 
 WARMUP_SHARE = 0.1
 # Of a batch. Each class guessed alike costs the logarithm of their number; only weights gone astray reach this.
 DIVERGED_LOSS = 1e4
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
 _EVALUATION_BATCH = 64
+# Of the Trainer's lines of an evaluation, what says nothing of the model.
+_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,12 @@ class TrainedModel:
 
     trainer: Trainer
     tokenizer: Any
-    predictions: dict[SplitName, list[str]]
-    """For `validation` and `test`, the label answered for each sentence."""
+    logits: dict[SplitName, Any]
+    """For `validation` and `test`, FP32 `[texts, labels]`."""
+    predictions: dict[SplitName, list[Target]]
+    """What these logits answer."""
     epochs: list[dict[str, float]]
-    """For each epoch its loss on train and validation, and its accuracy and macro-F1 on validation."""
+    """For each epoch its loss on train and validation, and its figures on validation (`training.scores`)."""
     seconds: float
     """Training alone."""
 
@@ -70,27 +76,31 @@ def fine_tune(data: TrainingData, base: BaseModel, settings: Settings, work_fold
     set_seed(settings.seed)
     # A moment of AdamW that fades below 1e-38 makes each later step of that weight many times slower on a CPU.
     torch.set_flush_denormal(True)
-    model = load_classifier(base, data.labels)
+    model = load_classifier(base, data.labels, data.task)
+    objective = Objective(data, settings.class_weights)
+    objective.keep_what_the_head_can(model)
     freeze_lower_layers(model, settings.frozen_share)
     trainer = _Trainer(
         model=model,
-        args=_arguments(settings, work_folder),
-        train_dataset=_encode(data.splits["train"], data.labels, base, min(settings.max_length, base.longest)),
-        eval_dataset=_encode(data.splits["validation"], data.labels, base, base.sequence_limit),
+        args=_arguments(settings, work_folder, objective.task),
+        train_dataset=_encode(data.splits["train"], objective, base, min(settings.max_length, base.longest)),
+        eval_dataset=_encode(data.splits["validation"], objective, base, base.sequence_limit),
         data_collator=partial(collate, pad_token_id=model.config.pad_token_id),
-        compute_metrics=_validation_scores,
-        compute_loss_func=_loss(data, settings.class_weights),
+        compute_metrics=partial(_validation_scores, data, objective),
+        compute_loss_func=objective.loss,
         optimizers=(optimizer(model, settings.learning_rate), None),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
     )
     start = perf_counter()
     trainer.train()
     seconds = perf_counter() - start
-    predictions = {
-        name: answer(model, base.tokenizer, [idea.sentence for idea in data.splits[name]], base.sequence_limit)
+    objective.unscale(model)
+    logits = {
+        name: logits_of(model, base.tokenizer, [example.text for example in data.splits[name]], base.sequence_limit)
         for name in EVALUATED
     }
-    return TrainedModel(trainer, base.tokenizer, predictions, _epochs(trainer.state.log_history), seconds)
+    predictions = {name: objective.answers(logits[name]) for name in EVALUATED}
+    return TrainedModel(trainer, base.tokenizer, logits, predictions, _epochs(trainer.state.log_history), seconds)
 
 
 class _Trainer(Trainer):  # type: ignore[misc]  # transformers has no types
@@ -140,7 +150,7 @@ def _parts(batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
         yield {name: tensor[:, :longest] if tensor.ndim > 1 else tensor for name, tensor in part.items()}
 
 
-def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
+def load_classifier(base: BaseModel, labels: Sequence[str], task: ProblemType = ProblemType.SINGLE_LABEL) -> Any:
     """Load the weights of `base` under a new classifier for `labels`, in their order.
 
     Raises:
@@ -149,7 +159,7 @@ def load_classifier(base: BaseModel, labels: Sequence[str]) -> Any:
     config = copy.deepcopy(base.config)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
+    config.problem_type = task.value
     # The base's own code, which was not run; what is saved here needs none.
     vars(config).pop("auto_map", None)
     base.tokenizer.init_kwargs.pop("auto_map", None)
@@ -198,7 +208,8 @@ def save_checkpoint(trained: TrainedModel, folder: Path, sequence_limit: int) ->
     tokenizer.save_pretrained(folder)
 
 
-def _arguments(settings: Settings, work_folder: Path) -> TrainingArguments:
+def _arguments(settings: Settings, work_folder: Path, task: ProblemType) -> TrainingArguments:
+    chosen_by, more_is_better = CHOSEN_BY[task]
     return TrainingArguments(
         output_dir=str(work_folder),
         num_train_epochs=settings.epochs,
@@ -215,55 +226,37 @@ def _arguments(settings: Settings, work_folder: Path) -> TrainingArguments:
         save_total_limit=1,
         save_only_model=True,
         load_best_model_at_end=True,
-        metric_for_best_model="macro_f1",
-        greater_is_better=True,
+        metric_for_best_model=chosen_by,
+        greater_is_better=more_is_better,
         report_to="none",
         dataloader_pin_memory=False,
     )
 
 
-def _encode(ideas: Sequence[Idea], labels: Sequence[str], base: BaseModel, max_length: int) -> list[dict[str, Any]]:
-    numbers = {label: number for number, label in enumerate(labels)}
-    encoded = encode(base.tokenizer, [idea.sentence for idea in ideas], max_length)
-    return [{**each, LABELS: numbers[idea.label]} for each, idea in zip(encoded, ideas, strict=True)]
+def _encode(
+    examples: Sequence[Example], objective: Objective, base: BaseModel, max_length: int
+) -> list[dict[str, Any]]:
+    encoded = encode(base.tokenizer, [example.text for example in examples], max_length)
+    targets = objective.encoded(examples)
+    return [{**each, LABELS: target} for each, target in zip(encoded, targets, strict=True)]
 
 
-def _loss(data: TrainingData, class_weights: ClassWeights) -> Any:
-    """Return the mean cross-entropy, with each class weighted by one over its share of train if `balanced`.
-
-    The mean is over `num_items_in_batch`: of a batch that is computed in parts, the parts' losses add up.
-    """
-    weights: torch.Tensor | None = None
-    if class_weights == "balanced":
-        train = [idea.label for idea in data.splits["train"]]
-        weights = torch.tensor([len(train) / (len(data.labels) * train.count(label)) for label in data.labels])
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs["logits"]
-        weight = None if weights is None else weights.to(logits)
-        total = cross_entropy(logits, labels, weight=weight, reduction="sum")
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
-
-
-def _validation_scores(prediction: Any) -> dict[str, float]:
+def _validation_scores(data: TrainingData, objective: Objective, prediction: Any) -> dict[str, float]:
     logits = prediction.predictions
     if not np.isfinite(logits).all():
         raise DivergedError("the model answers no finite numbers")
-    answered = np.argmax(logits, axis=-1)
-    return {
-        "accuracy": accuracy(prediction.label_ids, answered),
-        "macro_f1": macro_f1(prediction.label_ids, answered),
-    }
+    truth = [example.target for example in data.splits["validation"]]
+    return scores(truth, objective.answers(logits, scaled=True), objective.task)
 
 
 def _epochs(history: list[dict[str, float]]) -> list[dict[str, float]]:
     """Gather the Trainer's log lines, one for the train loss and one for validation, by epoch."""
-    names = {"loss": "train_loss", "eval_loss": "loss", "eval_accuracy": "accuracy", "eval_macro_f1": "macro_f1"}
     epochs: dict[float, dict[str, float]] = {}
     for line in history:
-        found = {new: round(line[old], 4) for old, new in names.items() if old in line}
+        found = {"train_loss": line["loss"]} if "loss" in line else {}
+        figures = {name.removeprefix("eval_"): value for name, value in line.items() if name.startswith("eval_")}
+        found |= {name: value for name, value in figures.items() if name not in _TIMES}
         if found:
-            epochs.setdefault(round(line["epoch"], 2), {}).update(found)
-    return [{"epoch": epoch, **scores} for epoch, scores in sorted(epochs.items())]
+            rounded = {name: round(value, 4) for name, value in found.items()}
+            epochs.setdefault(round(line["epoch"], 2), {}).update(rounded)
+    return [{"epoch": epoch, **figures} for epoch, figures in sorted(epochs.items())]

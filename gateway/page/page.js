@@ -192,12 +192,19 @@ function versionRows({ version, state, precision, evaluation, reason }) {
   add(row, "th", "", version).scope = "row";
   add(add(row, "td"), "span", `state ${state}`, state);
   add(row, "td", "", precision ?? "–");
-  add(row, "td", "", evaluation ? evaluation.macro_f1.toFixed(3) : "–");
+  add(row, "td", "", figureOf(evaluation));
   if (!reason) return [row];
   const why = document.createElement("tr");
   why.className = "reason";
   add(why, "td", "", reason).colSpan = 4;
   return [row, why];
+}
+
+function figureOf(evaluation) {
+  // What stands for a version: macro-F1; of a regression, by how much it is off.
+  if (evaluation?.macro_f1 != null) return evaluation.macro_f1.toFixed(3);
+  const error = evaluation?.figures.mean_absolute_error;
+  return error == null ? "–" : `± ${error.toPrecision(3)}`;
 }
 
 // --- Parts

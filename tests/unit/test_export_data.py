@@ -33,13 +33,13 @@ class Trained:
     path: Path
 
     def sentences(self, *splits: str) -> set[str]:
-        return {idea.sentence for name, ideas in self.data.splits.items() if name in splits for idea in ideas}
+        return {idea.text for name, ideas in self.data.splits.items() if name in splits for idea in ideas}
 
     def chosen(self, path: Path | None = None) -> ChosenSentences:
         return choose_sentences(read_data(path or self.path), LABELS, (self.data.record,))
 
 
-def trained(folder: Path, kind: SplitKind = "maps") -> Trained:
+def trained(folder: Path, kind: SplitKind = "groups") -> Trained:
     path = write(folder / "maps.csv", mind_maps())
     return Trained(load_data(path, kind), path)
 
@@ -47,7 +47,7 @@ def trained(folder: Path, kind: SplitKind = "maps") -> Trained:
 # --- the split belongs to the checkpoint -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "held_out"), [("maps", HeldOut.MAPS), ("rows", HeldOut.ROWS)])
+@pytest.mark.parametrize(("kind", "held_out"), [("groups", HeldOut.GROUPS), ("rows", HeldOut.ROWS)])
 def test_a_checkpoint_is_tested_on_what_it_held_out_and_calibrated_on_what_it_saw(
     tmp_path: Path, kind: SplitKind, held_out: HeldOut
 ) -> None:
@@ -65,7 +65,7 @@ def test_another_file_tests_on_the_maps_that_were_held_out_and_on_no_new_ones(tm
     more = mind_maps(40)[::-1]  # with as many new maps, some of which would now be dealt to the test split
     chosen = of.chosen(write(tmp_path / "more.csv", more))
     assert set(chosen.compared) == of.sentences("test")
-    assert chosen.held_out is HeldOut.MAPS
+    assert chosen.held_out is HeldOut.GROUPS
 
 
 def test_data_that_the_checkpoint_knows_nothing_of_is_no_test_split(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_data_that_the_checkpoint_knows_nothing_of_is_no_test_split(tmp_path: Pa
 
 def test_what_was_trained_on_measures_no_accuracy(tmp_path: Path) -> None:
     of = trained(tmp_path)
-    seen = {idea.map_id for idea in of.data.splits["train"]}
+    seen = {idea.group for idea in of.data.splits["train"]}
     chosen = of.chosen(write(tmp_path / "seen.csv", [row for row in mind_maps() if row["map_id"] in seen]))
     assert (chosen.truth, chosen.held_out) == (None, None)
     assert "all of which were trained on" in chosen.origin
@@ -170,7 +170,7 @@ def test_the_version_says_what_it_was_tested_on_and_keeps_the_split(checkpoint: 
     assert done.exit_code == 0, done.output
     evaluation = Manifest.read(output).evaluation
     assert evaluation is not None
-    assert (evaluation.held_out, evaluation.origin) == (HeldOut.MAPS, "test split of maps.csv")
+    assert (evaluation.held_out, evaluation.origin) == (HeldOut.GROUPS, "test split of maps.csv")
     assert (output / SPLIT_FILE).read_bytes() == (checkpoint / SPLIT_FILE).read_bytes()
     golden = Golden.read(output)
     assert golden is not None

@@ -72,7 +72,7 @@ def test_training_export_and_diff_give_one_figure_for_the_same_answers(checkpoin
     report = figures(TRUTH, STRAY, LABELS, [None] * len(TRUTH))
     assert evaluation is not None
     assert found.quality_b is not None
-    assert found.quality_b.macro_f1 == evaluation.macro_f1 == macro_f1(TRUTH, STRAY)
+    assert found.quality_b["macro_f1"] == evaluation.macro_f1 == macro_f1(TRUTH, STRAY)
     assert report["macro_f1"] == pytest.approx(evaluation.macro_f1, abs=1e-4)
 
 

@@ -13,13 +13,13 @@ from repository.names import refused_label, visible
 from training.data import (
     SPLIT_NAMES,
     DataError,
-    Idea,
+    Example,
     SplitKind,
     TrainingData,
     load_data,
     load_split,
 )
-from training.maps_csv import read_maps_csv
+from training.reading import read_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER = "map_id,map_title,map_category_name,idea_title\n"
@@ -50,7 +50,7 @@ def write(path: Path, rows: list[Row], encoding: str = "utf-8") -> Path:
 
 
 def splits_by_map(data: TrainingData) -> dict[str, str]:
-    return {idea.map_id: name for name, ideas in data.splits.items() for idea in ideas}
+    return {idea.group: name for name, ideas in data.splits.items() for idea in ideas}
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -59,22 +59,22 @@ def splits_by_map(data: TrainingData) -> dict[str, str]:
 def test_a_sentence_is_the_idea_then_the_map_on_one_line(tmp_path: Path) -> None:
     rows = rows_of()
     rows[0] |= {"idea_title": "  aprende\r\nun \u00a0 nuevo\tlenguaje\u2028", "map_title": "Mi\nmapa "}
-    ideas = read_maps_csv(write(tmp_path / "maps.csv", rows)).ideas
-    assert ideas[0] == Idea("Education0", "Mi mapa", "aprende un nuevo lenguaje Mi mapa", "Education", None)
+    ideas = read_file(write(tmp_path / "maps.csv", rows)).examples
+    assert ideas[0] == Example("aprende un nuevo lenguaje Mi mapa", "Education", "Education0", "Mi mapa", None, 2)
 
 
 def test_a_map_without_a_title_gives_the_idea_alone(tmp_path: Path) -> None:
     rows = rows_of()
     rows[0]["map_title"] = ""
-    assert read_maps_csv(write(tmp_path / "maps.csv", rows)).ideas[0].sentence == "idea 0 of 0"
+    assert read_file(write(tmp_path / "maps.csv", rows)).examples[0].text == "idea 0 of 0"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_file_reads_the_same_with_and_without_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     rows = rows_of()
     rows[0]["idea_title"] = "日本語 ñ ß"
-    ideas = read_maps_csv(write(tmp_path / "maps.csv", rows, encoding)).ideas
-    assert (ideas[0].map_id, ideas[0].sentence) == ("Education0", "日本語 ñ ß Education map 0")
+    ideas = read_file(write(tmp_path / "maps.csv", rows, encoding)).examples
+    assert (ideas[0].group, ideas[0].text) == ("Education0", "日本語 ñ ß Education map 0")
 
 
 def test_the_first_customers_columns_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_title_longer_than_pythons_own_limit_is_read(tmp_path: Path) -> None:
     rows = rows_of()
     rows[0]["idea_title"] = "a" * 300_000
     before = csv.field_size_limit()
-    assert len(read_maps_csv(write(tmp_path / "maps.csv", rows)).ideas[0].sentence) > 300_000
+    assert len(read_file(write(tmp_path / "maps.csv", rows)).examples[0].text) > 300_000
     assert csv.field_size_limit() == before
 
 
@@ -100,8 +100,8 @@ def test_rows_without_a_title_or_category_are_left_out_and_counted(tmp_path: Pat
     rows[2]["idea_title"] = ""
     path = write(tmp_path / "maps.csv", rows)
     path.write_text(path.read_text() + "\n ,,,\n\n")  # blank lines are no rows
-    maps_file = read_maps_csv(path)
-    assert len(maps_file.ideas) == len(rows) - 3
+    maps_file = read_file(path)
+    assert len(maps_file.examples) == len(rows) - 3
     assert maps_file.skipped == {"idea_title": 2, "map_category_name": 1}
 
 
@@ -119,7 +119,10 @@ BAD_FILES = {
     "a field too many": (HEADER.encode() + b"1,a,Life,one, two\n", "row 2 has 5 columns where the header has 4"),
     "an open quotation mark": (HEADER.encode() + b'1,a,Life,b\n1,a,Life,"c\n1,a,Life,d\n', "row 3 opens a quotation"),
     "no idea title": (HEADER.encode() + b"1,a,Life,\n2,b,Education,  \n", "idea_title is empty in 2 of 2 rows, first"),
-    "one class": (HEADER.encode() + b"1,a,Life,b\n2,c,Life,d\n", "map_category_name has the one class Life"),
+    "one class": (
+        HEADER.encode() + b"1,a,Life,b\n2,c,Life,d\n",
+        "column map_category_name: there is the one class Life",
+    ),
 }
 
 
@@ -142,7 +145,8 @@ def test_a_class_that_cannot_be_read_is_refused_by_name_with_its_row(tmp_path: P
     rows[1]["map_category_name"] = label
     with pytest.raises(DataError) as caught:
         load_data(write(tmp_path / "maps.csv", rows))
-    assert f"row 3: the class '{visible(label)}' {refused_label(label)}; rename it" in str(caught.value)
+    expected = f"the label '{visible(label)}' {refused_label(label)}; rename it"
+    assert f"row 3, column map_category_name: {expected}" in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -155,14 +159,14 @@ def test_a_class_keeps_its_brackets_and_loses_the_blanks_around_it(tmp_path: Pat
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file"):
         load_data(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="is a folder"):
+    with pytest.raises(DataError, match="is no folder of Hugging Face datasets"):
         load_data(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["maps", "rows"])
-def test_a_class_too_small_for_three_splits_is_named_with_the_least(tmp_path: Path, kind: SplitKind) -> None:
+@pytest.mark.parametrize(("kind", "unit"), [("groups", "maps"), ("rows", "rows")])
+def test_a_class_too_small_for_three_splits_is_named_with_the_least(tmp_path: Path, kind: SplitKind, unit: str) -> None:
     rows = [*rows_of(), *rows_of(maps_a_class=2, ideas_a_map=1, classes=("Business",))]
-    with pytest.raises(DataError, match=rf"class Business has 2 {kind}.*at least 3 are needed"):
+    with pytest.raises(DataError, match=rf"class Business has 2 {unit}.*at least 3 are needed"):
         load_data(write(tmp_path / "maps.csv", rows), kind)
 
 
@@ -171,7 +175,7 @@ def test_a_class_too_small_for_three_splits_is_named_with_the_least(tmp_path: Pa
 
 def test_no_map_and_no_title_is_in_two_splits() -> None:
     data = load_data(REPOSITORY / "data" / "public_maps.csv")
-    for read in (lambda idea: idea.map_id, lambda idea: idea.map_title.casefold()):
+    for read in (lambda idea: idea.group, lambda idea: idea.group_title.casefold()):
         splits_of = defaultdict(set)
         for name, ideas in data.splits.items():
             for idea in ideas:
@@ -198,17 +202,17 @@ def test_each_class_is_dealt_70_15_15(tmp_path: Path) -> None:
 
 def test_the_least_a_class_can_have_is_one_map_in_each_split(tmp_path: Path) -> None:
     data = load_data(write(tmp_path / "maps.csv", rows_of(maps_a_class=3)))
-    assert [{idea.label for idea in data.splits[name]} for name in SPLIT_NAMES] == [{"Education", "Life"}] * 3
+    assert [{idea.target for idea in data.splits[name]} for name in SPLIT_NAMES] == [{"Education", "Life"}] * 3
 
 
-@pytest.mark.parametrize("kind", ["maps", "rows"])
+@pytest.mark.parametrize("kind", ["groups", "rows"])
 def test_the_order_of_the_rows_changes_no_split(tmp_path: Path, kind: SplitKind) -> None:
     rows = rows_of(maps_a_class=20)
     before = load_data(write(tmp_path / "a.csv", rows), kind)
     random.Random(7).shuffle(rows)
     after = load_data(write(tmp_path / "b.csv", rows), kind)
     for name in SPLIT_NAMES:
-        assert {idea.sentence for idea in before.splits[name]} == {idea.sentence for idea in after.splits[name]}
+        assert {idea.text for idea in before.splits[name]} == {idea.text for idea in after.splits[name]}
 
 
 def test_another_process_deals_the_same_splits_without_torch_or_scikit_learn() -> None:
@@ -233,14 +237,14 @@ def test_another_process_deals_the_same_splits_without_torch_or_scikit_learn() -
 
 def test_a_split_by_rows_has_the_test_titles_in_train() -> None:
     data = load_data(REPOSITORY / "data" / "public_maps.csv", "rows")
-    seen = {idea.map_id for idea in data.splits["train"]}
-    assert sum(idea.map_id in seen for idea in data.splits["test"]) > 0.95 * len(data.splits["test"])
+    seen = {idea.group for idea in data.splits["train"]}
+    assert sum(idea.group in seen for idea in data.splits["test"]) > 0.95 * len(data.splits["test"])
 
 
 def test_load_split_gives_sentences_and_labels_side_by_side() -> None:
     path = REPOSITORY / "data" / "public_maps.csv"
     sentences, labels = load_split(path)
     test = load_data(path).splits["test"]
-    assert list(zip(sentences, labels, strict=True)) == [(idea.sentence, idea.label) for idea in test]
+    assert list(zip(sentences, labels, strict=True)) == [(idea.text, idea.target) for idea in test]
     with pytest.raises(ValueError, match="choose one of train, validation, test"):
         load_split(path, "dev")  # type: ignore[arg-type]

@@ -110,7 +110,7 @@ def test_the_data_card_counts_what_is_there(maps: Maps) -> None:
 
 def test_the_data_card_counts_the_splits() -> None:
     counts = load_data(PATH).counts()
-    shown = [f"{counts[split]['maps']} ({counts[split]['ideas']})" for split in ("validation", "test")]
+    shown = [f"{counts[split]['groups']} ({counts[split]['examples']})" for split in ("validation", "test")]
     card = " ".join(CARD.read_text(encoding="utf-8").split())
-    assert f"Train {counts['train']['maps']} maps ({counts['train']['ideas']:,} ideas), " in card
+    assert f"Train {counts['train']['groups']} maps ({counts['train']['examples']:,} ideas), " in card
     assert f"validation {shown[0]}, test {shown[1]}" in card

@@ -47,10 +47,15 @@ def test_the_versions_that_can_change_a_figure_are_named() -> None:
     assert {"python", "torch", "transformers", "tokenizers", "scikit-learn"} <= set(versions())
 
 
-@pytest.mark.parametrize("kind", ["maps", "rows"])
+@pytest.mark.parametrize("kind", ["groups", "rows"])
 def test_the_tables_show_the_model_beside_the_baseline_and_warn_of_a_leak(result: dict[str, Any], kind: str) -> None:
     report = {
-        "data": {"split_kind": kind, "skipped_rows": {"idea_title": 3}},
+        "data": {
+            "split_kind": kind,
+            "skipped_rows": {"idea_title": 3},
+            "unit": "maps",
+            "copies": {"groups": 0, "sets": []},
+        },
         "validation": result,
         "test": result,
         "baseline": {"validation": result, "test": result},

@@ -105,7 +105,7 @@ def test_a_class_that_is_too_small_for_looking_like_another_says_so(tmp_path: Pa
 # --- what a checkpoint remembers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["maps", "rows"])
+@pytest.mark.parametrize("kind", ["groups", "rows"])
 def test_a_split_is_found_again_in_another_order_and_another_normal_form(tmp_path: Path, kind: SplitKind) -> None:
     rows = many_ideas()
     for row in rows:
@@ -131,7 +131,7 @@ def test_a_map_that_comes_back_under_another_id_is_still_one_that_was_trained_on
 def test_a_row_that_one_of_two_models_was_trained_on_tests_neither(tmp_path: Path) -> None:
     data = load_data(write(tmp_path / "a.csv", many_ideas()))
     test, train = data.splits["test"][0], data.splits["train"][0]
-    other = SplitRecord.of("b.csv", "", "maps", {"train": [test], "validation": [], "test": [train]})
+    other = SplitRecord.of("b.csv", "", "groups", {"train": [test], "validation": [], "test": [train]})
     assert combined_split(test, [data.record, data.record]) == "test"
     assert combined_split(test, [data.record, other]) == "train"
     assert combined_split(test, [data.record, None]) is None
@@ -141,7 +141,7 @@ def test_a_row_that_one_of_two_models_was_trained_on_tests_neither(tmp_path: Pat
 def test_the_record_tells_nobody_a_title(tmp_path: Path) -> None:
     load_data(write(tmp_path / "a.csv", many_ideas())).record.write(tmp_path)
     text = (tmp_path / SPLIT_FILE).read_text()
-    assert "map" not in text.replace("maps", "")
+    assert "map" not in text.replace("groups", "")
     assert "idea" not in text
 
 
@@ -154,6 +154,6 @@ def test_a_broken_record_is_named(tmp_path: Path, content: str) -> None:
 
 def test_the_shipped_data_is_split_as_its_card_says() -> None:
     data = load_data(Path(__file__).resolve().parents[2] / "data" / "public_maps.csv")
-    assert [data.counts()[name]["maps"] for name in SPLIT_NAMES] == [342, 72, 72]
+    assert [data.counts()[name]["groups"] for name in SPLIT_NAMES] == [342, 72, 72]
     assert [data.counts()[name]["ideas"] for name in SPLIT_NAMES] == [3134, 674, 660]
     assert json.dumps(sorted(map(len, data.copies))) == "[2, 2]"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from training.ideas import DataError
-from training.maps_csv import read_maps_csv
+from training.examples import DataError
+from training.reading import read_file
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet_files = pytest.importorskip("pyarrow.parquet")
@@ -21,7 +21,7 @@ RECORD = {"map_id": 1, "map_title": "Trip", "map_category_name": "Life", "idea_t
 
 def read(path: Path, content: bytes | str) -> list[tuple[str, str, str, str]]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [(idea.map_id, idea.map_title, idea.label, idea.title) for idea in read_maps_csv(path).ideas]
+    return [(one.group, one.group_title, str(one.target), one.own_text) for one in read_file(path).examples]
 
 
 def parquet(path: Path, **columns: Any) -> bytes:
@@ -99,7 +99,7 @@ def test_texts_are_in_one_normal_form(tmp_path: Path) -> None:
 
 def test_a_null_is_an_empty_field(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(RECORD | {"idea_title": t}) for t in ("x", None)))
-    assert read_maps_csv(tmp_path / "a.jsonl").skipped == {"idea_title": 1}
+    assert read_file(tmp_path / "a.jsonl").skipped == {"idea_title": 1}
 
 
 # --- refused, with the place -------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ REFUSED = {
         json.dumps(RECORD | {"map_id": 1.0}),
         "column map_id: the number 1.0",
     ),
-    "a key that one lacks": ("a.jsonl", json.dumps(RECORD) + '\n{"map_id": 1}', "line 2 has no map_title"),
+    "a key that one lacks": ("a.jsonl", json.dumps(RECORD) + '\n{"map_id": 1}', "line 2 has no idea_title"),
     "no object": ("a.jsonl", '"a"\n', "line 1 is a text, where an object with the columns is needed"),
     "one object over many lines": ("a.json", json.dumps(RECORD, indent=1), "one object a line, or one list of them"),
     "JSON called CSV": ("a.csv", json.dumps(RECORD), "holds JSON and is named .csv"),
@@ -205,8 +205,8 @@ def test_what_can_be_read_in_two_ways_is_refused_with_row_and_cause(tmp_path: Pa
 @pytest.mark.parametrize(
     ("titles", "expected"),
     [
-        ([1.5], "column idea_title is of type double"),
-        ([["a"]], "is of type list"),
+        ([1.5], "row 1, column idea_title: the number 1.5"),
+        ([["a"]], "row 1, column idea_title: a list"),
         ([7], "row 1, column idea_title: the n"),
     ],
 )

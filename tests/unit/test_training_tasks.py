@@ -1,0 +1,110 @@
+"""Any table trains by flags alone: one label, several labels or a number, from training to the exported graph."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from export.__main__ import app as export_app
+from export.session import start_session
+from repository.inference import load_tokenizer, pad_batch, scores
+from repository.manifest import MODEL_FILE, HeldOut, Manifest, ProblemType
+from tests.tiny_pipeline import CLASSES, TOPICS, run, write_tiny_base
+from training.__main__ import app as training_app
+from training.report import REPORT_FILE
+
+COUNT = 120
+
+
+def texts() -> list[tuple[str, str]]:
+    """Texts and the class that each is about."""
+    verbs = [(verb, label) for label, own in CLASSES.items() for verb in own.split()]
+    return [
+        (f"{verbs[n % len(verbs)][0]} {TOPICS[n % len(TOPICS)]} {n}", verbs[n % len(verbs)][1]) for n in range(COUNT)
+    ]
+
+
+def write_table(path: Path, labels: list[Any]) -> Path:
+    rows = [
+        {"headline": text, "body": f"more {n}", "answer": label}
+        for n, ((text, _), label) in enumerate(zip(texts(), labels, strict=True))
+    ]
+    if path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+        return path
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+LABELS = {
+    "one": ("a.csv", ProblemType.SINGLE_LABEL, (), [label for _, label in texts()]),
+    "several": (
+        "a.csv",
+        ProblemType.MULTI_LABEL,
+        ("--label-separator", "|"),
+        ["|".join(sorted({label, "Even"} if n % 2 else {label})) for n, (_, label) in enumerate(texts())],
+    ),
+    "a list": (
+        "a.jsonl",
+        ProblemType.MULTI_LABEL,
+        (),
+        [[label, "Even"] if n % 2 else [label] if n % 3 else [] for n, (_, label) in enumerate(texts())],
+    ),
+    "a number": ("a.csv", ProblemType.REGRESSION, (), [5000.5 + 1000 * len(label) for _, label in texts()]),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_each_kind_of_label_is_trained_exported_and_evaluated(tmp_path: Path, name: str) -> None:
+    file, task, flags, labels = LABELS[name]
+    data = write_table(tmp_path / file, labels)
+    base = write_tiny_base("bert", tmp_path / "base")
+    columns = ("--text", "headline", "--text", "body", "--label", "answer")
+    given = ("--base-model", str(base), "--output", str(tmp_path / "checkpoint"), "--max-steps", "3")
+    run(training_app, "--data", str(data), *columns, *flags, *given)
+    report = json.loads((tmp_path / "checkpoint" / REPORT_FILE).read_text())
+    assert (report["task"], report["data"]["columns"]["text"]) == (task.value, ["headline", "body"])
+    run(export_app, str(tmp_path / "checkpoint"), "--data", str(data), "--output", str(tmp_path / "version"))
+    manifest = Manifest.read(tmp_path / "version")
+    assert manifest.problem_type is task
+    assert manifest.evaluation is not None
+    assert manifest.evaluation.held_out is HeldOut.GROUPS
+    measured = manifest.evaluation.model_dump() | manifest.evaluation.checkpoint_figures
+    own = {figure: report["test"][figure] for figure in measured if figure in report["test"]}
+    assert own
+    for figure, value in own.items():
+        expected = measured.get(f"checkpoint_{figure}", measured[figure])
+        assert expected == pytest.approx(value, rel=1e-3, abs=1e-3), figure
+
+
+def test_a_regression_answers_in_the_unit_of_its_labels(tmp_path: Path) -> None:
+    file, _, _, labels = LABELS["a number"]
+    data = write_table(tmp_path / file, labels)
+    base = write_tiny_base("bert", tmp_path / "base")
+    columns = ("--text", "headline", "--label", "answer")
+    run(
+        training_app,
+        "--data",
+        str(data),
+        *columns,
+        "--base-model",
+        str(base),
+        "--output",
+        str(tmp_path / "c"),
+        "--max-steps",
+        "3",
+    )
+    run(export_app, str(tmp_path / "c"), "--data", str(data), "--output", str(tmp_path / "v"))
+    manifest = Manifest.read(tmp_path / "v")
+    tokenizer = load_tokenizer(tmp_path / "v", manifest.max_length)
+    ids = [tokenizer.encode(text).ids for text, _ in texts()[:5]]
+    logits = start_session(tmp_path / "v" / MODEL_FILE).run(None, pad_batch(ids, manifest.pad_token_id))[0]
+    assert np.all((scores(logits, manifest.problem_type) > 4000) & (scores(logits, manifest.problem_type) < 30_000))

@@ -107,7 +107,7 @@ def test_the_saved_tokenizer_neither_cuts_nor_pads(checkpoint: Path) -> None:
 
 def test_the_report_says_what_was_done_and_how_well(checkpoint: Path) -> None:
     report = json.loads((checkpoint / "training_report.json").read_text())
-    assert report["data"]["splits"]["test"]["ideas"] == report["test"]["support"]
+    assert report["data"]["splits"]["test"]["examples"] == report["test"]["support"]
     assert {"accuracy", "macro_f1", "per_class", "per_language", "confusion_matrix"} <= set(report["test"])
     assert report["baseline"] is None
     assert (report["settings"]["max_steps"], report["sequence_limit"]) == (3, 96)

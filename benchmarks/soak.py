@@ -93,7 +93,16 @@ def soak_table(found: Soak, parts: list[Level]) -> ResultTable:
         ]
         for part in parts
     ]
-    columns = ("", "after swap 2", "most after a swap", "first half", "second half", "change", "peak", "held")
+    columns = (
+        "",
+        "after swap 2",
+        "most after a swap",
+        "first half",
+        "second half",
+        "change",
+        "peak of a process",
+        "held",
+    )
     counts = found.counts
     note = (
         f"{found.swaps} swaps in {found.seconds:.0f} s; {counts.texts} texts asked, {counts.wrong} answers wrong, "

@@ -1,4 +1,4 @@
-"""Chooses the golden sentences of a version and writes them with PyTorch's answers (see repository.golden)."""
+"""Writes the golden sentences of a version with PyTorch's answers (see repository.golden)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,38 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from export.checkpoint import Checkpoint
+from export.golden_choice import SENTENCES, choose_golden
 from export.parity import Reference, open_session
 from repository.golden import Golden, GoldenSentence, replay_batches
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Precision
 from repository.tolerances import golden_bound
-
-SENTENCES = 20
-# Of all together: a model of XLM-R large's size answers them in some 15 s on two cores, and is loaded that much later.
-MOST_TOKENS = 2048
-# Beside them, for models that tell two texts apart.
-PAIRS = 4
-
-
-def choose_golden(texts: Sequence[str], lengths: Sequence[int]) -> list[int]:
-    """Indices of sentences of all lengths, the shortest and the longest among them; the same ones every time.
-
-    Args:
-        texts: sentences; of equal ones, one is taken.
-        lengths: their lengths in tokens.
-
-    Returns:
-        At most SENTENCES indices, shortest first, together at most MOST_TOKENS long where short ones are to be had.
-    """
-    first = {text: index for index, text in reversed(list(enumerate(texts)))}
-    order = sorted(first.values(), key=lambda index: (lengths[index], texts[index]))
-    shorter, longest = order[:-1], order[-1]
-    # Beside the longest one, each has an equal share of the tokens that are left.
-    share = (MOST_TOKENS - lengths[longest]) // (SENTENCES - 1)
-    fitting = [index for index in shorter if lengths[index] <= share]
-    pool = fitting if len(fitting) >= SENTENCES - 1 else shorter[: SENTENCES - 1]
-    places = np.linspace(0, len(pool) - 1, min(SENTENCES - 1, len(pool))).round().astype(int)
-    return [*(pool[place] for place in places), longest]
 
 
 def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, precision: Precision) -> Golden:
@@ -47,9 +21,7 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     encodings = tokenizer.encode_batch(texts)
     ids = [encoding.ids for encoding in encodings]
     masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
-    count = len(reference.sentences)
-    shortest_pairs = sorted(range(count, len(texts)), key=lambda index: len(ids[index]))[:PAIRS]
-    chosen = [*choose_golden(reference.sentences, list(map(len, ids[:count]))), *shortest_pairs]
+    chosen = choose_golden(texts, list(map(len, ids)))
     logits = reference.text_logits[chosen]
     probabilities = scores(logits, checkpoint.problem_type)
     here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)

@@ -13,6 +13,7 @@ import torch
 from export import ExportError
 from export.agreement import THRESHOLD, BoolArray, same_answers
 from export.checkpoint import Checkpoint
+from export.golden_choice import choose_golden
 from export.pipeline import hold_against_pipeline
 from export.session import start_session
 from pretrained.batches import BATCH_SIZE, batches_by_length, fits
@@ -93,7 +94,9 @@ def reference_answers(
         logits[batch] = answer
         advance(len(batch))
     count = len(sentences)
-    hold_against_pipeline(checkpoint, [*sentences, *pairs], logits)
+    texts = [*sentences, *pairs]
+    golden = choose_golden(texts, [len(each["input_ids"]) for each in encoded])
+    hold_against_pipeline(checkpoint, texts, logits, golden)
     return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
 
 

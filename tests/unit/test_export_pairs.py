@@ -13,7 +13,7 @@ from transformers import BertConfig, DistilBertConfig, PretrainedConfig, Roberta
 
 from export.build import build_version
 from export.checkpoint import load_checkpoint
-from export.golden import PAIRS, SENTENCES
+from export.golden_choice import PAIRS, SENTENCES
 from export.parity import reference_answers
 from repository.golden import Golden
 from repository.inference import load_tokenizer, mask_of, pad_batch

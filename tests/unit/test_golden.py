@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from export.golden import MOST_TOKENS, SENTENCES, choose_golden
+from export.golden_choice import MOST_TOKENS, SENTENCES, choose_golden
 from repository.__main__ import app
 from repository.golden import CALL_TOKENS, GOLDEN_FILE, Golden, GoldenSentence, replay_batches
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, RepositoryError

@@ -11,11 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 from transformers import AlbertConfig, BertConfig, PretrainedConfig
 from typer.testing import CliRunner
 
-from export import ExportError, sweep
+from export import ExportError, pipeline, sweep
 from export.__main__ import app
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.cost import cost_of
-from export.golden import SENTENCES
+from export.golden_choice import SENTENCES
 from export.report import PARITY_FILE, ParityReport, Placement, Source
 from export.sweep import SweepTexts, ask_pytorch, ladder, sweep_violations
 from repository.golden import GOLDEN_FILE, Golden
@@ -223,6 +223,17 @@ def test_the_version_holds_the_report_and_golden_sentences(version: Path) -> Non
     assert golden is not None
     assert len([sentence for sentence in golden.sentences if sentence.second is None]) == SENTENCES
     assert {sentence.text for sentence in golden.sentences} <= set(SENTENCES_TXT)
+
+
+def test_every_golden_sentence_has_the_pipelines_own_answer(
+    folder: Path, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "SAMPLE", 0)
+    export(folder, tmp_path / "version")
+    golden = Golden.read(tmp_path / "version")
+    assert golden is not None
+    texts = [each.text if each.second is None else (each.text, each.second) for each in golden.sentences]
+    assert np.array_equal([each.logits for each in golden.sentences], pipeline.pipeline_logits(checkpoint, texts))
 
 
 def test_sentences_of_a_calibration_file_are_compared_in_place_of_the_data(folder: Path, tmp_path: Path) -> None:

@@ -26,9 +26,13 @@ export $(SETTINGS)
 SIDE_BY_SIDE := tests/unit tests/integration/test_architectures.py tests/integration/test_end_to_end.py
 
 PY := $(VENV)/bin/python
+# What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
+TOOLS := $(VENV)/.tools-$(ACCELERATOR)
+EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup train export up test docker-test bench soak lint format readme lock clean
+.PHONY: help check check-ports setup tools train export up test docker-test bench soak lint format readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
@@ -41,8 +45,14 @@ setup: check $(INSTALLED) ## Install the project into .venv and Triton into .tri
 
 $(INSTALLED): pyproject.toml locks/app.txt | check
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt -e '.[gateway,train,export,adapters,s3,bench,dev,$(ACCELERATOR)]'
-	@rm -f $(VENV)/.installed-*
+	$(PIP) -e '.[$(EXTRAS)]'
+	@rm -f $(VENV)/.installed-* $(VENV)/.tools-*
+	@touch $@
+
+tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
+
+$(TOOLS): $(INSTALLED)
+	$(PIP) -e '.[$(EXTRAS),bench,dev]'
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
@@ -62,21 +72,21 @@ test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest $(SIDE_BY_SIDE) --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
 
-docker-test: setup ## Build all images and run the CPU compose file, on the Docker engine that answers
+docker-test: tools ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py
 
-bench: setup ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
+bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
 
-soak: setup ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
+soak: tools ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
 	$(PY) -m benchmarks soak $(if $(MINUTES),--minutes $(MINUTES))
 
-lint: setup ## Run linter and type checker
+lint: tools ## Run linter and type checker
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-format: setup ## Format the code
+format: tools ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 

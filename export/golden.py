@@ -11,7 +11,7 @@ from export.parity import Reference, open_session
 from repository.golden import Golden, GoldenSentence, replay_batches
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Precision
-from repository.tolerances import golden_bound
+from repository.tolerances import golden_bound, unit_of
 
 
 def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, precision: Precision) -> Golden:
@@ -26,7 +26,7 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     probabilities = scores(logits, checkpoint.problem_type)
     here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)
     golden = Golden(
-        max_logit_difference=golden_bound(precision, here),
+        max_logit_difference=golden_bound(precision, here, unit_of(reference.text_logits, checkpoint.problem_type)),
         sentences=[
             GoldenSentence(
                 text=text if isinstance(text := texts[index], str) else text[0],

@@ -11,7 +11,10 @@ with ten bits of mantissa, on Ampere and newer, unless `use_tf32` is 0; GOLDEN a
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from repository.manifest import Precision
+import numpy as np
+import numpy.typing as npt
+
+from repository.manifest import Precision, ProblemType
 
 
 class Provider(StrEnum):
@@ -49,6 +52,19 @@ class Tolerance:
     random_logit_difference: float | None = None
     padded_drift: float | None = None
     times_sentences: float | None = None
+
+    def in_units(self, unit: float) -> "Tolerance":
+        """The same for answers whose unit is `unit` (see `unit_of`)."""
+
+        def scaled(bound: float | None) -> float | None:
+            return None if bound is None else bound * unit
+
+        return replace(
+            self,
+            max_logit_difference=scaled(self.max_logit_difference),
+            random_logit_difference=scaled(self.random_logit_difference),
+            padded_drift=scaled(self.padded_drift),
+        )
 
     def bounds(self, logit_range: float, on_sentences: float) -> tuple[float, float]:
         """Most that a logit may be off by in a text of any length: of real text, and of random token ids.
@@ -104,6 +120,29 @@ GOLDEN = {Precision.FP32: 0.1, Precision.FP16: 0.2, Precision.INT8: 0.2}
 _GOLDEN_MARGIN = 2.0
 
 
-def golden_bound(precision: Precision, at_export: float) -> float:
-    """Most that the logits of golden sentences may differ by wherever they are asked; `at_export` is what they do."""
-    return max(GOLDEN[precision], _GOLDEN_MARGIN * at_export)
+def golden_bound(precision: Precision, at_export: float, unit: float = 1.0) -> float:
+    """Most that the logits of golden sentences may differ by wherever they are asked.
+
+    Args:
+        precision: of the graph.
+        at_export: what they differ by where it was exported.
+        unit: of the answers (see `unit_of`).
+    """
+    return max(GOLDEN[precision] * unit, _GOLDEN_MARGIN * at_export)
+
+
+def unit_of(logits: npt.ArrayLike, problem_type: ProblemType) -> float:
+    """What the bounds of a model's logits are multiples of.
+
+    Logits of labels have their scale from the softmax or sigmoid that follows. Those of a regression are answers in
+    the unit of the data, prices in thousands as well as stars: the bounds grow with how far these answers are apart,
+    and with a hundredth of their size, of which float32 keeps seven digits. They never shrink.
+
+    Args:
+        logits: PyTorch's, `[texts, labels]`.
+        problem_type: of the model.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    if problem_type is not ProblemType.REGRESSION or not values.size or not np.isfinite(values).all():
+        return 1.0
+    return max(1.0, float(np.ptp(values, axis=0).max()), 0.01 * float(np.abs(values).max()))

@@ -10,8 +10,10 @@ pytest.importorskip("torch")
 
 from export.__main__ import app as export_app
 from export.session import start_session
+from repository.golden import Golden
 from repository.inference import load_tokenizer, pad_batch, scores
-from repository.manifest import MODEL_FILE, HeldOut, Manifest
+from repository.manifest import MODEL_FILE, HeldOut, Manifest, ProblemType, RepositoryError
+from repository.tolerances import unit_of
 from tests.any_table import LABELS, texts, write_table
 from tests.tiny_pipeline import run, write_tiny_base
 from training.__main__ import app as training_app
@@ -64,3 +66,26 @@ def test_a_regression_answers_in_the_unit_of_its_labels(tmp_path: Path) -> None:
     ids = [tokenizer.encode(text).ids for text, _ in texts()[:5]]
     logits = start_session(tmp_path / "v" / MODEL_FILE).run(None, pad_batch(ids, manifest.pad_token_id))[0]
     assert np.all((scores(logits, manifest.problem_type) > 4000) & (scores(logits, manifest.problem_type) < 30_000))
+
+
+def test_a_regression_in_large_units_is_no_fault_and_one_that_is_off_still_is(tmp_path: Path) -> None:
+    data = write_table(tmp_path / "a.csv", [1_000_000.5 + 50_000 * (n % 7) for n in range(len(texts()))])
+    base = write_tiny_base("bert", tmp_path / "base")
+    columns = ("--text", "headline", "--label", "answer")
+    given = ("--base-model", str(base), "--output", str(tmp_path / "c"), "--max-steps", "3")
+    run(training_app, "--data", str(data), *columns, *given)
+    run(export_app, str(tmp_path / "c"), "--data", str(data), "--output", str(tmp_path / "v"), "--precision", "fp32")
+    golden = Golden.read(tmp_path / "v")
+    assert golden is not None
+    values = np.array([sentence.logits for sentence in golden.sentences])
+    assert values.min() > 500_000
+    golden.check(values * (1 + 1e-6))
+    with pytest.raises(RepositoryError, match="answered otherwise"):
+        golden.check(values * 1.01)
+
+
+def test_the_unit_of_answers_grows_with_a_regressions_and_is_one_for_labels() -> None:
+    assert unit_of([[1e6], [1.5e6]], ProblemType.REGRESSION) == 5e5
+    assert unit_of([[1e6], [1e6]], ProblemType.REGRESSION) == 1e4
+    assert unit_of([[0.1], [0.2]], ProblemType.REGRESSION) == 1.0
+    assert unit_of([[1e6], [1.5e6]], ProblemType.MULTI_LABEL) == 1.0

@@ -94,7 +94,7 @@ def reference_answers(
         logits[batch] = answer
         advance(len(batch))
     count = len(sentences)
-    texts = [*sentences, *pairs]
+    texts: list[str | tuple[str, str]] = [*sentences, *pairs]
     golden = choose_golden(texts, [len(each["input_ids"]) for each in encoded])
     hold_against_pipeline(checkpoint, texts, logits, golden)
     return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])

@@ -21,7 +21,7 @@ _SPLITS: dict[str, SplitName] = {
     "dev": "validation",
     "test": "test",
 }
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def read_source(source: Path | str, wanted: Wanted, whole: bool = False) -> list[tuple[SplitName, Table]]:
@@ -65,9 +65,7 @@ def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]
         else:
             loaded = datasets.load_dataset(str(folder) if folder else name)
     except Exception as error:  # the library raises its own, the hub's, pyarrow's and the system's
-        what = (
-            "is no folder of Hugging Face datasets" if folder else "is no file or folder here, nor a dataset on the hub"
-        )
+        what = "no folder of Hugging Face datasets" if folder else "no file or folder here, nor a dataset on the hub"
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{name} is {what} ({type(error).__name__}: {reason}).") from None
     splits: dict[str, Any] = loaded if isinstance(loaded, dict) else {"train": loaded}

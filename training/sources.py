@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from repository.console import Console
 from training.columns import Wanted
 from training.examples import DataError
 from training.split import SplitName
@@ -56,14 +57,19 @@ _FILES = {".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parque
 def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]:
     try:
         import datasets
+        from huggingface_hub.utils import logging as hub_logging
     except ImportError:
         raise DataError(f"{name} is read by Hugging Face's datasets: run `pip install datasets`.") from None
     datasets.disable_progress_bars()
+    hub_logging.set_verbosity_error()  # five retries, each with a stack of causes; the last one is told below
     try:
-        if folder is not None and any((folder / file).is_file() for file in _SAVED):
+        if folder is None:
+            with Console(stderr=True).doing(f"Asking the Hugging Face hub for the dataset {name}…"):
+                loaded = datasets.load_dataset(name)
+        elif any((folder / file).is_file() for file in _SAVED):
             loaded = datasets.load_from_disk(str(folder))
         else:
-            loaded = datasets.load_dataset(str(folder) if folder else name)
+            loaded = datasets.load_dataset(str(folder))
     except Exception as error:  # the library raises its own, the hub's, pyarrow's and the system's
         what = "no folder of Hugging Face datasets" if folder else "no file or folder here, nor a dataset on the hub"
         reason = " ".join(str(error).split())[:200]

@@ -126,16 +126,17 @@ def intervals(figures: Sequence[Figure], groups: Sequence[str], draws: int = DRA
         draws: how many.
         seed: the same one gives the same draws.
     """
-    if not len(groups):
-        return [Interval(float("nan"), float("nan"), float("nan")) for _ in figures]
+    once = np.ones((1, len(groups)))
+    values = [float(figure(once)[0]) if len(groups) else float("nan") for figure in figures]
+    if len(set(groups)) < 2:  # all draws would be the same
+        return [Interval(value, float("nan"), float("nan")) for value in values]
     drawn = np.empty((len(figures), draws))
     start = 0
     for weights in draws_of(groups, draws, seed):
         for place, figure in enumerate(figures):
             drawn[place, start : start + len(weights)] = figure(weights)
         start += len(weights)
-    once = np.ones((1, len(groups)))
-    return [_interval(float(figure(once)[0]), values) for figure, values in zip(figures, drawn, strict=True)]
+    return [_interval(value, of_figure) for value, of_figure in zip(values, drawn, strict=True)]
 
 
 def draws_of(groups: Sequence[str], draws: int, seed: int) -> Iterator[Weights]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 WIDTH, HEIGHT = 360, 260
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 40
 
 
 class _Frame:

@@ -1,40 +1,29 @@
 """The report of a run is put together here: data, settings, the model's figures and the baseline's beside them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from repository.console import Console
-from repository.inference import scores as scores_of
-from repository.manifest import ProblemType
 from training.asked import AskedCheckpoint
 from training.base_model import PACKAGED_ENCODER, BaseModel
 from training.baseline import ALL_FEATURES, fit_baseline, text_features
-from training.calibration import calibration
-from training.compared import compared_with_served
-from training.data import SplitName, TrainingData
-from training.examples import Example, Target
+from training.data import TrainingData
+from training.judging import data_facts, figures_of_split, judge
 from training.learning_curve import learning_curve
 from training.linear import LinearModel
-from training.mistakes import worst_mistakes
 from training.nearest import BY_WORDS, Likeness, by_vectors, by_words
 from training.optimizer import HEAD_RATE, WEIGHT_DECAY
-from training.report import SCHEMA_VERSION, SPLITS, figures, versions
-from training.scores import CHOSEN_BY, answers_of
+from training.report import SCHEMA_VERSION, versions
+from training.scores import CHOSEN_BY
 from training.train import WARMUP_SHARE, TrainedModel
-
-Logits = npt.NDArray[np.float32]
 
 # A learning curve of more takes longer than it is worth: whoever has so much need not ask.
 MOST_OF_A_CURVE = 20_000
-# Of the base's vectors: chosen on the validation split of the shipped maps.
+# Of the base's vectors: so little that hundreds of features are not fitted to hundreds of texts. Not tuned.
 _VECTOR_STRENGTH = 0.01
-_POINTS = 500
-_packaged = {PACKAGED_ENCODER: "sentence-transformers/all-MiniLM-L6-v2"}
+# What a package carries, by the name of its folder, as the hub calls it.
+_PACKAGED = {PACKAGED_ENCODER: "sentence-transformers/all-MiniLM-L6-v2"}
 
 
 def training_report(
@@ -108,80 +97,13 @@ def evaluation_report(
     }
 
 
-def data_facts(data: TrainingData) -> dict[str, Any]:
-    """Return what was trained and tested on."""
-    return {
-        "file": data.name,
-        "columns": data.columns.as_json(),
-        "unit": data.columns.unit,
-        "sha256": data.sha256,
-        "split_kind": data.split_kind,
-        "splits": data.counts(),
-        "skipped_rows": data.skipped,
-        "look_alike_classes": data.look_alikes,
-        "copies": {"groups": sum(map(len, data.copies)), "sets": data.copies},
-    }
-
-
-def judge(
-    data: TrainingData,
-    logits: dict[SplitName, Logits],
-    likeness: Likeness,
-    seed: int,
-    labels: Sequence[str] | None = None,
-    served: str | None = None,
-) -> dict[str, Any]:
-    """Return what can be said of a model by its answers alone, whoever trained it.
-
-    Args:
-        data: read and split.
-        logits: of `validation` and `test`, `[texts, labels]`; numbers are in their own unit.
-        likeness: of the test texts to the training texts.
-        seed: of the draws.
-        labels: in the order of the logits; None: the data's.
-        served: the version to compare with, see `training.served.served_version`.
-
-    Returns:
-        `validation` and `test` (`training.report.figures`, of test the `calibration` or the `points` of a regression),
-        `mistakes`, which holds texts, and `served`.
-    """
-    labels = data.labels if labels is None else labels
-    found: dict[str, Any] = {}
-    for split in (split for split in SPLITS if data.splits[split]):  # type: ignore[index]
-        examples = data.splits[split]  # type: ignore[index]
-        answers = answers_of(logits[split], labels, data.task)  # type: ignore[index]
-        found[split] = figures_of_split(examples, answers, labels, data.task)
-    test, test_scores = data.splits["test"], scores_of(logits["test"], data.task)
-    truth, groups = [example.target for example in test], [example.group for example in test]
-    found["test"]["calibration"] = calibration(truth, answers, test_scores, labels, groups, data.task, seed)
-    if data.task is ProblemType.REGRESSION:
-        found["test"]["points"] = [[truth[place], answers[place]] for place in _some(len(test), seed)]
-    trained = data.splits["train"]
-    found["mistakes"] = worst_mistakes(test, answers, test_scores, labels, data.task, trained, likeness)
-    found["served"] = compared_with_served(test, answers, data.task, served, seed)
-    return found
-
-
-def figures_of_split(
-    examples: Sequence[Example], answers: Sequence[Target], labels: Sequence[str], task: ProblemType
-) -> dict[str, Any]:
-    """Return the figures of a split, with their intervals over its groups."""
-    truth = [example.target for example in examples]
-    languages, groups = [example.language for example in examples], [example.group for example in examples]
-    return figures(truth, answers, labels, languages, task, groups)
-
-
 def public_name(base: str) -> str:
     """Return what to call a base model where others read it: a hub id, or a folder without the way to it."""
     folder = Path(base)
     if not folder.is_dir():
         return base
-    packaged = [name for name in folder.parts if name in _packaged]
-    return _packaged[packaged[-1]] if packaged else folder.name
-
-
-def _some(count: int, seed: int) -> list[int]:
-    return sorted(np.random.default_rng(seed).permutation(count)[:_POINTS].tolist())
+    packaged = [name for name in folder.parts if name in _PACKAGED]
+    return _PACKAGED[packaged[-1]] if packaged else folder.resolve().name
 
 
 def _likeness_by_words(data: TrainingData) -> Likeness:

@@ -13,7 +13,6 @@ from training.charts import ascending_bins, curve_chart, epochs_chart, interval_
 from training.findings import findings
 from training.report import shown
 
-HTML_FILE = "report.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 # A matrix of more classes has cells that nobody can read: its commonest confusions are listed in its place.
 WIDEST_MATRIX = 16

@@ -12,7 +12,6 @@ from training.findings import findings, headline
 from training.report import shown
 from training.report_settings import UNKNOWN_LICENSE
 
-CARD_FILE = "README.md"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # As Hugging Face's hub takes them: ISO 639; of `eng_Latn` and `pt-BR` the first part.
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?=$|[_-])")

@@ -16,9 +16,10 @@ from repository.manifest import ProblemType
 from training.examples import Target
 from training.intervals import Interval, f1_figure, intervals, score_intervals
 from training.scores import indicators, scores
+from training.split import SplitName
 
 SCHEMA_VERSION = 2
-SPLITS = ("validation", "test")
+SPLITS: tuple[SplitName, ...] = ("validation", "test")
 REPORT_FILE = "training_report.json"
 # What can change a figure.
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "scikit-learn", "numpy")

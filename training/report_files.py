@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from repository.inference import scores as scores_of
-from repository.manifest import ProblemType
+from repository.manifest import CARD_FILE, REPORT_PAGE, ProblemType
 from repository.strict_json import strict_json
 from training.data import TrainingData
-from training.html_report import HTML_FILE, html_report
-from training.model_card import CARD_FILE, model_card
+from training.html_report import html_report
+from training.model_card import model_card
 from training.report import REPORT_FILE
 from training.report_settings import UNKNOWN_LICENSE, ReportKind
 from training.scores import answers_of
@@ -38,7 +38,7 @@ def write_report(
     text = strict_json(kept, indent=2, ensure_ascii=False)
     (folder / REPORT_FILE).write_text(f"{text}\n", encoding="utf-8")
     if kind is not ReportKind.none:
-        (folder / HTML_FILE).write_text(html_report(kept), encoding="utf-8")
+        (folder / REPORT_PAGE).write_text(html_report(kept), encoding="utf-8")
         (folder / CARD_FILE).write_text(model_card(kept, name, license_id), encoding="utf-8")
 
 

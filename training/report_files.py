@@ -1,6 +1,7 @@
 """The files of a report: figures as JSON, the same as a page, the model card, and each test text's answer."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def write_report(
     text = strict_json(kept, indent=2, ensure_ascii=False)
     (folder / REPORT_FILE).write_text(f"{text}\n", encoding="utf-8")
     if kind is not ReportKind.none:
+        kept = json.loads(text)  # what is no number there is none in the page either
         (folder / REPORT_PAGE).write_text(html_report(kept), encoding="utf-8")
         (folder / CARD_FILE).write_text(model_card(kept, name, license_id), encoding="utf-8")
 

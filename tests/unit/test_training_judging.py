@@ -119,12 +119,22 @@ class _Texts(HTMLParser):
 def test_the_page_shows_hostile_texts_as_text_and_asks_no_host(
     reports: dict[ProblemType, dict[str, Any]], task: ProblemType, tmp_path: Path
 ) -> None:
-    write_report(reports[task], tmp_path, ReportKind.full, "model")
+    name = "macro_f1" if task is ProblemType.SINGLE_LABEL else "mean_absolute_error"
+    nothing = {"value": 0.5, "low": float("nan"), "high": float("nan")}
+    served: dict[str, Any] = {"compared": True, "version": HOSTILE, "source": HOSTILE, "texts": 9, "left_out": 3}
+    served |= {"split_known": False, "unknown_labels": [HOSTILE], "new": {name: nothing}}
+    if task is ProblemType.SINGLE_LABEL:
+        served["mcnemar"] = {"only_first_right": 2, "only_second_right": 1, "exact_p": 1.0, "mid_p": 1.0}
+        nothing |= {"low": 0.1, "high": 0.9}
+    served |= {"served": {name: nothing}, "difference": {name: nothing}}
+    write_report({**reports[task], "served": served}, tmp_path, ReportKind.full, "model")
     page = (tmp_path / REPORT_PAGE).read_text(encoding="utf-8")
     found = _Texts()
     found.feed(page)
     assert not {"img", "script", "iframe", "object", "form", "base"} & found.tags
     assert HOSTILE in found.text
+    assert not re.search(r"\b(nan|None|Undefined)\b", found.text)
+    assert "3 that it was trained on are left out" in found.text
     assert "\\u202eevil" in found.text
     assert not [name for name, _ in found.attributes if name.startswith("on") or name in ("style", "src")]
     assert all(str(value).startswith(("data:,", "#")) for name, value in found.attributes if name == "href")

@@ -35,6 +35,8 @@ class DelimitedReader:
             self._delimiter, first = named.group(1), self._first_line()
         else:
             self._delimiter = _delimiter_of(first, kind.delimiter)
+        # Elsewhere a blank at the start of a field is the field's.
+        self._blanks_lead = f"{self._delimiter} " in first
         try:
             self.columns = [name.strip() for name in next(self._reader(itertools.chain([first], self._lines)))]
         except csv.Error as error:
@@ -93,7 +95,7 @@ class DelimitedReader:
         return Broken(number, reason, b"".join(self._raw).decode("utf-8", "backslashreplace").rstrip("\r\n"))
 
     def _reader(self, lines: Any) -> Any:
-        return csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=True)
+        return csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=self._blanks_lead)
 
     def _decoded(self) -> Iterator[str]:
         for line in self._source.lines():

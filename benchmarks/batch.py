@@ -15,8 +15,9 @@ from benchmarks.service import ServiceError, running_triton
 from gateway.batch.answers import AnswerNames
 from gateway.batch.errors import BatchError
 from gateway.batch.formats import Format
+from gateway.batch.job import Job
 from gateway.batch.journal import Workplace, skipped_file
-from gateway.batch.run import Job, Run
+from gateway.batch.run import Run
 from gateway.batch.tables import DelimitedWriter
 from gateway.settings import GatewaySettings
 from repository.console import Console

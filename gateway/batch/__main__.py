@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from gateway.batch.answers import AnswerNames
 from gateway.batch.errors import BatchError, UsageError
 from gateway.batch.formats import STREAM, Format, format_of
+from gateway.batch.job import Job
 from gateway.batch.journal import State, Workplace, partial_folder, skipped_file
-from gateway.batch.run import Interrupted, Job, Run
+from gateway.batch.run import Interrupted, Run
 from gateway.batch.stream import OutputStream
 from gateway.batch.telling import learn, shown_progress, summary
 from gateway.memory import limit_arenas
@@ -31,13 +32,13 @@ def score(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="What to write, of any of these; `-` is stdout.")],
     text: Annotated[
         list[str] | None,
-        typer.Option(help="Column of the text; again for several, joined by a space [default: as in training]."),
+        typer.Option(help="Column of the text; again for several, joined by a space (by itself: as in training)."),
     ] = None,
     text_pair: Annotated[
         list[str] | None, typer.Option(help="Column of the second text, for models of pairs; again for several.")
     ] = None,
     version: Annotated[
-        int | None, typer.Option(min=1, help="Version that scores [env MODEL_VERSION, default: the newest].")
+        int | None, typer.Option(min=1, help="Version that scores; MODEL_VERSION if not given, else the newest.")
     ] = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="So many labels, in columns label, score, label_2, score_2 ...")
@@ -53,7 +54,7 @@ def score(
         str, typer.Option(metavar="stop|skip", help="What a row that can't be read or scored does.")
     ] = "stop",
     skipped: Annotated[
-        Path | None, typer.Option(help="Where skipped rows go, with the reason [default: OUT.skipped.jsonl].")
+        Path | None, typer.Option(help="Where skipped rows go, with the reason; OUT.skipped.jsonl if not given.")
     ] = None,
     input_format: Annotated[Format | None, typer.Option(help="Of IN, where its name does not say it.")] = None,
     output_format: Annotated[Format | None, typer.Option(help="Of OUT, where its name does not say it.")] = None,
@@ -152,16 +153,17 @@ def _run(run: Run, job: Job, before: State | None, place: Workplace | None = Non
     except BatchError as error:
         if isinstance(error, UsageError) and (place is None or place.state is None):
             raise
-        raise type(error)(f"{error}{_how_to_go_on(job, place) if place and place.state else ''}") from None
+        kept = _how_to_go_on(job, place) if place and place.state else ""
+        raise type(error)(f"{str(error).rstrip('.')}{kept}" if kept else str(error)) from None
 
 
 def _how_to_go_on(job: Job, place: Workplace | None) -> str:
     if place is None or not job.resumes:
-        return "; what comes from stdin or goes to stdout can't be gone on with."
+        return ": what comes from stdin or goes to stdout can't be gone on with."
     if place.state is None:
-        return " before anything was scored."
+        return ": nothing was scored yet."
     counts = place.state.counts
-    return f" {counts.rows + counts.skipped:,} rows are kept; the same command goes on from there."
+    return f": {counts.rows + counts.skipped:,} rows are kept; the same command goes on from there."
 
 
 if __name__ == "__main__":

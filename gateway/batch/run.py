@@ -5,25 +5,23 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
-from gateway.batch.answers import AnswerColumns, AnswerNames
-from gateway.batch.delimited import DelimitedReader
+from gateway.batch.answers import AnswerColumns
 from gateway.batch.errors import BatchError, UsageError
-from gateway.batch.formats import STREAM, Format, is_packed
+from gateway.batch.formats import Format, is_packed
+from gateway.batch.job import Job, Progress, Report, open_reader, writer_of
 from gateway.batch.journal import Counts, State, Workplace
 from gateway.batch.json_lines import JsonLinesReader
 from gateway.batch.parquet import ParquetReader, write_parquet
 from gateway.batch.rows import Broken, Chunk, TableReader, text_columns
 from gateway.batch.scoring import CallLimits, Scored, Scorer
-from gateway.batch.source import Source, fingerprint
 from gateway.batch.stream import OutputStream
-from gateway.batch.tables import ArrowWriter, DelimitedWriter, JsonLinesWriter, PackedWriter, TableWriter
-from gateway.batch.version import identity, pick_version
+from gateway.batch.tables import TableWriter
+from gateway.batch.version import pick_version
 from gateway.settings import GatewaySettings
 from gateway.triton import TritonClient
 from gateway.versions import LoadedVersion
@@ -34,89 +32,6 @@ LEAST_DEADLINE_S = 60.0
 
 class Interrupted(Exception):  # noqa: N818 (it is no error)
     """Somebody pressed Ctrl-C, or sent SIGTERM."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What was asked for."""
-
-    source: Path
-    output: Path
-    source_format: Format
-    output_format: Format
-    text: tuple[str, ...]
-    text_pair: tuple[str, ...]
-    names: AnswerNames
-    separator: str
-    version: int | None
-    skip_broken: bool
-    skipped: Path
-    patience_s: float
-
-    def identity(self, version: LoadedVersion) -> dict[str, Any]:
-        """What a run that goes on must have in common with the one before."""
-        return {
-            "input": {"file": str(self.source.absolute()), **fingerprint(self.source)} if self.resumes else {},
-            "version": identity(version),
-            "options": {
-                "--input-format": self.source_format.value,
-                "--output-format": self.output_format.value,
-                "--text": list(self.text),
-                "--text-pair": list(self.text_pair),
-                "--separator": self.separator,
-                "the answer's columns": self.names.as_json(),
-            },
-        }
-
-    @property
-    def resumes(self) -> bool:
-        """Whether the input can be read again."""
-        return self.source != STREAM
-
-
-@dataclass
-class Progress:
-    """Where a run is, for whoever watches."""
-
-    rows: int
-    """Since this run began."""
-    counts: Counts
-    share: float | None
-    """Of what this run has to do; None where nobody knows how much that is."""
-
-
-Report = Callable[[Progress], None]
-
-
-def open_reader(job: Job) -> tuple[TableReader, Source | None]:
-    """Return what reads the input. Raises UsageError: it is no table."""
-    if job.source_format is Format.PARQUET:
-        return ParquetReader(job.source), None
-    source = Source(job.source)
-    if job.source_format is Format.JSONL:
-        return JsonLinesReader(source), source
-    return DelimitedReader(source, job.source_format), source
-
-
-def writer_of(job: Job, reader: TableReader, answers: AnswerColumns) -> TableWriter:
-    """Return what makes the output's bytes. Raises UsageError: pyarrow is not installed."""
-    if job.output_format is Format.PARQUET:
-        types = {name: reader.types.get(name, "string") for name in reader.columns}
-        return ArrowWriter(types, answers.types)
-    writer: TableWriter
-    if job.output_format is Format.JSONL:
-        writer = JsonLinesWriter(list(answers.types))
-    else:
-        if any(kind == "strings" for kind in answers.types.values()):
-            _refuse_separator(job.separator, answers.labels)
-        writer = DelimitedWriter(job.output_format, reader.columns, list(answers.types), job.separator)
-    return PackedWriter(writer) if is_packed(job.output) else writer
-
-
-def _refuse_separator(separator: str, labels: list[str]) -> None:
-    inside = next((label for label in labels if separator in label), None)
-    if inside is not None:
-        raise UsageError(f"the label {inside} holds {separator}, which is to stand between labels: give --separator.")
 
 
 class Run:
@@ -161,7 +76,12 @@ class Run:
                 raise
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
-                runner.run(self._score(reader, before, learn))
+                version = runner.run(self._pick(before))
+                self._check_same(before, version)
+                has_columns = self._job.output_format is not Format.JSONL
+                if isinstance(reader, JsonLinesReader) and self._job.resumes and has_columns:
+                    learn(reader)  # outside of the event loop: it takes its time, and Ctrl-C ends it
+                runner.run(self._score(version, reader, before))
             finally:
                 if source is not None and self._job.resumes:
                     source.close()
@@ -170,21 +90,24 @@ class Run:
     def _convert(self) -> Callable[[Path, Path], None] | None:
         return write_parquet if self._job.output_format is Format.PARQUET else None
 
-    async def _score(self, reader: TableReader, before: State | None, learn: Callable[[JsonLinesReader], None]) -> None:
+    def _triton(self) -> TritonClient:
+        settings = self._settings
+        return TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name)
+
+    async def _pick(self, before: State | None) -> LoadedVersion:
+        pinned = before.run["version"]["number"] if before else self._job.version
+        async with self._triton() as triton:
+            version = await pick_version(triton, self._settings, pinned)
+        self.max_length = version.manifest.max_length
+        return version
+
+    async def _score(self, version: LoadedVersion, reader: TableReader, before: State | None) -> None:
         task = asyncio.current_task()
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        settings = self._settings
         try:
-            async with TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name) as triton:
-                pinned = before.run["version"]["number"] if before else self._job.version
-                version = await pick_version(triton, settings, pinned)
-                self.max_length = version.manifest.max_length
-                self._check_same(before, version)
-                has_columns = self._job.output_format is not Format.JSONL
-                if isinstance(reader, JsonLinesReader) and self._job.resumes and has_columns:
-                    learn(reader)
+            async with self._triton() as triton:
                 await self._score_with(triton, version, reader, before)
         except asyncio.CancelledError:
             raise Interrupted from None

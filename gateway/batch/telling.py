@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gateway.batch.job import Job, Progress, Report
 from gateway.batch.json_lines import JsonLinesReader
-from gateway.batch.run import Job, Progress, Report, Run
+from gateway.batch.run import Run
 from repository.console import Console
 
 TOLD_EVERY_S = 60.0

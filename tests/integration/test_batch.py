@@ -263,7 +263,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room(
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "can't be written: File too large. 2,048 rows are kept; the same command goes on" in done.stderr
+    assert "can't be written: File too large: 2,048 rows are kept; the same command goes on" in done.stderr
     assert score(source, output)[0] == 0
     assert [row["text"] for row in read_rows(output)] == texts
 

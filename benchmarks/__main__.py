@@ -8,6 +8,7 @@ import typer
 
 from benchmarks import guard, offline
 from benchmarks.alternatives.command import alternatives
+from benchmarks.batch import batch
 from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.limit import measure_limit
 from benchmarks.load_sweep import sweep_load
@@ -40,6 +41,7 @@ app.command()(offline.memory)
 app.command()(tune)
 app.command()(soak)
 app.command()(alternatives)
+app.command()(batch)
 
 
 @app.callback()

@@ -64,7 +64,7 @@ def compare_gateway(
         BenchmarkError: an answer was no 200.
         ServiceError: a server did not start.
     """
-    limit = _Limit.find(store.folder / str(number), sentences[:1024], report)
+    limit = InProcessLimit.find(store.folder / str(number), sentences[:1024], report)
     many = Comparison(f"{CONNECTIONS} connections, GET", "/s", "at least 0.80")
     posts = Comparison(f"POST with {POST_SENTENCES} sentences", "/s", "at least 0.95")
     lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True)
@@ -90,7 +90,7 @@ def compare_gateway(
 
 
 @dataclass
-class _Limit:
+class InProcessLimit:
     """ONNX Runtime alone, each use of the cores at its best batch size; each figure is that of the better one."""
 
     sessions: list[tuple[InProcess, int]]
@@ -98,7 +98,7 @@ class _Limit:
     lone_wins: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def find(cls, version: Path, sentences: Sequence[str], report: Report) -> "_Limit":
+    def find(cls, version: Path, sentences: Sequence[str], report: Report) -> "InProcessLimit":
         """Load the version once for each use of the cores, and try the batch sizes."""
         sessions = []
         for way in ways():

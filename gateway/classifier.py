@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.batcher import Batcher, Places
-from gateway.encoding import Text, encode, name_of
+from gateway.encoding import Text, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
@@ -113,7 +113,7 @@ class Classifier:
     def _check(self, text: Text, name: str) -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""
         together = text.first if text.second is None else text.first + text.second
-        if not any(character.isprintable() and not character.isspace() for character in together):
+        if is_blank(text):
             raise BlankSentenceError(f"{name} is empty: give it at least one visible character.")
         try:
             size = len(together.encode())

@@ -50,7 +50,7 @@ async def encode(version: LoadedVersion, texts: Sequence[Text], truncate: bool, 
     if is_own and len(texts) == 1 and texts[0].second is None and len(texts[0].first) < LONG_TEXT:
         encoded = [_tokens(version.tokenizer.encode(texts[0].first), version.manifest.token_types)]
     else:
-        encoded = await asyncio.to_thread(_encode_all, version, texts, truncate, side)
+        encoded = await asyncio.to_thread(encode_all, version, texts, truncate, side)
     for place, tokens in enumerate(encoded):
         if not tokens.ids:
             raise InvalidRequestError(f"{name_of(place, len(texts))} has no token: the model knows none of its signs.")
@@ -66,7 +66,14 @@ def name_of(place: int, count: int) -> str:
     return "The sentence" if count == 1 else f"Sentence {place + 1}"
 
 
-def _encode_all(version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None) -> list[Tokens]:
+def is_blank(text: Text) -> bool:
+    """Whether nothing of a text can be seen: no version is asked then."""
+    together = text.first if text.second is None else text.first + text.second
+    return not any(character.isprintable() and not character.isspace() for character in together)
+
+
+def encode_all(version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None) -> list[Tokens]:
+    """The same on this thread, for whoever keeps others waiting by it; a text may be left without a token."""
     tokenizer = version.tokenizers.cutting(side)
     inputs = [
         text.first if text.second is None else _shorten(tokenizer, (text.first, text.second), truncate)

@@ -104,13 +104,13 @@ class Console:
 
     @contextmanager
     def progress(
-        self, step: str, total: int, *, remaining: bool = False, transient: bool = False
+        self, step: str, total: int | None, *, remaining: bool = False, transient: bool = False
     ) -> Iterator[Callable[..., None]]:
         """Show a bar; yields what moves it on by an amount, under a new description if one is given.
 
         Args:
             step: description at first.
-            total: the amount at the end.
+            total: the amount at the end; None where nobody knows it.
             remaining: show the time that is left in place of the time that has passed.
             transient: nothing is left of the bar when it is done, and nothing is shown where nobody watches.
         """

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from repository.manifest import ProblemType
+from repository.text_columns import MAPS_TEXTS, USUAL_TEXTS
 from training.examples import DataError
 
 # Where no column is named, those of these names are looked for, the first that a table has.
-USUAL_TEXTS = ("text", "sentence")
 USUAL_LABELS = ("label", "labels", "category")
 # A table with so many of the columns of mind maps is meant as one; if it lacks another, that is said.
 LEAST_COLUMNS_OF_MAPS = 2
@@ -65,7 +65,7 @@ class Columns:
 
 
 MAPS = Columns(
-    text=("idea_title", "map_title"),
+    text=MAPS_TEXTS,
     label="map_category_name",
     group="map_id",
     group_title="map_title",

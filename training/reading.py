@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repository.manifest import ProblemType
+from repository.text_columns import joined_text
 from training.columns import Columns, Wanted, choose_columns, listed
 from training.examples import DataError, Example, Target, fold_white_space
 from training.lookalikes import alike_title
@@ -81,13 +82,8 @@ def read_examples(table: Table, columns: Columns, task: ProblemType | None = Non
 
 
 def text_of(fields: dict[str, str], columns: Columns) -> str:
-    """Return the text of a row as it is served: its columns joined by a space, white space folded.
-
-    A text that is one column keeps its line breaks, as its callers will send them.
-    """
-    if len(columns.text) == 1:
-        return fields[columns.text[0]].strip()
-    return fold_white_space(" ".join(fields[name] for name in columns.text))
+    """Return the text of a row as it is served."""
+    return joined_text([fields[name] for name in columns.text])
 
 
 def _rows(table: Table, columns: Columns) -> Iterator[Row]:

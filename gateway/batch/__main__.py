@@ -1,0 +1,170 @@
+"""`python -m gateway.batch IN OUT`: scores a file of texts."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from gateway.batch.answers import AnswerNames
+from gateway.batch.errors import BatchError, UsageError
+from gateway.batch.formats import STREAM, Format, format_of
+from gateway.batch.job import Job
+from gateway.batch.journal import State, Workplace, partial_folder, skipped_file
+from gateway.batch.run import Interrupted, Run
+from gateway.batch.stream import OutputStream
+from gateway.batch.telling import learn, shown_progress, summary
+from gateway.memory import limit_arenas
+from gateway.settings import GatewaySettings
+from repository.console import Console
+
+STOPPED = 130
+"""Status of a program that was told to end."""
+
+cli = typer.Typer(pretty_exceptions_enable=False)
+console = Console(stderr=True)
+
+
+@cli.command()
+def score(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="CSV, TSV, JSON Lines or Parquet; `-` is stdin.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="What to write, of any of these; `-` is stdout.")],
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the text; again for several, joined by a space (by itself: as in training)."),
+    ] = None,
+    text_pair: Annotated[
+        list[str] | None, typer.Option(help="Column of the second text, for models of pairs; again for several.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version that scores; MODEL_VERSION if not given, else the newest.")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="So many labels, in columns label, score, label_2, score_2 ...")
+    ] = None,
+    all_labels: Annotated[bool, typer.Option("--all-labels", help="A column score_LABEL for each label, too.")] = False,
+    label_column: Annotated[str, typer.Option(help="Name of the label's column.")] = "label",
+    score_column: Annotated[str, typer.Option(help="Name of the score's column, or of a regression's number.")] = (
+        "score"
+    ),
+    version_column: Annotated[str, typer.Option(help="Name of the version's column.")] = "model_version",
+    separator: Annotated[str, typer.Option(help="Between several labels in a field of CSV or TSV.")] = "|",
+    on_error: Annotated[
+        str, typer.Option(metavar="stop|skip", help="What a row that can't be read or scored does.")
+    ] = "stop",
+    skipped: Annotated[
+        Path | None, typer.Option(help="Where skipped rows go, with the reason; OUT.skipped.jsonl if not given.")
+    ] = None,
+    input_format: Annotated[Format | None, typer.Option(help="Of IN, where its name does not say it.")] = None,
+    output_format: Annotated[Format | None, typer.Option(help="Of OUT, where its name does not say it.")] = None,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds that Triton may be away before the run ends.")] = 60,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever is there of OUT.")] = False,
+) -> None:
+    """Score the texts of a file through the Triton that runs: IN's columns are kept, label, score and version added.
+
+    The same answers as from /classify, by the same version from the first row to the last. Rows keep their order, and
+    none is dropped: one without a text, or in which the model knows no sign, has an empty answer. What is longer than
+    the model reads is cut, and counted. Files ending in .gz are packed.
+
+    OUT appears when it is whole. Until then all is in the folder OUT.partial: after Ctrl-C, a kill, a crash or a full
+    disk the same command goes on where it was, and no row is lost or there twice. (What comes from stdin or goes to
+    stdout can't be gone on with.) Memory does not grow with the file.
+
+    Triton and the repository are those of the gateway: TRITON_HOST, TRITON_HTTP_PORT, MODEL_REPOSITORY, MODEL_NAME;
+    so are BATCH_TOKENS, BATCH_SENTENCES, TRITON_CALLS and THRESHOLD. Exit status: 0 done, 1 stopped by a fault, 2 a
+    wrong option or file, 130 interrupted.
+
+    For example: python -m gateway.batch reviews.csv scored.parquet --text title --text body --all-labels
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    limit_arenas()
+    try:
+        if on_error not in ("stop", "skip"):
+            raise UsageError("--on-error is stop or skip.")
+        settings = _settings()
+        job = Job(
+            source,
+            output,
+            format_of(source, input_format, "--input-format"),
+            format_of(output, output_format, "--output-format"),
+            tuple(text or ()),
+            tuple(text_pair or ()),
+            AnswerNames(label_column, score_column, version_column, top_k, all_labels, settings.threshold),
+            separator,
+            version or settings.model_version,
+            on_error == "skip",
+            skipped or skipped_file(output),
+            patience,
+        )
+        if output == STREAM:
+            if job.skip_broken and skipped is None:
+                raise UsageError("with OUT - and --on-error skip, --skipped must name a file.")
+            run = Run(job, settings, OutputStream(skipped if job.skip_broken else None), lambda _: None)
+            _run(run, job, None)
+            for line in summary(run, job):
+                console.print(line)
+        else:
+            _score_file(job, settings, restart, version)
+    except BatchError as error:
+        console.error(error)
+        raise typer.Exit(error.status) from None
+    except KeyboardInterrupt:
+        console.print("Stopped before anything was scored.")
+        raise typer.Exit(STOPPED) from None
+
+
+def _settings() -> GatewaySettings:
+    try:
+        return GatewaySettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{str(first['loc'][0]).upper()}: {first['msg']}") from None
+
+
+def _score_file(job: Job, settings: GatewaySettings, restart: bool, version: int | None) -> None:
+    if job.source != STREAM and job.output.exists() and job.source.exists() and job.output.samefile(job.source):
+        raise UsageError(f"{job.output} is the input; name another file to write.")
+    there = job.output.exists() and not partial_folder(job.output).exists()
+    if there and not restart:
+        raise UsageError(f"{job.output} is there already; --restart scores again and replaces it.")
+    with Workplace(job.output, job.skipped) as place:
+        before = None if restart or not job.resumes else place.read()
+        if before is not None and version not in (None, before.run["version"]["number"]):
+            raise UsageError(
+                f"{job.output} was begun with version {before.run['version']['number']}; --restart begins anew."
+            )
+        with shown_progress(console) as report:
+            run = Run(job, settings, place, report)
+            _run(run, job, before, place)
+        for line in summary(run, job):
+            console.print(line)
+
+
+def _run(run: Run, job: Job, before: State | None, place: Workplace | None = None) -> None:
+    """Score, and say at the end what became of it."""
+    if before is not None:
+        console.print(f"Going on with {job.output} after {before.counts.rows + before.counts.skipped:,} rows.")
+    try:
+        run.score(before, lambda reader: learn(console, reader, job))
+    except (Interrupted, KeyboardInterrupt):
+        console.print(f"Interrupted{_how_to_go_on(job, place)}")
+        raise typer.Exit(STOPPED) from None
+    except BatchError as error:
+        if isinstance(error, UsageError) and (place is None or place.state is None):
+            raise
+        kept = _how_to_go_on(job, place) if place and place.state else ""
+        raise type(error)(f"{str(error).rstrip('.')}{kept}" if kept else str(error)) from None
+
+
+def _how_to_go_on(job: Job, place: Workplace | None) -> str:
+    if place is None or not job.resumes:
+        return ": what comes from stdin or goes to stdout can't be gone on with."
+    if place.state is None:
+        return ": nothing was scored yet."
+    counts = place.state.counts
+    return f": {counts.rows + counts.skipped:,} rows are kept; the same command goes on from there."
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m gateway.batch")

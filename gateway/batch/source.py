@@ -1,0 +1,127 @@
+"""How is a large file read from any place on? As bytes of UTF-8, line by line, each place counted in those bytes."""
+
+import codecs
+import gzip
+import hashlib
+import io
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from gateway.batch.errors import UsageError
+from gateway.batch.formats import STREAM
+
+LONGEST_LINE_BYTES = 2**24
+"""Most of a line that is held in memory; nobody's text is longer, but a file that is no table may be one line."""
+HEAD_BYTES = 2**16
+_COPIED = 2**20
+_GZIP_MAGIC = b"\x1f\x8b"
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# Line breaks of old Macs, which `readline` does not know.
+_LONE_RETURN = re.compile(rb"(?<=\r)(?!\n)")
+
+
+class Source:
+    """A file, or standard input, unpacked and in UTF-8. Close it after use."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError: it can't be opened."""
+        self.path = path
+        try:
+            self._raw = cast(io.BufferedReader, sys.stdin.buffer) if path == STREAM else path.open("rb")
+            self._stream = self._opened()
+        except IsADirectoryError:
+            raise UsageError(f"{path} is a folder; a file is needed.") from None
+        except OSError as error:
+            raise UsageError(f"{path} can't be read: {error.strerror or error}.") from None
+        self.offset = 0
+        """Bytes of UTF-8 before what is read next."""
+
+    def _opened(self) -> BinaryIO:
+        stream = self._raw
+        self._seeks = self.path != STREAM
+        if stream.peek(2)[:2] == _GZIP_MAGIC:
+            stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=self._raw)))
+            self._seeks = False
+        if wide := _WIDE.get(stream.peek(2)[:2]):
+            self._seeks = False
+            return io.BufferedReader(_Recoded(io.TextIOWrapper(stream, wide, errors="replace", newline="")))
+        return stream
+
+    def close(self) -> None:
+        """Let go of the file; standard input stays open."""
+        if self.path != STREAM:
+            self._raw.close()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk; None for standard input."""
+        return self.path.stat().st_size if self.path != STREAM else None
+
+    def progress(self) -> int:
+        """How much of `size` has been read."""
+        return self._raw.tell() if self.path != STREAM else 0
+
+    def go_to(self, offset: int) -> None:
+        """Read on from there, which is not before what has been read; of a packed file, what is skipped is unpacked."""
+        if self._seeks:
+            self._stream.seek(offset)
+        else:
+            left = offset - self.offset
+            while left and (skipped := self._stream.read(min(left, _COPIED))):
+                left -= len(skipped)
+        self.offset = offset
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield lines with their ends; byte order marks at the start are left out, and counted.
+
+        Raises:
+            UsageError: a line has no end, or the file can't be read or unpacked.
+        """
+        while True:
+            try:
+                line = self._stream.readline(LONGEST_LINE_BYTES + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise UsageError(f"{self.path} can't be read whole: {error}.") from None
+            if not line:
+                return
+            if len(line) > LONGEST_LINE_BYTES:
+                raise UsageError(f"{self.path} has a line of more than {LONGEST_LINE_BYTES >> 20} MB: is it a table?")
+            if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
+                self.offset = len(codecs.BOM_UTF8)
+                line = line[self.offset :]
+            for part in _LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,):
+                self.offset += len(part)
+                if part:
+                    yield part
+
+
+class _Recoded(io.RawIOBase):
+    """Text of another encoding as bytes of UTF-8."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        if not self._left:
+            self._left = self._text.read(_COPIED).encode()
+        count = min(len(view), len(self._left))
+        view[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+
+def fingerprint(path: Path) -> dict[str, object]:
+    """Return what tells whether a file is still the same: size, time of change, digest of its beginning."""
+    status = path.stat()
+    with path.open("rb") as stream:
+        head = hashlib.sha256(stream.read(HEAD_BYTES)).hexdigest()
+    return {"size_bytes": status.st_size, "modified_ns": status.st_mtime_ns, "head_sha256": head}

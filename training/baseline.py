@@ -75,7 +75,12 @@ def _features(parts: dict[str, tuple[int, int]]) -> FeatureUnion:
     vectorizers = [
         (
             analyzer,
-            TfidfVectorizer(analyzer=analyzer, ngram_range=n_grams, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"),
+            TfidfVectorizer(
+                analyzer=analyzer,
+                ngram_range=n_grams,
+                sublinear_tf=True,
+                token_pattern=r"(?u)\b\w+\b" if analyzer == "word" else None,
+            ),
         )
         for analyzer, n_grams in parts.items()
     ]

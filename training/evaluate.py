@@ -11,7 +11,8 @@ from training.examples import Target
 from training.optimizer import HEAD_RATE, WEIGHT_DECAY
 from training.report import SCHEMA_VERSION, figures, versions
 from training.scores import CHOSEN_BY
-from training.train import WARMUP_SHARE, TrainedModel
+from training.train import TrainedModel
+from training.trainer import WARMUP_SHARE
 
 
 def training_report(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ClassWeights = Literal["none", "balanced"]
+MixedPrecision = Literal["auto", "off", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,8 @@ class Settings:
 
     epochs: int = 3
     batch_size: int = 32
+    gradient_accumulation: int = 1
+    """Batches whose gradients make up one step."""
     learning_rate: float = 5e-5
     """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""
     frozen_share: float = 0.0
@@ -22,5 +25,12 @@ class Settings:
     patience: int = 2
     """Epochs without a better macro-F1 on validation after which training stops."""
     class_weights: ClassWeights = "none"
+    label_smoothing: float = 0.0
+    """Share of each target that is spread over all labels."""
+    mixed_precision: MixedPrecision = "auto"
+    lora_rank: int = 0
+    """Rank of the low-rank updates that are trained in place of the layers; 0: the layers themselves are."""
+    few_shot: bool = False
+    """Pull texts of a class together before the classifier is fitted (see `training.few_shot`)."""
     max_steps: int | None = None
-    """Stop after this many batches, whatever `epochs` says."""
+    """Stop after this many steps, whatever `epochs` says."""

@@ -160,11 +160,8 @@ def _check_few_shot(settings: Settings, data: TrainingData, trials: int | None) 
         raise UserError(
             "--few-shot: texts are pulled together by their one label; here a text has several, or a number."
         )
-    for given, name in (
-        (settings.lora_rank, "--lora"),
-        (trials, "--trials"),
-        (settings.label_smoothing, "--label-smoothing"),
-    ):
+    clashing = {"--lora": settings.lora_rank, "--trials": trials, "--label-smoothing": settings.label_smoothing}
+    for name, given in clashing.items():
         if given:
             raise UserError(f"--few-shot and {name} can't be had together.")
     counts = Counter(example.target for example in data.splits["train"])

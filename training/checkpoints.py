@@ -113,7 +113,7 @@ def run_folder(output: Path, description: dict[str, Any], resume: bool) -> Itera
     with (work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system, however a process ends
-        except OSError:
+        except BlockingIOError:
             raise ResumeError(f"another run is writing to {output}: wait for it, or name another --output.") from None
         whole = False
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate.state import AcceleratorState
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import Trainer, TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
@@ -59,6 +60,12 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
         save_file({name: weight.detach().contiguous() for name, weight in trained.items()}, folder / SAFE_WEIGHTS_NAME)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+        except (RuntimeError, SafetensorError) as error:  # as torch and safetensors call a full disk
+            raise OSError(f"a checkpoint can't be written: {error}") from error
 
     def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:  # noqa: ARG002
         # By their numbers: not every file system keeps times finely enough, of which the Trainer would warn.

@@ -18,14 +18,27 @@ class NearInLength(Sampler[int]):
         """Take the length of each example, in tokens, and the size of the batches that will be cut from the indices."""
         self._lengths = lengths
         self._batch_size = batch_size
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._epoch = 0
 
     def __len__(self) -> int:
         return len(self._lengths)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, counted from 0: a run that goes on from a checkpoint begins in the middle."""
+        self._epoch = epoch
+
     def __iter__(self) -> Iterator[int]:
+        dealer = random.Random(self._seed)
+        for _ in range(self._epoch):
+            self._batches(dealer)
+        self._epoch += 1
+        for batch in self._batches(dealer):
+            yield from batch
+
+    def _batches(self, dealer: random.Random) -> list[list[int]]:
         order = list(range(len(self._lengths)))
-        self._random.shuffle(order)
+        dealer.shuffle(order)
         window = self._batch_size * _SORTED_TOGETHER
         near = [
             index
@@ -35,6 +48,5 @@ class NearInLength(Sampler[int]):
         batches = [near[start : start + self._batch_size] for start in range(0, len(near), self._batch_size)]
         # The short last one stays last: batches are cut by counting.
         full, rest = batches[: len(near) // self._batch_size], batches[len(near) // self._batch_size :]
-        self._random.shuffle(full)
-        for batch in (*full, *rest):
-            yield from batch
+        dealer.shuffle(full)
+        return full + rest

@@ -41,6 +41,8 @@ class TrainingData:
     """Groups of classes that look alike, or differ in capitals alone."""
     copies: list[list[str]]
     """Groups by name that are copies of each other; each is in one split."""
+    before: SplitRecord | None = None
+    """What the base model was trained and tested on, where it is a checkpoint that is trained further."""
 
     @cached_property
     def labels(self) -> list[str]:
@@ -82,7 +84,8 @@ class TrainingData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint keeps of the split."""
-        return SplitRecord.of(self.name, self.sha256, self.split_kind, self.splits, self.columns, self.task)
+        own = SplitRecord.of(self.name, self.sha256, self.split_kind, self.splits, self.columns, self.task)
+        return own.joined(self.before) if self.before else own
 
     def counts(self) -> dict[str, dict[str, object]]:
         """Return for each split its number of groups and examples, and its examples by class."""

@@ -16,7 +16,8 @@ from training.nearest import BY_WORDS, Likeness, by_vectors, by_words
 from training.optimizer import HEAD_RATE, WEIGHT_DECAY
 from training.report import SCHEMA_VERSION, versions
 from training.scores import CHOSEN_BY
-from training.train import WARMUP_SHARE, TrainedModel
+from training.train import TrainedModel
+from training.trainer import WARMUP_SHARE
 
 # A learning curve of more takes longer than it is worth: whoever has so much need not ask.
 MOST_OF_A_CURVE = 20_000

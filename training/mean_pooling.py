@@ -23,6 +23,8 @@ MEAN_WEIGHT = 8.0
 POOLER_SCALE = 0.3
 # Not zero: the gradient of a query times a key that are both zero is zero, and they would never be trained.
 _ATTENTION_STD = 0.01
+# Attribute of a model that has the layer: the prefix of the names of its weights.
+POOLS_BY_MEAN = "mean_pooling_layer"
 
 
 def can_hold_mean_pooling(config: Any) -> bool:
@@ -38,6 +40,7 @@ def begin_as_mean_pooling(model: Any) -> None:
         model: loaded with one layer more than the base model has; that layer's weights are replaced.
     """
     layer, pooler = model.bert.encoder.layer[-1], model.bert.pooler.dense
+    setattr(model, POOLS_BY_MEAN, f"bert.encoder.layer.{len(model.bert.encoder.layer) - 1}.")
     identity = torch.eye(model.config.hidden_size)
     for parameter in layer.parameters():
         parameter.zero_()

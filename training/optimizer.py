@@ -8,6 +8,9 @@ import torch
 WEIGHT_DECAY = 0.01
 # The classifier begins at random and the pooler untrained: they learn this many times faster than the layers below.
 HEAD_RATE = 20
+# Low-rank updates begin at zero; they take ten times the rate that suits the layers themselves, over models and ranks
+# (Schulman et al., LoRA Without Regret, 2025).
+LORA_RATE = 10
 
 # `bert.encoder.layer.3.`, `distilbert.transformer.layer.3.`, `model.layers.3.`, `transformer.h.3.`
 _LAYER_NUMBER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
@@ -26,22 +29,26 @@ def freeze_lower_layers(model: Any, share: float) -> None:
             parameter.requires_grad = False
 
 
-def optimizer(model: Any, learning_rate: float) -> torch.optim.Optimizer:
-    """Return AdamW over the weights of `model` that are trained, the head's at `HEAD_RATE` times the rate."""
-    encoder = f"{model.base_model_prefix}."
-    groups: dict[tuple[bool, bool], list[Any]] = {}
+def is_of_head(model: Any, name: str) -> bool:
+    """Return whether a weight belongs to the classifier, or to the pooler that it reads."""
+    return not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
+
+
+def optimizer(model: Any, learning_rate: float, head_rate: float = HEAD_RATE) -> torch.optim.Optimizer:
+    """Return AdamW over the weights of `model` that are trained, the head's at `head_rate` times the rate."""
+    groups: dict[tuple[float, bool], list[Any]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_head = not name.startswith(encoder) or ".pooler." in name
-            groups.setdefault((is_head, parameter.ndim > 1), []).append(parameter)
+            factor = head_rate if is_of_head(model, name) else LORA_RATE if ".lora_" in name else 1
+            groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
-                "lr": learning_rate * (HEAD_RATE if is_head else 1),
+                "lr": learning_rate * factor,
                 "weight_decay": WEIGHT_DECAY if is_matrix else 0.0,  # not of biases and norms
             }
-            for (is_head, is_matrix), parameters in groups.items()
+            for (factor, is_matrix), parameters in groups.items()
         ],
         fused=True,  # a third of the plain one's time on a CPU
     )

@@ -17,7 +17,7 @@ class DivergedError(ArithmeticError):
 
 
 @torch.inference_mode()
-def logits_of(model: Any, tokenizer: Any, texts: Sequence[str], sequence_limit: int) -> Any:
+def logits_of(model: Any, tokenizer: Any, texts: Sequence[str], sequence_limit: int, width: int | None = None) -> Any:
     """Return what `model` gives each text: a NumPy array, FP32 `[texts, labels]`.
 
     Not `Trainer.predict`: where the Trainer groups by length, that returns its logits in the order it dealt them.
@@ -27,13 +27,14 @@ def logits_of(model: Any, tokenizer: Any, texts: Sequence[str], sequence_limit: 
         tokenizer: its own.
         texts: in any order.
         sequence_limit: longer texts are cut, in tokens.
+        width: numbers that the model answers a text, if not one a label.
 
     Raises:
         DivergedError: an answer is no number.
     """
     model.eval()
     encoded = encode(tokenizer, texts, sequence_limit)
-    answers = torch.zeros(len(texts), model.config.num_labels)
+    answers = torch.zeros(len(texts), width or model.config.num_labels)
     # Neighbours in length share a batch, so that none is padded to one long text.
     for places in batches_by_length([len(each["input_ids"]) for each in encoded], _BATCH):
         batch = collate([encoded[place] for place in places], model.config.pad_token_id)

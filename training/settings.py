@@ -5,6 +5,7 @@ from typing import Literal
 
 ClassWeights = Literal["none", "balanced"]
 Vocabulary = Literal["trimmed", "all"]
+MixedPrecision = Literal["auto", "off", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Settings:
 
     epochs: int = 2
     batch_size: int = 32
+    gradient_accumulation: int = 1
+    """Batches whose gradients make up one step."""
     learning_rate: float = 5e-5
     """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""
     frozen_share: float = 0.0
@@ -25,5 +28,12 @@ class Settings:
     class_weights: ClassWeights = "none"
     vocabulary: Vocabulary | None = None
     """None: trimmed where it is large and can be (see `training.vocabulary`)."""
+    label_smoothing: float = 0.0
+    """Share of each target that is spread over all labels."""
+    mixed_precision: MixedPrecision = "auto"
+    lora_rank: int = 0
+    """Rank of the low-rank updates that are trained in place of the layers; 0: the layers themselves are."""
+    few_shot: bool = False
+    """Pull texts of a class together before the classifier is fitted (see `training.few_shot`)."""
     max_steps: int | None = None
-    """Stop after this many batches, whatever `epochs` says."""
+    """Stop after this many steps, whatever `epochs` says."""

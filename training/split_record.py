@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -53,6 +53,14 @@ class SplitRecord:
         if kind == "groups":
             titles = {name: frozenset(_title(e) for e in splits[name] if e.group_title) for name in SPLIT_NAMES}
         return cls(file, sha256, kind, columns, task, members, titles)
+
+    def joined(self, before: "SplitRecord") -> "SplitRecord":
+        """Return the record of a model that was trained twice: what one of both holds, at the first split that does."""
+        members, titles = (
+            {name: own[name] | older[name] for name in SPLIT_NAMES}
+            for own, older in ((self.members, before.members), (self.titles, before.titles))
+        )
+        return replace(self, members=members, titles=titles)
 
     def split_of(self, example: Example) -> SplitName | None:
         """Return where the example was when the model was trained; None if it was nowhere.

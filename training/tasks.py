@@ -12,6 +12,7 @@ from training.data import TrainingData
 from training.examples import Example, Target
 from training.scores import answers_of, indicators
 from training.settings import ClassWeights
+from training.warm_start import last_linear
 
 
 class Objective:
@@ -73,26 +74,26 @@ class Objective:
         """Let a model that was trained on scaled numbers answer them in their own unit."""
         if self.task is not ProblemType.REGRESSION:
             return
-        head = _last_linear(model)
+        _, head = last_linear(model, 1)
         with torch.no_grad():
             head.weight.mul_(self.spread)
             if head.bias is not None:
                 head.bias.mul_(self.spread).add_(self.mean)
 
+    def scale(self, model: Any) -> None:
+        """Let a model that answers numbers in their own unit answer scaled ones, to be trained further on them."""
+        if self.task is not ProblemType.REGRESSION:
+            return
+        _, head = last_linear(model, 1)
+        with torch.no_grad():
+            head.weight.div_(self.spread)
+            if head.bias is not None:
+                head.bias.sub_(self.mean).div_(self.spread)
+
     def keep_what_the_head_can(self, model: Any) -> None:
         """A head without a bias, as decoders have, cannot add the mean: numbers are scaled alone, not shifted."""
-        if self.task is ProblemType.REGRESSION and _last_linear(model).bias is None:
+        if self.task is ProblemType.REGRESSION and last_linear(model, 1)[1].bias is None:
             self.mean = 0.0
-
-
-def _last_linear(model: Any) -> torch.nn.Linear:
-    encoder = f"{model.base_model_prefix}."
-    linear = [
-        module
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.startswith(encoder) and module.out_features == 1
-    ]
-    return linear[-1]
 
 
 def _weights(data: TrainingData) -> torch.Tensor | None:

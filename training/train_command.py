@@ -1,43 +1,33 @@
 """`python -m training train`: fine-tunes a classifier on a table of texts and writes a checkpoint with its figures."""
 
+import importlib.util
+from collections import Counter
 from dataclasses import asdict, replace
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from repository.console import Console
+from repository.manifest import ProblemType
 from training import options
+from training import train_options as own
 from training.data import DataError, TrainingData
 from training.report_settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
 from training.settings import Settings
+from training.train_options import DEFAULTS, MOST_OF_A_CLASS
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are answered before
     from training.base_model import BaseModel
+    from training.checkpoints import Run
+    from training.train import TrainedModel
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-DEFAULTS = Settings()
 errors = Console(stderr=True)
-
-
-class ClassWeightsOption(StrEnum):
-    none = "none"
-    balanced = "balanced"
-
-
-class VocabularyOption(StrEnum):
-    trimmed = "trimmed"
-    all = "all"
-
-
-class SplitOption(StrEnum):
-    groups = "groups"
-    rows = "rows"
 
 
 def train_classifier(
@@ -50,77 +40,30 @@ def train_classifier(
     task: options.Task = options.TaskOption.AUTO,
     validation: options.Validation = None,
     test: options.Test = None,
-    base_model: Annotated[
-        str | None,
-        typer.Option(
-            help="Hugging Face model to fine-tune, of an architecture that can be exported: a folder, a hub id, or one "
-            "that is installed: multilingual (multilingual-e5-small, a hundred languages) or minilm (all-MiniLM-L6-v2: "
-            "half the size, English alone).",
-            show_default="multilingual",
-        ),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for the checkpoint and its training_report.json. An earlier checkpoint there is replaced "
-            "once the new one is whole."
-        ),
-    ] = REPOSITORY / "checkpoints" / "classifier",
-    epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over the training texts, at most; few texts (some 700) want six.")
-    ] = DEFAULTS.epochs,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sentences a training step.")] = DEFAULTS.batch_size,
-    learning_rate: Annotated[
-        float, typer.Option(min=0, help="Highest rate of the layers; the new head learns faster.")
-    ] = DEFAULTS.learning_rate,
-    frozen_share: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Share of the layers, from the bottom, to leave as they are; quicker."),
-    ] = DEFAULTS.frozen_share,
-    max_length: Annotated[
-        int,
-        typer.Option(
-            min=8,
-            help="Tokens of a training sentence, at most; else the model's own limit holds, or 2048 if that is longer.",
-        ),
-    ] = DEFAULTS.max_length,
-    seed: Annotated[
-        int, typer.Option(min=0, help="The same seed on the same machine gives the same model.")
-    ] = DEFAULTS.seed,
-    patience: Annotated[
-        int, typer.Option(min=1, help="Stop after so many epochs without a better macro-F1 on the validation maps.")
-    ] = DEFAULTS.patience,
-    class_weights: Annotated[
-        ClassWeightsOption, typer.Option(help="balanced: an idea of a rare class counts for more.")
-    ] = ClassWeightsOption.none,
-    vocabulary: Annotated[
-        VocabularyOption | None,
-        typer.Option(
-            help="trimmed: of a SentencePiece vocabulary of the unigram kind, keep the pieces of the training data, "
-            "all single characters and the likeliest of the others. A text is split as before or into other known "
-            "pieces.",
-            show_default="trimmed where it is large and can be",
-        ),
-    ] = None,
-    split: Annotated[
-        SplitOption,
-        typer.Option(
-            help="groups: test on groups (maps) never seen. rows: test on single rows of groups that were trained on, "
-            "which reads far too well; only to show the leak."
-        ),
-    ] = SplitOption.groups,
-    baseline: Annotated[
-        bool,
-        typer.Option(
-            help="Fit TF-IDF + a linear model on the same split to compare with, and draw a learning curve: what would "
-            "twice the data bring?"
-        ),
-    ] = True,
+    base_model: own.BaseModelName = None,
+    output: own.Output = REPOSITORY / "checkpoints" / "classifier",
+    resume: own.Resume = False,
+    epochs: own.Epochs = DEFAULTS.epochs,
+    batch_size: own.BatchSize = DEFAULTS.batch_size,
+    gradient_accumulation: own.GradientAccumulation = DEFAULTS.gradient_accumulation,
+    learning_rate: own.LearningRate = DEFAULTS.learning_rate,
+    frozen_share: own.FrozenShare = DEFAULTS.frozen_share,
+    max_length: own.MaxLength = DEFAULTS.max_length,
+    seed: own.Seed = DEFAULTS.seed,
+    patience: own.Patience = DEFAULTS.patience,
+    class_weights: own.ClassWeights = own.ClassWeightsOption.NONE,
+    label_smoothing: own.LabelSmoothing = DEFAULTS.label_smoothing,
+    mixed_precision: own.MixedPrecision = own.MixedPrecisionOption.AUTO,
+    lora: own.Lora = False,
+    lora_rank: own.LoraRank = own.LORA_RANK,
+    few_shot: own.FewShot = False,
+    trials: own.Trials = None,
+    split: own.Split = own.SplitOption.GROUPS,
+    baseline: own.WithBaseline = True,
+    vocabulary: own.Vocabulary = None,
     report: options.Report = ReportKind.full,
     license_id: options.License = UNKNOWN_LICENSE,
-    max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many training steps, for a quick try.", show_default="no")
-    ] = None,
+    max_steps: own.MaxSteps = None,
 ) -> None:
     """Fine-tune a text classifier.
 
@@ -133,9 +76,27 @@ def train_classifier(
     python -m training --data reviews.csv --text title --text body --label stars --group author
 
     Exit status: 0 done, 1 the disk is full or gone, 2 something you gave can't be used (one line says what),
-    130 interrupted (nothing is written).
+    130 interrupted (nothing is written to the output; --resume goes on).
     """
     start = perf_counter()
+    output = output.absolute()
+    settings = Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        gradient_accumulation=gradient_accumulation,
+        learning_rate=learning_rate,
+        frozen_share=frozen_share,
+        max_length=max_length,
+        seed=seed,
+        patience=patience,
+        class_weights=class_weights.value,
+        label_smoothing=label_smoothing,
+        mixed_precision=mixed_precision.value,
+        lora_rank=lora_rank if lora else 0,
+        few_shot=few_shot,
+        vocabulary=vocabulary.value if vocabulary else None,
+        max_steps=max_steps,
+    )
     try:
         training_data = options.read_training_data(
             data, text, label, group, language, label_separator, task, validation, test, split.value
@@ -143,28 +104,18 @@ def train_classifier(
         Console().print(options.summary_of(training_data))
         for warning in training_data.warnings:
             errors.print(f"Warning: {warning}")
-        settings = Settings(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            frozen_share=frozen_share,
-            max_length=max_length,
-            seed=seed,
-            patience=patience,
-            class_weights=class_weights.value,
-            vocabulary=vocabulary.value if vocabulary else None,
-            max_steps=max_steps,
-        )
-        base = _checked_base_model(base_model, output.absolute(), max_length)
+        _check_settings(settings, training_data, trials)
+        base = _checked_base_model(base_model, output, settings)
+        training_data = _without_what_was_seen(training_data, base)
         base = _with_vocabulary(base, training_data, settings)
         written = ReportSettings(report, license_id, baseline)
-        found = _run(training_data, base, settings, output.absolute(), written, start)
+        found = _run(training_data, base, settings, output, written, resume, trials, start)
     except (DataError, UserError) as error:
         _fail(str(error), USER_MISTAKE)
     except OSError as error:  # a full disk, a folder that was taken away
         _fail(f"{error}; nothing was written to {output}.", FAILED)
     except KeyboardInterrupt:
-        errors.print(f"Interrupted: nothing was written to {output}.")
+        errors.print(f"Interrupted: nothing was written to {output}{_how_to_go_on(output, trials)}.")
         raise typer.Exit(INTERRUPTED) from None
     else:
         from training.report import show_report
@@ -183,7 +134,56 @@ def _fail(reason: str, status: int) -> None:
     raise typer.Exit(status)
 
 
-def _checked_base_model(name: str | None, output: Path, max_length: int) -> "BaseModel":
+def _how_to_go_on(output: Path, trials: int | None) -> str:
+    from training.checkpoints import interrupted_run
+
+    if progress := interrupted_run(output):
+        return f"; the same command with --resume goes on from {progress}"
+    kept = trials and output.with_name(f"{output.name}.trials.sqlite3").exists()
+    return "; the same command with --resume goes on with the trials" if kept else ""
+
+
+def _check_settings(settings: Settings, data: TrainingData, trials: int | None) -> None:
+    """Refuse what the task or the machine has no use for."""
+    from training.trainer import refused_precision
+
+    if data.task is ProblemType.REGRESSION and settings.label_smoothing:
+        raise UserError("--label-smoothing: a number has no labels among which it could be spread.")
+    if data.task is ProblemType.REGRESSION and settings.class_weights != "none":
+        raise UserError("--class-weights: a number has no classes that could be weighted.")
+    if reason := refused_precision(settings.mixed_precision):
+        raise UserError(f"{reason}.")
+    if settings.lora_rank and importlib.util.find_spec("peft") is None:
+        raise UserError("--lora needs PEFT: pip install 'text-classifier-server[adapters]'.")
+    if settings.few_shot:
+        _check_few_shot(settings, data, trials)
+    if trials and importlib.util.find_spec("optuna") is None:
+        raise UserError("--trials needs Optuna: pip install 'text-classifier-server[train]'.")
+
+
+def _check_few_shot(settings: Settings, data: TrainingData, trials: int | None) -> None:
+    if data.task is not ProblemType.SINGLE_LABEL:
+        raise UserError(
+            "--few-shot: texts are pulled together by their one label; here a text has several, or a number."
+        )
+    clashing = {"--lora": settings.lora_rank, "--trials": trials, "--label-smoothing": settings.label_smoothing}
+    for name, given in clashing.items():
+        if given:
+            raise UserError(f"--few-shot and {name} can't be had together.")
+    counts = Counter(example.target for example in data.splits["train"])
+    least, most = min(counts.values()), max(counts.values())
+    if least < 2:
+        raise UserError(
+            f"--few-shot needs two texts of each class to train on; {min(counts, key=counts.__getitem__)} has one."
+        )
+    if most > MOST_OF_A_CLASS:
+        errors.print(
+            f"Warning: there are up to {most} texts of a class; with more than {MOST_OF_A_CLASS}, fine-tuning without "
+            "--few-shot is as good and quicker."
+        )
+
+
+def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":
     """Check all that the data doesn't decide, before the first long step; return the base model."""
     from training.base_model import BaseModelError, read_base_model
     from training.output import OutputError, check_output
@@ -193,9 +193,21 @@ def _checked_base_model(name: str | None, output: Path, max_length: int) -> "Bas
         base = read_base_model(name)
     except (BaseModelError, OutputError) as error:
         raise UserError(str(error)) from None
+    max_length = settings.max_length
     if max_length > base.longest and max_length != DEFAULTS.max_length:
         raise UserError(f"--max-length {max_length} is more than {base.name} can take: {base.longest} tokens.")
     return replace(base, sequence_limit=max(base.sequence_limit, min(max_length, base.longest)))
+
+
+def _without_what_was_seen(data: TrainingData, base: "BaseModel") -> TrainingData:
+    from training.warm_start import known_labels, without_what_was_seen
+
+    data, notes = without_what_was_seen(data, base.name)
+    for note in notes:
+        errors.print(note)
+    if known := known_labels(base.config, data.labels, data.task):
+        Console().print(f"{base.name} keeps its classifier for {len(known)} of {len(data.labels)} labels.")
+    return data
 
 
 def _with_vocabulary(base: "BaseModel", data: TrainingData, settings: Settings) -> "BaseModel":
@@ -211,30 +223,94 @@ def _with_vocabulary(base: "BaseModel", data: TrainingData, settings: Settings) 
 
 
 def _run(
-    data: TrainingData, base: "BaseModel", settings: Settings, output: Path, written: ReportSettings, start: float
+    data: TrainingData,
+    base: "BaseModel",
+    settings: Settings,
+    output: Path,
+    written: ReportSettings,
+    resume: bool,
+    trials: int | None,
+    start: float,
 ) -> dict[str, Any]:
     """Train, evaluate and write the output folder; return the report."""
-    from training.base_model import BaseModelError
+    from training.checkpoints import ResumeError, description_of, run_folder
     from training.evaluate import training_report
     from training.output import whole_or_nothing
-    from training.predict import DivergedError
     from training.report_files import write_predictions, write_report
-    from training.train import fine_tune, save_checkpoint
+    from training.train import save_checkpoint
 
-    with whole_or_nothing(output) as work:
-        try:
-            trained = fine_tune(data, base, settings, work / "trainer")
-        except BaseModelError as error:
-            raise UserError(str(error)) from None
-        except DivergedError as error:
-            raise UserError(
-                f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
-                f"{settings.learning_rate:g}."
-            ) from None
-        report = training_report(data, base, asdict(settings), trained, written.baseline)
-        report["seconds"]["total"] = round(perf_counter() - start, 1)
-        save_checkpoint(trained, work / "checkpoint", base.longest)
-        data.record.write(work / "checkpoint")
-        write_predictions(data, trained.logits["test"], work / "checkpoint")
-        write_report(report, work / "checkpoint", written.kind, output.name, written.license_id)
+    try:
+        description = description_of(settings, data, base)
+        with run_folder(output, {**description, "number of trials": trials}, resume) as run:
+            _announce(run, resume and not trials)
+            found = None
+            if trials:
+                settings, found = _searched(data, base, settings, trials, output, run, resume)
+            trained = _trained(data, base, settings, run)
+            report = training_report(data, base, asdict(settings), trained, written.baseline)
+            report["trials"] = found
+            with whole_or_nothing(output) as work:
+                report["seconds"]["total"] = round(perf_counter() - start, 1)
+                save_checkpoint(trained, work / "checkpoint", base.longest)
+                data.record.write(work / "checkpoint")
+                write_predictions(data, trained.logits["test"], work / "checkpoint")
+                write_report(report, work / "checkpoint", written.kind, output.name, written.license_id)
+    except ResumeError as error:
+        raise UserError(str(error)) from None
     return report
+
+
+def _searched(
+    data: TrainingData,
+    base: "BaseModel",
+    settings: Settings,
+    trials: int,
+    output: Path,
+    run: "Run",
+    resume: bool,
+) -> tuple[Settings, dict[str, Any]]:
+    from training.trials import NoTrialError, search, trials_file
+
+    if trials_file(output).exists() and not resume:
+        errors.print("Warning: trials of an earlier run are there: --resume continues them. These are new ones.")
+    try:
+        return search(data, base, settings, trials, output, run, resume, Console())
+    except NoTrialError as error:
+        raise UserError(f"{error}.") from None
+
+
+def _announce(run: "Run", resume: bool) -> None:
+    from training.checkpoints import progress_of
+
+    if run.checkpoint:
+        Console().print(f"Going on from {progress_of(run.checkpoint)}.")
+    elif resume:
+        Console().print("There is no interrupted run to go on with: this one begins.")
+    elif run.interrupted:
+        errors.print(
+            f"Warning: an interrupted run is there ({run.interrupted}): --resume continues it. This is a new one."
+        )
+
+
+def _trained(data: TrainingData, base: "BaseModel", settings: Settings, run: "Run") -> "TrainedModel":
+    from training.base_model import BaseModelError
+    from training.lora import LoraError
+    from training.predict import DivergedError
+    from training.train import fine_tune
+
+    try:
+        if settings.few_shot:
+            from training.few_shot import tune_few_shot
+
+            return tune_few_shot(data, base, settings, Console())
+        return fine_tune(data, base, settings, run, Console())
+    except LoraError as error:
+        raise UserError(f"{error}.") from None
+    except BaseModelError as error:
+        raise UserError(str(error)) from None
+    except DivergedError as error:
+        run.discard()  # going on would end as it did
+        raise UserError(
+            f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
+            f"{settings.learning_rate:g}."
+        ) from None

@@ -187,7 +187,7 @@ def test_a_sentence_longer_than_the_model_is_refused(tiny_base: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_the_older_checkpoint_and_nothing_else(
+def test_an_interrupted_run_leaves_the_older_checkpoint_and_says_how_to_go_on(
     checkpoint: Path, tiny_base: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:
     output = tmp_path / "classifier"
@@ -199,15 +199,18 @@ def test_an_interrupted_run_leaves_the_older_checkpoint_and_nothing_else(
     running = subprocess.Popen(
         [*command, "--epochs", "500", "--patience", "500"], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".classifier.*/trainer")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob(".classifier.training/run-*/trainer")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(running.pid, sent)
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=300)
     assert running.returncode == 130
-    assert stderr.strip().splitlines()[-1].startswith("Interrupted: nothing was written")
+    last = stderr.strip().splitlines()[-1]
+    assert last.startswith("Interrupted: nothing was written")
+    assert "--resume goes on from epoch" in last
     assert "Traceback" not in stderr
-    assert list(tmp_path.iterdir()) == [output]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / ".classifier.training", output]
+    assert len(list(tmp_path.glob(".classifier.training/run-*/trainer/checkpoint-*"))) <= 2
     assert {file.name: file.stat().st_mtime_ns for file in output.iterdir()} == before
 
 

@@ -5,22 +5,19 @@ import signal
 import typer
 
 from repository.default_command import DefaultCommandGroup
+from training.inspect_command import inspect_data
 from training.train_command import train_classifier
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Fine-tune a text classifier.",
+    help="Look at data, and fine-tune a text classifier on it.",
     epilog="`train` is meant where no command is named; `train --help` lists its options.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.command("train")(train_classifier)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `train` a command of its own while it is the only one."""
+app.command("inspect")(inspect_data)
 
 
 def main() -> None:

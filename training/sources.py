@@ -65,17 +65,24 @@ def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]
         else:
             loaded = datasets.load_dataset(str(folder) if folder else name)
     except Exception as error:  # the library raises its own, the hub's, pyarrow's and the system's
-        what = (
-            "is no folder of Hugging Face datasets" if folder else "is no file or folder here, nor a dataset on the hub"
-        )
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{name} is {what} ({type(error).__name__}: {reason}).") from None
+        raise DataError(_refusal(name, folder, error)) from None
     splits: dict[str, Any] = loaded if isinstance(loaded, dict) else {"train": loaded}
     if not all(split in _SPLITS for split in splits) and len(splits) == 1:
         splits = {"train": next(iter(splits.values()))}
     for split, dataset in splits.items():
         if split in _SPLITS:
             yield _SPLITS[split], _table(f"{name} ({split})" if len(splits) > 1 else name, dataset)
+
+
+def _refusal(name: str, folder: Path | None, error: Exception) -> str:
+    cause = error.__cause__ or error
+    reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200].rstrip('.')}"
+    if folder is None:
+        return f"{name} is no file or folder here, nor a dataset on the hub that can be reached ({reason})."
+    # The library has its own words for a table without a row, in each of its layouts another.
+    if isinstance(cause, IndexError) or "no data" in str(cause) or "BatchSize must be greater than 0" in str(cause):
+        return f"{name} has no row, or no whole one ({reason})."
+    return f"{name} is no folder of Hugging Face datasets ({reason})."
 
 
 def _table(name: str, dataset: Any) -> Table:

@@ -6,11 +6,12 @@ import typer
 
 from repository.default_command import DefaultCommandGroup
 from training.evaluate_command import evaluate_checkpoint
+from training.inspect_command import inspect_data
 from training.train_command import train_classifier
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Fine-tune a text classifier.",
+    help="Look at data, and fine-tune a text classifier on it.",
     epilog="`train` is meant where no command is named; `train --help` lists its options.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("train")(train_classifier)
 app.command("evaluate")(evaluate_checkpoint)
+app.command("inspect")(inspect_data)
 
 
 def main() -> None:

@@ -68,7 +68,22 @@ class TrainingData:
             + ", ".join(f'"{spelled_out(label)}" ({count[label]} examples)' for label in group)
             for group in self.look_alikes
         ]
-        return alike + self._leaks()
+        return alike + self._rare(count) + self._leaks()
+
+    def _rare(self, count: Mapping[str, int]) -> list[str]:
+        """Of several labels a text, those that are too rare to be in each split; one label a text is refused then."""
+        if self.task is not ProblemType.MULTI_LABEL:
+            return []
+        lacking = {
+            label: [name for name in ("validation", "test") if label not in _labels([self.splits[name]])]
+            for label in self.labels
+        }
+        return [
+            f"label {spelled_out(label)} ({count[label]} examples) has none in {' and in '.join(names)}: "
+            "no figure can say how well it is learned."
+            for label, names in lacking.items()
+            if names
+        ]
 
     def _leaks(self) -> list[str]:
         if self.split_kind != "files":
@@ -122,7 +137,33 @@ def load_data(
     Raises:
         DataError: the data can't be trained on; the message names the file, the row and the column.
     """
-    wanted = wanted or Wanted()
+    readings, columns = read_splits(data, wanted or Wanted(), validation, test)
+    return split_readings(readings, columns, split_kind)
+
+
+def read_splits(
+    data: Source | Sequence[Source],
+    wanted: Wanted,
+    validation: Sequence[Source] = (),
+    test: Sequence[Source] = (),
+) -> tuple[dict[SplitName, list[Reading]], Columns]:
+    """Read sources as `load_data` does, each for the split that it names itself or was given for; deal nothing.
+
+    Raises:
+        DataError: a source can't be read, or lacks a column.
+    """
+    tables = tables_of(data, wanted, validation, test)
+    columns = columns_of(tables["train"][0], wanted)
+    return _read_all(tables, columns, wanted.task), columns
+
+
+def tables_of(
+    data: Source | Sequence[Source],
+    wanted: Wanted,
+    validation: Sequence[Source] = (),
+    test: Sequence[Source] = (),
+) -> dict[SplitName, list[Table]]:
+    """Return the tables of sources by split. Raises DataError: one can't be read, or none is to train on."""
     named = [data] if isinstance(data, Path | str) else list(data)
     tables: dict[SplitName, list[Table]] = {name: [] for name in SPLIT_NAMES}
     for source in named:
@@ -133,9 +174,17 @@ def load_data(
             tables[name] = [table for source in sources for _, table in read_source(source, wanted, whole=True)]
     if not tables["train"]:
         raise DataError(f"{', '.join(map(str, named))}: there is no training split.")
-    columns = columns_of(tables["train"][0], wanted)
-    readings = _read_all(tables, columns, wanted.task)
-    return _split(readings, columns, split_kind)
+    _refuse_twice(tables)
+    return tables
+
+
+def _refuse_twice(tables: Mapping[SplitName, Sequence[Table]]) -> None:
+    """One file for two purposes gives figures that mean nothing, by whatever name it comes."""
+    trained = {table.sha256 for table in tables["train"]}
+    for name, purpose in (("validation", "choose"), ("test", "test")):
+        for table in tables[name]:  # type: ignore[index]
+            if table.sha256 in trained:
+                raise DataError(f"{table.path} is named to train and to {purpose} on; give texts that train has not.")
 
 
 def load_split(data: Source, split: SplitName = "test") -> tuple[list[str], list[str]]:
@@ -170,7 +219,12 @@ def with_language(reading: Reading) -> Reading:
     return replace(reading, examples=tuple(examples))
 
 
-def _split(readings: dict[SplitName, list[Reading]], columns: Columns, kind: SplitKind) -> TrainingData:
+def split_readings(readings: dict[SplitName, list[Reading]], columns: Columns, kind: SplitKind) -> TrainingData:
+    """Split what was read and has no split of its own.
+
+    Raises:
+        DataError: it can't be trained on: one class, a class with too few groups, one that train lacks.
+    """
     everything = [reading for name in SPLIT_NAMES for reading in readings[name]]
     given = {name: [e for reading in readings[name] for e in reading.examples] for name in SPLIT_NAMES}
     name = ", ".join(str(reading.path.name) for reading in everything)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from repository.names import refused_label, visible
 
+# In characters: what is longer is no name, and would fill every table, log line and page that names it.
+LONGEST_LABEL = 200
+
 Target = str | tuple[str, ...] | float
 """One label; several, sorted, or none; the number of a regression."""
 
@@ -45,9 +48,14 @@ def read_label(text: str) -> str:
     """Return a label with each run of blanks as one, and none at the ends.
 
     Raises:
-        DataError: it holds a line break or a control character, or nothing of it can be seen.
+        DataError: it holds a line break or a control character, nothing of it can be seen, or it is a whole text.
     """
     label = text.strip()
+    if len(label) > LONGEST_LABEL:
+        raise DataError(
+            f"a label of {len(label)} characters, '{visible(label[:40])} ...'; at most {LONGEST_LABEL} can be one: is "
+            "this the column of a text?"
+        )
     if label and (reason := refused_label(label)):
         raise DataError(f"the label '{visible(label)}' {reason}; rename it.")
     return fold_white_space(label)

@@ -113,6 +113,8 @@ def _check_columns(table: Table, columns: Columns) -> None:
     if not missing:
         return
     plural = "s" if len(missing) > 1 else ""
+    if not table.columns:
+        raise DataError(f"{table.path} has no {table.unit}; each example is one.")
     where = "row 1, the header, lacks" if table.has_header else f"no {table.unit} has"
     raise DataError(f"{table.path}: {where} the column{plural} {', '.join(missing)}; it has {listed(table.columns)}.")
 

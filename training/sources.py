@@ -61,7 +61,8 @@ def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]
     except ImportError:
         raise DataError(f"{name} is read by Hugging Face's datasets: run `pip install datasets`.") from None
     datasets.disable_progress_bars()
-    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # five retries, each with a stack of causes; the last one is told below
+    # Five retries, each with a stack of causes; the last one is told below.
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         if folder is None:
             with Console(stderr=True).doing(f"Asking the Hugging Face hub for the dataset {name}…"):
@@ -71,15 +72,24 @@ def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]
         else:
             loaded = datasets.load_dataset(str(folder))
     except Exception as error:  # the library raises its own, the hub's, pyarrow's and the system's
-        what = "no folder of Hugging Face datasets" if folder else "no file or folder here, nor a dataset on the hub"
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{name} is {what} ({type(error).__name__}: {reason}).") from None
+        raise DataError(_refusal(name, folder, error)) from None
     splits: dict[str, Any] = loaded if isinstance(loaded, dict) else {"train": loaded}
     if not all(split in _SPLITS for split in splits) and len(splits) == 1:
         splits = {"train": next(iter(splits.values()))}
     for split, dataset in splits.items():
         if split in _SPLITS:
             yield _SPLITS[split], _table(f"{name} ({split})" if len(splits) > 1 else name, dataset)
+
+
+def _refusal(name: str, folder: Path | None, error: Exception) -> str:
+    cause = error.__cause__ or error
+    reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200].rstrip('.')}"
+    if folder is None:
+        return f"{name} is no file or folder here, nor a dataset on the hub that can be reached ({reason})."
+    # The library has its own words for a table without a row, in each of its layouts another.
+    if isinstance(cause, IndexError) or "no data" in str(cause) or "BatchSize must be greater than 0" in str(cause):
+        return f"{name} has no row, or no whole one ({reason})."
+    return f"{name} is no folder of Hugging Face datasets ({reason})."
 
 
 def _table(name: str, dataset: Any) -> Table:

@@ -46,21 +46,27 @@ def split_examples(
         The examples of each split, in the order they were given.
 
     Raises:
-        DataError: fewer than two classes, or one with too few groups (rows) to be in each split.
+        DataError: fewer than two classes, or one with too few groups (rows) to be in each split. Of several labels a
+            text, one that is too rare for that is trained on instead: it is one of many questions.
     """
     strata = _strata(examples)
     if len(set(strata)) < 2:
         raise DataError(
             f"there is the one class {', '.join(set(strata)) or 'of no row'} in all rows; at least 2 are needed."
         )
+    several = any(isinstance(example.target, tuple) for example in examples)
     if kind == "rows":
-        assigned = _deal_rows(examples, strata, held_out)
+        assigned = _deal_rows(examples, strata, held_out, several)
     else:
-        assigned = _deal_groups(examples, strata, held_out, unit)
+        assigned = _deal_groups(examples, strata, held_out, unit, several)
+    if several:
+        _train_every_label(examples, assigned, kind)
     splits: dict[SplitName, list[Example]] = {name: [] for name in SPLIT_NAMES}
     for example, name in zip(examples, assigned, strict=True):
         splits[name].append(example)
-    for name in ("train", *held_out):
+    if several and (empty := next((name for name in ("train", *held_out) if not splits[name]), None)):
+        raise DataError(f"there are too few {unit} to leave one for {empty}; give more.")
+    for name in ("train", *held_out) if not several else ():
         _check_every_class_is_in(name, splits[name], {label for example in examples for label in example.labels}, unit)
     return splits
 
@@ -80,7 +86,7 @@ def _strata(examples: Sequence[Example]) -> list[str]:
 
 
 def _deal_groups(
-    examples: Sequence[Example], strata: list[str], held_out: Sequence[SplitName], unit: str
+    examples: Sequence[Example], strata: list[str], held_out: Sequence[SplitName], unit: str, several: bool
 ) -> list[SplitName]:
     """Return the split of each example, the same for all of a group and of its copies."""
     strata_of: dict[str, list[str]] = defaultdict(list)
@@ -89,12 +95,14 @@ def _deal_groups(
     members: dict[str, list[list[str]]] = {stratum: [] for stratum in set(strata)}
     for names in joined_groups(examples):
         members[_most_common(_most_common(strata_of[name]) for name in names)].append(names)
-    split_of = _deal(members, _small_then_by_hash, unit, held_out)
+    split_of = _deal(members, _small_then_by_hash, unit, held_out, several)
     by_group = {group: name for groups, name in split_of for group in groups}
     return [by_group[example.group] for example in examples]
 
 
-def _deal_rows(examples: Sequence[Example], strata: list[str], held_out: Sequence[SplitName]) -> list[SplitName]:
+def _deal_rows(
+    examples: Sequence[Example], strata: list[str], held_out: Sequence[SplitName], several: bool
+) -> list[SplitName]:
     members: dict[str, list[int]] = defaultdict(list)
     for index, stratum in enumerate(strata):
         members[stratum].append(index)
@@ -102,15 +110,22 @@ def _deal_rows(examples: Sequence[Example], strata: list[str], held_out: Sequenc
     def by_hash(index: int) -> str:
         return _digest(f"{examples[index].group}\n{examples[index].text}")
 
-    by_row = dict(_deal(members, by_hash, "rows", held_out))
+    by_row = dict(_deal(members, by_hash, "rows", held_out, several))
     return [by_row[index] for index in range(len(examples))]
 
 
 def _deal(
-    strata: dict[str, list[Item]], order: Callable[[Item], str], what: str, held_out: Sequence[SplitName]
+    strata: dict[str, list[Item]],
+    order: Callable[[Item], str],
+    what: str,
+    held_out: Sequence[SplitName],
+    several: bool,
 ) -> list[tuple[Item, SplitName]]:
     dealt: list[tuple[Item, SplitName]] = []
     for stratum, items in sorted(strata.items()):
+        if len(items) <= len(held_out) and several:
+            dealt.extend((item, "train") for item in items)
+            continue
         if len(items) <= len(held_out):
             copies = "" if what == "rows" else ", copies counted once"
             raise DataError(
@@ -126,6 +141,21 @@ def _deal(
         for place, item in enumerate(sorted(items, key=order)):
             dealt.append((item, next((name for name, end in ends.items() if place < end), "train")))
     return dealt
+
+
+def _train_every_label(examples: Sequence[Example], assigned: list[SplitName], kind: SplitKind) -> None:
+    """Move to train what bears a label that train lacks: a rare one among the labels of a group in another split."""
+    dealt = zip(examples, assigned, strict=True)
+    trained = {label for example, name in dealt if name == "train" for label in example.labels}
+    bearing = {place for place, example in enumerate(examples) if set(example.labels) - trained}
+    if not bearing:
+        return
+    if kind == "groups":
+        moved = {examples[place].group for place in bearing}
+        copies = {name for names in joined_groups(examples) if moved & set(names) for name in names}
+        bearing = {place for place, example in enumerate(examples) if example.group in copies}
+    for place in bearing:
+        assigned[place] = "train"
 
 
 def _small_then_by_hash(names: list[str]) -> str:

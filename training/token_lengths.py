@@ -1,0 +1,130 @@
+"""How long are texts in tokens of a base model, and which are cut? Read from its tokenizer.json; needs no torch."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pretrained.lengths import NO_LIMIT, usual_max_length
+from training.examples import DataError
+from training.packaged import DEFAULT, ENCODERS, PackagedEncoderError
+
+PERCENTILES = (50, 90, 95, 99, 100)
+_CHUNK = 1024
+# Kin of RoBERTa number positions from the padding id + 1.
+_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text")
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths of texts, special tokens included."""
+
+    base_model: str
+    percentiles: dict[int, int]
+    limit: int
+    """What the model is served with, in tokens."""
+    max_length: int
+    """What is trained on, in tokens."""
+    cut_in_training: int
+    """Texts longer than `max_length`."""
+    cut_when_served: int
+    """Texts longer than `limit`."""
+    unknown: float
+    """Share of tokens that the vocabulary has no piece for."""
+
+
+def measure_lengths(
+    texts: Sequence[str], base_model: str | None, max_length: int, advance: Callable[[int], object] = lambda _: None
+) -> Lengths:
+    """Tokenize texts as a base model does.
+
+    Args:
+        texts: one or more.
+        base_model: a folder, a name of `training.packaged`, or a hub id; None: the default.
+        max_length: of training, in tokens.
+        advance: told how many texts are done.
+
+    Raises:
+        DataError: there is no such model, or it has no tokenizer.json.
+    """
+    from tokenizers import Tokenizer
+
+    folder = base_folder(base_model)
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise DataError(f"base model {base_model or folder} has no tokenizer.json to count tokens by.")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises a bare one
+        raise DataError(f"{path} is no tokenizer ({' '.join(str(error).split())[:100]}).") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    unknown = _unknown_id(tokenizer)
+    lengths = np.empty(len(texts), dtype=np.int64)
+    unknowns = 0
+    for start in range(0, len(texts), _CHUNK):
+        chunk = tokenizer.encode_batch(list(texts[start : start + _CHUNK]))
+        lengths[start : start + len(chunk)] = [len(encoding.ids) for encoding in chunk]
+        unknowns += sum(encoding.ids.count(unknown) for encoding in chunk) if unknown is not None else 0
+        advance(len(chunk))
+    limit = usual_max_length(_own_limit(folder))
+    return Lengths(
+        base_model=base_model or DEFAULT,
+        percentiles={one: int(np.percentile(lengths, one, method="higher")) for one in PERCENTILES},
+        limit=limit,
+        max_length=min(max_length, limit),
+        cut_in_training=int((lengths > min(max_length, limit)).sum()),
+        cut_when_served=int((lengths > limit).sum()),
+        unknown=unknowns / int(lengths.sum()),
+    )
+
+
+def base_folder(name: str | None) -> Path:
+    """Return the folder of a base model's configuration and tokenizer. Raises DataError: there is none."""
+    name = name or DEFAULT
+    if (folder := Path(name).expanduser()).is_dir():
+        return folder
+    if name in ENCODERS:
+        try:
+            return ENCODERS[name]()
+        except PackagedEncoderError as error:
+            raise DataError(str(error)) from None
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise DataError(f"base model {name}: there is no such folder.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json"], ignore_patterns=["*/*"]))
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise DataError(f"base model {name} is no folder and could not be fetched from the hub ({reason}).") from None
+
+
+def _unknown_id(tokenizer: Any) -> int | None:
+    model = json.loads(tokenizer.to_str())["model"]
+    if isinstance(model.get("unk_id"), int):
+        return int(model["unk_id"])
+    return tokenizer.token_to_id(model["unk_token"]) if model.get("unk_token") else None
+
+
+def _own_limit(folder: Path) -> int | None:
+    """Return the least of what the table of positions and the tokenizer allow, as `pretrained.lengths` does."""
+    limits = []
+    config, settings = _read(folder / "config.json"), _read(folder / "tokenizer_config.json")
+    if isinstance(positions := config.get("max_position_embeddings"), int) and positions > 0:
+        first = (config.get("pad_token_id") or 0) + 1 if config.get("model_type") in _FROM_PADDING else 0
+        limits.append(positions - first)
+    if isinstance(longest := settings.get("model_max_length"), int | float) and 0 < longest < NO_LIMIT:
+        limits.append(int(longest))
+    return min(limits, default=None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

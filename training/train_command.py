@@ -1,7 +1,5 @@
 """`python -m training train`: fine-tunes a classifier on a table of texts and writes a checkpoint with its figures."""
 
-import importlib.util
-from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
@@ -10,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from repository.console import Console
-from repository.manifest import ProblemType
 from training import options
 from training import train_options as own
 from training.data import DataError, TrainingData
 from training.report_settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
 from training.settings import Settings
-from training.train_options import DEFAULTS, MOST_OF_A_CLASS
+from training.train_checks import UserError, check_settings
+from training.train_options import DEFAULTS
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are answered before
     from training.base_model import BaseModel
@@ -104,7 +102,7 @@ def train_classifier(
         Console().print(options.summary_of(training_data))
         for warning in training_data.warnings:
             errors.print(f"Warning: {warning}")
-        _check_settings(settings, training_data, trials)
+        check_settings(settings, training_data, trials)
         base = _checked_base_model(base_model, output, settings)
         training_data = _without_what_was_seen(training_data, base)
         base = _with_vocabulary(base, training_data, settings)
@@ -125,10 +123,6 @@ def train_classifier(
         console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
 
 
-class UserError(ValueError):
-    """Something on the command line can't be used."""
-
-
 def _fail(reason: str, status: int) -> None:
     errors.error(" ".join(reason.split()))  # what a library says may have several lines
     raise typer.Exit(status)
@@ -141,46 +135,6 @@ def _how_to_go_on(output: Path, trials: int | None) -> str:
         return f"; the same command with --resume goes on from {progress}"
     kept = trials and output.with_name(f"{output.name}.trials.sqlite3").exists()
     return "; the same command with --resume goes on with the trials" if kept else ""
-
-
-def _check_settings(settings: Settings, data: TrainingData, trials: int | None) -> None:
-    """Refuse what the task or the machine has no use for."""
-    from training.trainer import refused_precision
-
-    if data.task is ProblemType.REGRESSION and settings.label_smoothing:
-        raise UserError("--label-smoothing: a number has no labels among which it could be spread.")
-    if data.task is ProblemType.REGRESSION and settings.class_weights != "none":
-        raise UserError("--class-weights: a number has no classes that could be weighted.")
-    if reason := refused_precision(settings.mixed_precision):
-        raise UserError(f"{reason}.")
-    if settings.lora_rank and importlib.util.find_spec("peft") is None:
-        raise UserError("--lora needs PEFT: pip install 'text-classifier-server[adapters]'.")
-    if settings.few_shot:
-        _check_few_shot(settings, data, trials)
-    if trials and importlib.util.find_spec("optuna") is None:
-        raise UserError("--trials needs Optuna: pip install 'text-classifier-server[train]'.")
-
-
-def _check_few_shot(settings: Settings, data: TrainingData, trials: int | None) -> None:
-    if data.task is not ProblemType.SINGLE_LABEL:
-        raise UserError(
-            "--few-shot: texts are pulled together by their one label; here a text has several, or a number."
-        )
-    clashing = {"--lora": settings.lora_rank, "--trials": trials, "--label-smoothing": settings.label_smoothing}
-    for name, given in clashing.items():
-        if given:
-            raise UserError(f"--few-shot and {name} can't be had together.")
-    counts = Counter(example.target for example in data.splits["train"])
-    least, most = min(counts.values()), max(counts.values())
-    if least < 2:
-        raise UserError(
-            f"--few-shot needs two texts of each class to train on; {min(counts, key=counts.__getitem__)} has one."
-        )
-    if most > MOST_OF_A_CLASS:
-        errors.print(
-            f"Warning: there are up to {most} texts of a class; with more than {MOST_OF_A_CLASS}, fine-tuning without "
-            "--few-shot is as good and quicker."
-        )
 
 
 def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":

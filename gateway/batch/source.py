@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import re
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,8 @@ class Source:
         """Raises UsageError: it can't be opened."""
         self.path = path
         try:
-            self._raw = cast(io.BufferedReader, sys.stdin.buffer) if path == STREAM else path.open("rb")
+            # Not sys.stdin: the thread that waits in it would hold its lock when Python ends, which Python dies of.
+            self._raw = open(0, "rb", closefd=False) if path == STREAM else path.open("rb")  # noqa: SIM115
             self._stream = self._opened()
         except IsADirectoryError:
             raise UsageError(f"{path} is a folder; a file is needed.") from None

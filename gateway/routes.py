@@ -81,8 +81,9 @@ async def models(request: Request) -> Models:
 )
 async def report(request: Request, version: Annotated[int, Path(ge=1, le=LAST_VERSION)]) -> Response:
     """The report that was written when the version's model was trained, as a page."""
+    service = service_of(request)
     try:
-        page = await asyncio.to_thread(service_of(request).files.read, version, REPORT_PAGE)
+        page = await asyncio.to_thread(service.files.read, version, REPORT_PAGE) if service.settings.reports else None
     except AwayError:
         raise NotReadyError("The repository cannot be asked for the report now; try again shortly.") from None
     except (RepositoryError, OSError) as error:

@@ -58,7 +58,8 @@ class Service:
         except RepositoryError:
             return version
         shown = set(ModelVersion.model_fields) & set(Manifest.model_fields)
-        report = report_path(version.version) if REPORT_PAGE in manifest.files else None
+        is_shown = self.settings.reports and REPORT_PAGE in manifest.files
+        report = report_path(version.version) if is_shown else None
         return version.model_copy(update={name: getattr(manifest, name) for name in shown} | {"report": report})
 
 

@@ -62,5 +62,8 @@ class GatewaySettings(RepositorySettings):
     cors_origins: str = Field(
         "", description="Comma-separated origins whose pages may call the gateway from a browser; `*` for all."
     )
+    reports: bool = Field(
+        True, description="Serve each version's report, a page that may hold sentences of the data it was trained on."
+    )
     log_requests: bool = Field(True, description="Write one line of JSON a request to standard output.")
     log_sentences: bool = Field(False, description="Put the sentences into these lines; they may be personal data.")

@@ -20,6 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from repository.manifest import REPORT_PAGE, Evaluation, Manifest, ProblemType
 from repository.store import ModelStore
+from tests.integration.gateways import gateway_beside
 from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack, wait_until
 from tests.reports import HOSTILE as HOSTILE_TEXT
@@ -215,6 +216,12 @@ def test_a_report_is_named_served_and_bound_to_itself(stack: Stack) -> None:
         said = f"Version {version} has no report: GET /models names the versions that have one."
         assert (none.status_code, none.json()) == (404, {"error": said})
     assert stack.client.get("/models/0/report").status_code == 422
+
+
+def test_reports_can_be_kept_to_oneself(stack: Stack, tmp_path: Path) -> None:
+    with gateway_beside(stack, tmp_path / "log", REPORTS="false") as quiet:
+        assert [one["report"] for one in quiet.client.get("/models").json()["versions"]] == [None, None]
+        assert quiet.client.get("/models/1/report").status_code == 404
 
 
 def test_the_page_links_a_report_that_is_read_without_a_script_or_another_host(browser: Chrome, stack: Stack) -> None:

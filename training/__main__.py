@@ -5,6 +5,7 @@ import signal
 import typer
 
 from repository.default_command import DefaultCommandGroup
+from training.track_command import track_checkpoint
 from training.train_command import train_classifier
 
 app = typer.Typer(
@@ -16,11 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train")(train_classifier)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `train` a command of its own while it is the only one."""
+app.command("track")(track_checkpoint)
 
 
 def main() -> None:

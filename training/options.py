@@ -83,6 +83,16 @@ Test = Annotated[
     ),
 ]
 
+Track = Annotated[
+    bool | None,
+    typer.Option(
+        "--track/--no-track",
+        help="Log parameters, figures, report and checkpoint in MLflow: at MLFLOW_TRACKING_URI, else in mlflow.db and "
+        "mlartifacts/ here.",
+        show_default="--track where MLFLOW_TRACKING_URI is set",
+    ),
+]
+
 
 def read_training_data(
     data: list[str] | None,

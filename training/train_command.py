@@ -10,7 +10,7 @@ import typer
 
 from repository.console import Console
 from repository.strict_json import strict_json
-from training import options
+from training import options, tracking
 from training.data import DataError, TrainingData
 from training.settings import Settings
 
@@ -98,6 +98,7 @@ def train_classifier(
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many training steps, for a quick try.", show_default="no")
     ] = None,
+    track: options.Track = None,
 ) -> None:
     """Fine-tune a text classifier.
 
@@ -146,6 +147,8 @@ def train_classifier(
         console = Console()
         show_report(report, console)
         console.print(f"Checkpoint: {output} ({report['seconds']['total']:.0f} s)")
+        if tracking.is_wanted(track):
+            tracking.track(output)
 
 
 class UserError(ValueError):

@@ -46,7 +46,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c l
 .PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format readme lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 check:
 	@$(PYTHON) -m server.preflight

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pretrained.files import CONFIG
 from repository.figures import NAMES
 from training.report import PACKAGES, REPORT_FILE
 from training.tracking import LOCAL_ARTIFACTS, URI, TrackedRun, TrackingError, without_password
@@ -51,10 +52,8 @@ def log_checkpoint(checkpoint: Path, uri: str) -> TrackedRun:
             for file in REPORT_FILES:
                 if (checkpoint / file).is_file():
                     mlflow.log_artifact(str(checkpoint / file), "report")
-            logged = mlflow.transformers.log_model(
-                str(checkpoint), name=MODEL, task="text-classification", pip_requirements=_requirements()
-            )
-        return TrackedRun(without_password(uri), run.info.run_id, logged.model_id)
+            model_id = _log_model(mlflow, checkpoint)
+        return TrackedRun(without_password(uri), run.info.run_id, model_id)
 
 
 def log_version(run: TrackedRun, version: str) -> None:
@@ -70,7 +69,8 @@ def log_version(run: TrackedRun, version: str) -> None:
     with _mlflow(os.environ.get(URI) or run.uri) as mlflow:
         client = mlflow.MlflowClient()
         client.set_tag(run.run_id, "version", version)
-        client.set_logged_model_tags(run.model_id, {"version": version})
+        if run.model_id:
+            client.set_logged_model_tags(run.model_id, {"version": version})
 
 
 @contextmanager
@@ -117,6 +117,21 @@ def _choose_experiment(mlflow: Any) -> None:
     mlflow.set_experiment(name)
 
 
+def _log_model(mlflow: Any, checkpoint: Path) -> str:
+    """Log the checkpoint's whole folder, with the record of its split; return the model's id.
+
+    A LoRA adapter without its base is no model to `mlflow.transformers`: it is a folder of the run, and has no id.
+    """
+    if not (checkpoint / CONFIG).is_file():
+        mlflow.log_artifacts(str(checkpoint), MODEL)
+        return ""
+    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES if name != "scikit-learn"]
+    logged = mlflow.transformers.log_model(
+        str(checkpoint), name=MODEL, task="text-classification", pip_requirements=requirements
+    )
+    return str(logged.model_id)
+
+
 def _parameters(report: Mapping[str, Any]) -> dict[str, Any]:
     data = report["data"]
     found = {
@@ -151,7 +166,3 @@ def _numbers(figures: Mapping[str, Any], prefix: str) -> dict[str, float]:
         for name, value in figures.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-
-
-def _requirements() -> list[str]:
-    return [f"{name}=={importlib.metadata.version(name)}" for name in PACKAGES if name != "scikit-learn"]

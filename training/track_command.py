@@ -56,4 +56,5 @@ def track_checkpoint(
     except KeyboardInterrupt:
         errors.print("Interrupted: the checkpoint is as it was.")
         raise typer.Exit(INTERRUPTED) from None
-    Console().print(f"Tracked: run {run.run_id} in {without_password(run.uri)}, its model models:/{run.model_id}")
+    address = f"models:/{run.model_id}" if run.model_id else f"runs:/{run.run_id}/model"
+    Console().print(f"Tracked: run {run.run_id} in {without_password(run.uri)}, its model {address}")

@@ -26,7 +26,7 @@ RUN = """
 import json, sys, warnings
 from airflow.dag_processing.dagbag import DagBag
 warnings.simplefilter("always")
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 assert not bag.import_errors, bag.import_errors
 assert not any(bag.captured_warnings.values()), bag.captured_warnings
 dag = bag.dags["text_classifier"]

@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,13 +38,18 @@ def pipeline(folder: Path, *options: str, **settings: str) -> subprocess.Complet
 def test_a_table_becomes_a_version_and_a_worse_model_stops_at_the_gate(tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", LABELS["one"][3])
     write_tiny_base("bert", tmp_path / "base")
-    first = pipeline(tmp_path)
+    first = pipeline(tmp_path, TRACK="", MLFLOW_TRACKING_URI="", MLFLOW_DISABLE_TELEMETRY="true")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "text headline + body, label answer (3 classes)" in first.stdout
     assert "Gate passed: no version of classifier is published yet." in first.stdout
     assert "version 1 of classifier" in first.stdout.splitlines()[-2]  # of the table
     store = ModelStore(tmp_path / "model_repository", "classifier")
     assert Manifest.read(store.folder / "1").labels == sorted(CLASSES)
+    if find_spec("mlflow") is not None:  # the extra track
+        assert f"in sqlite:///{tmp_path}/mlflow.db" in first.stdout
+        assert list((tmp_path / "mlartifacts").rglob("model.safetensors"))
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as runs:
+            assert runs.execute("SELECT value FROM tags WHERE key = 'version'").fetchall() == [("classifier/1",)]
     # What is served now knows every verb; three steps of training do not.
     words = {text.split()[0]: label for text, label in texts()}
     better = store.publish(write_version(tmp_path / "better", words))

@@ -14,9 +14,20 @@ CHECKPOINT ?= checkpoints/classifier
 EXPORTED ?= exports/classifier
 PRECISION ?= auto
 BASE_MODEL ?=
+# What in DATA is meant, where its columns have other names than the usual ones; and split files of their own.
+TEXT_COLUMN ?=
+LABEL_COLUMN ?=
+GROUP_COLUMN ?=
+LANGUAGE_COLUMN ?=
+LABEL_SEPARATOR ?=
+VALIDATION_DATA ?=
+TEST_DATA ?=
+# More options of `python -m training`, quoted as for a shell.
+TRAIN_OPTIONS ?=
 # Names of the labels, for a checkpoint that has none: a list with commas, or a file.
 LABELS ?=
-SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS
+SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS TRAIN_OPTIONS
+SETTINGS += TEXT_COLUMN LABEL_COLUMN GROUP_COLUMN LANGUAGE_COLUMN LABEL_SEPARATOR VALIDATION_DATA TEST_DATA
 # As they were typed: make would take a $ in a path for a variable of its own. Recipes read them from the environment,
 # in quotation marks, so that no character of a path means anything to the shell.
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
@@ -32,10 +43,10 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export up test docker-test bench soak lint format readme lock clean
+.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format readme lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 check:
 	@$(PYTHON) -m server.preflight
@@ -56,11 +67,13 @@ $(TOOLS): $(INSTALLED)
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
-	$(PY) -m training --data="$$DATA" --output="$$CHECKPOINT" $${BASE_MODEL:+--base-model="$$BASE_MODEL"}
+	@$(PY) -m launcher.pipeline --only train
 
 export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
-	$(PY) -m export export --output="$$EXPORTED" --precision="$$PRECISION" --data="$$DATA" $${LABELS:+--labels="$$LABELS"} -- "$$CHECKPOINT"
-	$(PY) -m repository publish -- "$$EXPORTED"
+	@$(PY) -m launcher.pipeline --only export --only publish
+
+pipeline: setup ## Inspect, train, evaluate, hold against the served version, export and publish; FROM=step to go on
+	@$(PY) -m launcher.pipeline $(if $(filter command,$(origin FROM)),--from="$$FROM")
 
 up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
 	@exec $(PY) -m launcher
@@ -74,6 +87,13 @@ test: lint ## Run linter, type checker and all tests
 
 docker-test: tools ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py
+
+airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installed into .airflow; some minutes
+	AIRFLOW_TEST=1 $(PY) -m pytest tests/integration/test_airflow.py
+
+mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow's own pages, installed into .mlflow
+	@$(PY) -m tests.own_environments mlflow mlflow
+	.mlflow/bin/mlflow server --host 127.0.0.1 --port "$${MLFLOW_PORT:-5000}" --backend-store-uri sqlite:///mlflow.db --artifacts-destination mlartifacts
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
@@ -101,5 +121,5 @@ lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in f
 	@cd benchmarks/alternatives/locks && for name in *.in; do lock=$${name%.in}.txt; uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o $$lock $$name && sed -i '1i # Exact versions of everything that this environment holds: a pip constraints file, written by `make lock`.' $$lock || exit 1; done
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .floor .alternatives .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

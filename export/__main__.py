@@ -53,7 +53,7 @@ def export(
         str,
         typer.Argument(
             help="Folder of a fine-tuned sequence classifier (or of a LoRA adapter, or of a model that MLflow logged), "
-            "or its id on the Hugging Face hub."
+            "or its id on the Hugging Face hub, or its address in MLflow (models:/NAME/VERSION, runs:/RUN/model)."
         ),
     ],
     output: Annotated[Path, typer.Option(help="Version folder to write; an older one is replaced.")] = Path(

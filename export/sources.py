@@ -1,6 +1,9 @@
 """Where a checkpoint's files are: a folder, a LoRA adapter, a model that MLflow logged, or the Hugging Face hub."""
 
+import atexit
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,11 @@ from huggingface_hub import snapshot_download
 
 from export import ExportError
 from pretrained.files import CONFIG, has_weights
+from training.tracking import without_password
 
 ADAPTER_CONFIG = "adapter_config.json"
 MLFLOW_MODEL = "MLmodel"
+MLFLOW_ADDRESSES = ("models:/", "runs:/")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 # Everything a checkpoint needs; no pickled weights, no other formats, no subfolders.
 HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
@@ -41,11 +46,13 @@ class Source:
 
 
 def find_source(source: str, trust_remote_code: bool = False) -> Source:
-    """Find the files of a local folder or a hub id, which is downloaded unless it is in the cache already.
+    """Find the files of a local folder, a hub id or a model in MLflow; these are downloaded unless they are here.
 
     Raises:
         ExportError: there is no checkpoint, or more than one.
     """
+    if source.startswith(MLFLOW_ADDRESSES):
+        return _in_folder(source, _from_mlflow(source))
     folder = Path(source)
     if folder.is_dir():
         return _in_folder(source, folder)
@@ -62,6 +69,22 @@ def find_source(source: str, trust_remote_code: bool = False) -> Source:
     if not (local / CONFIG).is_file() and not (local / ADAPTER_CONFIG).is_file():
         raise ExportError(f"{source} holds no config.json: give the id of a Hugging Face checkpoint")
     return Source(source, local, local)
+
+
+def _from_mlflow(source: str) -> Path:
+    """Download what an address of MLflow's names into a folder that is gone when this process ends."""
+    try:
+        import mlflow
+    except ImportError:
+        raise ExportError(f"{source} is read by MLflow: run `pip install '.[track]'`") from None
+    copy = tempfile.mkdtemp(prefix="mlflow-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    try:
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=copy))
+    except Exception as error:  # its own, SQLAlchemy's, requests' and the system's
+        reason = without_password(" ".join(str(error).split())[:200])
+        where = without_password(mlflow.get_tracking_uri())
+        raise ExportError(f"{source} cannot be read from MLflow at {where}: {reason}") from None
 
 
 def _in_folder(source: str, folder: Path) -> Source:

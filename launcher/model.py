@@ -1,20 +1,18 @@
 """Makes sure that a version is published: trains, exports and publishes what is not there yet, nothing twice."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from launcher import steps
 from launcher.settings import LauncherSettings
+from launcher.steps import StepFailedError
 from repository.bucket import AwayError
 from repository.history import VersionHistory
 from repository.places import open_history
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
-
-class StepFailedError(Exception):
-    """Training, export or publishing ended with an error, which it has already told the user."""
+__all__ = ["StepFailedError", "ensure_published", "publish_another"]
 
 
 def ensure_published(settings: LauncherSettings, repository: RepositorySettings) -> int:
@@ -45,25 +43,16 @@ def publish_another(settings: LauncherSettings, repository: RepositorySettings) 
         StepFailedError: a step ended with an error.
     """
     if not (settings.checkpoint / "config.json").is_file():
-        base_model = [f"--base-model={settings.base_model}"] if settings.base_model else []
-        _run("training", f"--data={settings.data}", f"--output={settings.checkpoint}", *base_model)
+        steps.train(settings).run()
     with tempfile.TemporaryDirectory(prefix="export-") as temporary:
-        exported = str(Path(temporary) / repository.model_name)
-        options = [f"--precision={settings.precision}", f"--data={settings.data}", f"--output={exported}"]
-        options += [f"--labels={settings.labels}"] if settings.labels else []
-        # Behind `--` a folder may begin with a dash.
-        _run("export", "export", *options, "--", str(settings.checkpoint))
-        place = [f"--repository={repository.model_repository}", f"--model={repository.model_name}"]
-        _run("repository", "publish", *place, "--", exported)
-    return open_history(repository).numbers()[-1]
+        exported = Path(temporary) / repository.model_name
+        steps.export(settings, exported).run()
+        steps.publish(repository, exported).run()
+    number = open_history(repository).numbers()[-1]
+    steps.tell_tracking(settings.checkpoint, repository.model_name, number)
+    return number
 
 
 def _newest(store: VersionHistory) -> int | None:
     readable = [version.number for version in store.versions() if version.manifest is not None]
     return readable[-1] if readable else None
-
-
-def _run(module: str, *arguments: str) -> None:
-    status = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
-    if status != 0:
-        raise StepFailedError(f"python -m {module} ended with status {status}; the reason is above.")

@@ -16,7 +16,7 @@ PROGRAMS: dict[str, type[BaseSettings]] = {
     "all": RepositorySettings,
     "gateway": GatewaySettings,
     "Triton": ServerSettings,
-    "`make up`": LauncherSettings,
+    "`make up`, `make pipeline`": LauncherSettings,
 }
 
 

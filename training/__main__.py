@@ -7,6 +7,7 @@ import typer
 from repository.default_command import DefaultCommandGroup
 from training.evaluate_command import evaluate_checkpoint
 from training.inspect_command import inspect_data
+from training.track_command import track_checkpoint
 from training.train_command import train_classifier
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("train")(train_classifier)
 app.command("evaluate")(evaluate_checkpoint)
 app.command("inspect")(inspect_data)
+app.command("track")(track_checkpoint)
 
 
 def main() -> None:

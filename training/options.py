@@ -94,6 +94,15 @@ Report = Annotated[
 License = Annotated[
     str, typer.Option("--license", help="License of the model, for its card, as Hugging Face writes it: apache-2.0.")
 ]
+Track = Annotated[
+    bool | None,
+    typer.Option(
+        "--track/--no-track",
+        help="Log parameters, figures, report and checkpoint in MLflow: at MLFLOW_TRACKING_URI, else in mlflow.db and "
+        "mlartifacts/ here.",
+        show_default="--track where MLFLOW_TRACKING_URI is set",
+    ),
+]
 
 
 def read_training_data(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from repository.console import Console
-from training import options
+from training import options, tracking
 from training import train_options as own
 from training.data import DataError, TrainingData
 from training.report_settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
@@ -62,6 +62,7 @@ def train_classifier(
     report: options.Report = ReportKind.full,
     license_id: options.License = UNKNOWN_LICENSE,
     max_steps: own.MaxSteps = None,
+    track: options.Track = None,
 ) -> None:
     """Fine-tune a text classifier.
 
@@ -121,6 +122,8 @@ def train_classifier(
         console = Console()
         show_report(found, console)
         console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
+        if tracking.is_wanted(track):
+            tracking.track(output)
 
 
 def _fail(reason: str, status: int) -> None:

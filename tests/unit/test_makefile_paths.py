@@ -35,7 +35,12 @@ def test_a_path_may_hold_blanks_quotation_marks_and_what_a_shell_would_run(tmp_p
     write(tmp_path / data, rows_of(maps_a_class=4))
     write_checkpoint(tmp_path / f"{AWKWARD} base", tiny_bert(max_position_embeddings=80))
     settings = [f"DATA={data}", f"CHECKPOINT={AWKWARD} checkpoint", f"EXPORTED={AWKWARD} exported", "PRECISION=fp32"]
-    trained = make("train", tmp_path, *settings, f"BASE_MODEL={AWKWARD} base")
+    options = [
+        f"BASE_MODEL={AWKWARD} base",
+        f"LANGUAGE_COLUMN={AWKWARD}",
+        "TRAIN_OPTIONS=--max-steps '2' --no-baseline",
+    ]
+    trained = make("train", tmp_path, *settings, *options)
     assert trained.returncode == 0, trained.stderr
     # From the environment as from the command line.
     exported = make("export", tmp_path, **dict(setting.split("=", 1) for setting in settings))

@@ -34,7 +34,7 @@ from repository.manifest import (
     RepositoryError,
     digest_file,
 )
-from repository.tolerances import AUTOMATIC, TOLERANCES, Provider, Tolerance
+from repository.tolerances import AUTOMATIC, TOLERANCES, Provider, Tolerance, answer_unit
 
 # What `--precision auto` tries in turn, by what serves here; the last one is taken whatever it costs in speed.
 AUTOMATIC_ORDER = {
@@ -55,15 +55,17 @@ class Candidate:
     size_bytes: int
     sweep: Sweep | None = None
     provider: Provider = Provider.CPU
+    unit: float = 1.0
+    """What a difference is measured in (see `repository.tolerances.answer_unit`)."""
 
     @property
     def tolerance(self) -> Tolerance:
         """What it may differ from PyTorch by."""
-        return TOLERANCES[self.provider, self.precision]
+        return TOLERANCES[self.provider, self.precision].scaled(self.unit)
 
     def violations(self, tolerance: Tolerance | None = None) -> list[str]:
         """What is outside the tolerance, its precision's own if none is given."""
-        tolerance = tolerance or self.tolerance
+        tolerance = tolerance.scaled(self.unit) if tolerance else self.tolerance
         found = violations(self.parity, self.evaluation, tolerance)
         if self.sweep is None:
             return found
@@ -201,7 +203,8 @@ def _candidate(
         evaluated = reference.labelled or reference
         evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
     size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
-    return Candidate(precision, folder, parity, evaluation, size_bytes)
+    unit = answer_unit(reference.text_logits, checkpoint.problem_type)
+    return Candidate(precision, folder, parity, evaluation, size_bytes, unit=unit)
 
 
 def _calibration(

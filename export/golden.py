@@ -10,7 +10,7 @@ from export.parity import Reference, open_session
 from repository.golden import Golden, GoldenSentence, replay_batches
 from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch, scores
 from repository.manifest import MODEL_FILE, Precision
-from repository.tolerances import golden_bound
+from repository.tolerances import answer_unit, golden_bound
 
 SENTENCES = 20
 # Of all together: a model of XLM-R large's size answers them in some 15 s on two cores, and is loaded that much later.
@@ -54,7 +54,7 @@ def write_golden(folder: Path, checkpoint: Checkpoint, reference: Reference, pre
     probabilities = scores(logits, checkpoint.problem_type)
     here = _difference(folder, checkpoint, [ids[i] for i in chosen], [masks[i] for i in chosen], logits)
     golden = Golden(
-        max_logit_difference=golden_bound(precision, here),
+        max_logit_difference=golden_bound(precision, here, answer_unit(reference.text_logits, checkpoint.problem_type)),
         sentences=[
             GoldenSentence(
                 text=text if isinstance(text := texts[index], str) else text[0],

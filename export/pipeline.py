@@ -12,12 +12,13 @@ from export import ExportError
 from export.checkpoint import Checkpoint
 from export.heads import original_forward
 from repository.inference import Float32Array
+from repository.tolerances import answer_unit
 
 Text = str | tuple[str, str]
 
 # Texts that it is asked, one by one, a few milliseconds each for MiniLM: what it feeds a model is the same for all.
 SAMPLE = 64
-# In logits; the same sums in another order.
+# In logits, of a regression in its answers' unit; the same sums in another order.
 TOLERANCE = 1e-3
 
 
@@ -30,7 +31,7 @@ def hold_against_pipeline(checkpoint: Checkpoint, texts: Sequence[Text], logits:
     sample = random.Random(0).sample(range(len(texts)), min(SAMPLE, len(texts)))
     answers = pipeline_logits(checkpoint, [texts[index] for index in sample])
     off = float(np.abs(answers - logits[sample]).max())
-    if off > TOLERANCE:  # a NaN is found, and said, elsewhere
+    if off > TOLERANCE * answer_unit(answers, checkpoint.problem_type):  # a NaN is found, and said, elsewhere
         raise ExportError(
             f"{checkpoint.name}: transformers' pipeline answers otherwise than the model does for token ids and mask "
             f"alone (a logit differs by {off:.2g}): it feeds the model something that a served graph is not told"

@@ -11,7 +11,10 @@ with ten bits of mantissa, on Ampere and newer, unless `use_tf32` is 0; GOLDEN a
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from repository.manifest import Precision
+import numpy as np
+import numpy.typing as npt
+
+from repository.manifest import Precision, ProblemType
 
 
 class Provider(StrEnum):
@@ -49,6 +52,16 @@ class Tolerance:
     random_logit_difference: float | None = None
     padded_drift: float | None = None
     times_sentences: float | None = None
+
+    def scaled(self, unit: float) -> "Tolerance":
+        """The same for answers in units of `answer_unit`: what is a difference is `unit` times as much."""
+        if unit == 1.0:
+            return self
+        of_unit = {
+            name: None if (bound := getattr(self, name)) is None else bound * unit
+            for name in ("max_logit_difference", "random_logit_difference", "padded_drift")
+        }
+        return replace(self, **of_unit)
 
     def bounds(self, logit_range: float, on_sentences: float) -> tuple[float, float]:
         """Most that a logit may be off by in a text of any length: of real text, and of random token ids.
@@ -94,6 +107,22 @@ AUTOMATIC = {
     (Provider.CUDA, Precision.INT8): _AUTOMATIC_INT8,
 }
 
+# Of the largest answer: a hundred times what a float32 keeps of a number (1.2e-7), over the bound of fp32 (1e-3).
+_LEAST_SHARE_OF_ANSWER = 0.01
+
+
+def answer_unit(logits: npt.ArrayLike, problem_type: ProblemType) -> float:
+    """Return what a difference of logits `[texts, labels]` is measured in: 1, and of a regression, whose unit is its
+    users', the standard deviation of its answers where that is more.
+
+    An answer far from zero for its spread is rounded by more than that: then a hundredth of the largest.
+    """
+    answers = np.asarray(logits, dtype=np.float64)
+    if problem_type is not ProblemType.REGRESSION or not answers.size or not np.isfinite(answers).all():
+        return 1.0
+    return max(1.0, float(answers.std()), _LEAST_SHARE_OF_ANSWER * float(np.abs(answers).max()))
+
+
 # The least that the logits of golden sentences may differ by, on any provider. It is wider than the export's own bound,
 # because it has to hold on machines that are not here: with TF32, fp32 gets the bound of fp16; fp16 is summed in fp32
 # on one processor and in fp16 on another. int8 is the same integers everywhere, but what is left of it (scales,
@@ -104,6 +133,9 @@ GOLDEN = {Precision.FP32: 0.1, Precision.FP16: 0.2, Precision.INT8: 0.2}
 _GOLDEN_MARGIN = 2.0
 
 
-def golden_bound(precision: Precision, at_export: float) -> float:
-    """Most that the logits of golden sentences may differ by wherever they are asked; `at_export` is what they do."""
-    return max(GOLDEN[precision], _GOLDEN_MARGIN * at_export)
+def golden_bound(precision: Precision, at_export: float, unit: float = 1.0) -> float:
+    """Most that the logits of golden sentences may differ by wherever they are asked; `at_export` is what they do.
+
+    `unit` is that of `answer_unit`.
+    """
+    return max(GOLDEN[precision] * unit, _GOLDEN_MARGIN * at_export)

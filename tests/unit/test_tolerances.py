@@ -3,12 +3,13 @@
 from dataclasses import astuple
 from itertools import product
 
+import numpy as np
 import pytest
 
 from export.build import AUTOMATIC_ORDER
 from export.session import CUDA, session_providers
-from repository.manifest import Precision
-from repository.tolerances import AUTOMATIC, GOLDEN, TOLERANCES, Provider, golden_bound
+from repository.manifest import Precision, ProblemType
+from repository.tolerances import AUTOMATIC, GOLDEN, TOLERANCES, Provider, answer_unit, golden_bound
 
 EVERY = list(product(Provider, Precision))
 
@@ -53,3 +54,18 @@ def test_golden_sentences_allow_for_tf32_where_they_are_asked() -> None:
     # Ten bits of mantissa, as in fp16: a logit of some units is off by thousandths to hundredths.
     assert golden_bound(Precision.FP32, 1e-6) == TOLERANCES[Provider.CUDA, Precision.FP16].max_logit_difference
     assert golden_bound(Precision.FP32, 0.4) == 0.8
+
+
+def test_a_number_in_large_units_is_bounded_by_its_spread_and_a_score_is_not() -> None:
+    prices = np.array([[90_000.0], [100_000.0], [110_000.0]])
+    unit = answer_unit(prices, ProblemType.REGRESSION)
+    assert unit == pytest.approx(prices.std())
+    tolerance = TOLERANCES[Provider.CPU, Precision.FP32].scaled(unit)
+    assert tolerance.max_logit_difference == pytest.approx(1e-3 * unit)
+    assert tolerance.bounds(20_000.0, 0.1) == pytest.approx((1e-3 * unit, 1e-3 * unit))
+    assert golden_bound(Precision.FP32, 1e-6, unit) == pytest.approx(0.1 * unit)
+    # In small units, and of scores whatever they are, nothing is wider than it was.
+    assert answer_unit(prices / 1e6, ProblemType.REGRESSION) == 1.0
+    assert answer_unit(prices, ProblemType.SINGLE_LABEL) == answer_unit(prices, ProblemType.MULTI_LABEL) == 1.0
+    # A float32 near 100,000 is rounded to 0.008, whatever the spread.
+    assert answer_unit([[100_000.0], [100_000.1]], ProblemType.REGRESSION) == pytest.approx(1000.001)

@@ -59,6 +59,13 @@ LABELS = {
         [[label, "Even"] if n % 2 else [label] if n % 3 else [] for n, (_, label) in enumerate(texts())],
     ),
     "a number": ("a.csv", ProblemType.REGRESSION, (), [5000.5 + 1000 * len(label) for _, label in texts()]),
+    # A float32 near these is rounded to 0.03 already.
+    "a large number": (
+        "a.csv",
+        ProblemType.REGRESSION,
+        (),
+        [4e5 + 1.5 + 2e5 * len(label) + 999 * number for number, (_, label) in enumerate(texts())],
+    ),
 }
 
 

@@ -57,11 +57,16 @@ class Tolerance:
         """The same for answers in units of `answer_unit`: what is a difference is `unit` times as much."""
         if unit == 1.0:
             return self
-        of_unit = {
-            name: None if (bound := getattr(self, name)) is None else bound * unit
-            for name in ("max_logit_difference", "random_logit_difference", "padded_drift")
-        }
-        return replace(self, **of_unit)
+
+        def times(bound: float | None) -> float | None:
+            return None if bound is None else bound * unit
+
+        return replace(
+            self,
+            max_logit_difference=times(self.max_logit_difference),
+            random_logit_difference=times(self.random_logit_difference),
+            padded_drift=times(self.padded_drift),
+        )
 
     def bounds(self, logit_range: float, on_sentences: float) -> tuple[float, float]:
         """Most that a logit may be off by in a text of any length: of real text, and of random token ids.

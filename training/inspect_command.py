@@ -56,7 +56,7 @@ def inspect_data(
         Judge,
         typer.Option(
             help="By what labels are doubted. words: TF-IDF, seconds. encoder: vectors of the base model, which is "
-            "right more often and reads some 50 texts a second on a core. none: not at all."
+            "right far more often and reads some 50 texts a second on two cores. none: not at all."
         ),
     ] = Judge.WORDS,
     out: Annotated[

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pretrained.lengths import NO_LIMIT, usual_max_length
+from training.e5_encoder import PackagedEncoderError
 from training.examples import DataError
-from training.packaged import DEFAULT, ENCODERS, PackagedEncoderError
+from training.packaged import DEFAULT, ENCODERS
 
 PERCENTILES = (50, 90, 95, 99, 100)
 _CHUNK = 1024

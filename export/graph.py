@@ -14,6 +14,7 @@ from optimum.exporters.tasks import TasksManager
 from optimum.utils import NormalizedTextConfig
 
 from export import ExportError
+from export.block_tables import holds_blocks
 from export.checkpoint import Checkpoint
 from export.floor import OPSET, floor
 from export.token_types import fold_token_types
@@ -92,6 +93,7 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
     session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there. The
     graph has the two inputs of every served model.
     """
+    skeleton = read_skeleton(raw)
     # One optimizer for all: of the others, those for BART, GPT-2 and Qwen 3 either fuse no more or fuse wrongly here.
     options = FusionOptions("bert")
     if not architecture_of(model_config).fuses_attention:
@@ -99,11 +101,13 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
         options.enable_attention = False
         options.enable_embed_layer_norm = False
         options.enable_rotary_embeddings = False
+    if holds_blocks(skeleton, raw.parent):
+        options.enable_embed_layer_norm = False  # the fused operator takes a table of floats alone
     # Fusion reads a few weights by the names of their files, from the current folder. Shape inference prints its
     # failures; what it cannot infer is left unfused.
     with contextlib.chdir(raw.parent), contextlib.redirect_stdout(io.StringIO()):
         optimized = optimize_model(
-            read_skeleton(raw),
+            skeleton,
             model_type="bert",
             num_heads=getattr(model_config, "num_attention_heads", 0) or 0,
             hidden_size=getattr(model_config, "hidden_size", 0) or 0,

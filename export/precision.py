@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 import onnxruntime
 
+from export.block_tables import store_in_blocks
 from export.cpu_kernels import split_skip_layer_norms
 from export.float16 import convert_to_float16
 from export.int8 import quantize
@@ -65,6 +66,8 @@ def write_precision(
         split_skip_layer_norms(optimized.model)
     if precision is Precision.INT8:
         quantize(optimized.model, scratch, calibration.texts, calibration.pad_token_id, step)
+    if precision is not Precision.FP16:
+        store_in_blocks(optimized.model, scratch)
     write_model(optimized.model, path, scratch, embedded_limit_bytes)
 
 

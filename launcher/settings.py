@@ -15,7 +15,8 @@ class LauncherSettings(BaseSettings):
 
     data: Path = Field(SAMPLE_DATA, description="Table (CSV, TSV, JSON Lines, Parquet) to train the first model on.")
     base_model: str | None = Field(
-        None, description="Encoder to fine-tune: a hub id or a local folder; a small packaged one when empty."
+        None,
+        description="Encoder to fine-tune: a hub id, a folder, or minilm; the packaged multilingual one when empty.",
     )
     checkpoint: Path = Field(
         Path("checkpoints/classifier"),

@@ -14,7 +14,8 @@ from pretrained.architectures import Head, architecture_of, require_known
 from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import check_vocabulary, load_fast_tokenizer, padding_token
-from training.packaged import DEFAULT, ENCODERS, PackagedEncoderError
+from training.e5_encoder import PackagedEncoderError
+from training.packaged import DEFAULT, ENCODERS
 
 # What a tokenizer is read from; its folders and the weights can wait until all else is known to be right.
 _TOKENIZER_FILES = ["*.json", "*.model", "*.txt"]

@@ -44,7 +44,8 @@ def e5_folder() -> Path:
     source = _packaged_file()
     version = f"{importlib.metadata.version(PACKAGE)}-{_CONVERTER}-{importlib.metadata.version('sentencepiece')}"
     try:
-        kept = cached_assets_path("text-classifier", namespace="encoders", subfolder=f"multilingual-e5-small-{version}")
+        subfolder = f"multilingual-e5-small-{version}"
+        kept = Path(cached_assets_path("text-classifier", namespace="encoders", subfolder=subfolder))
         if not _is_whole(kept):
             _convert_into(kept, source)
     except FourBitFileError as error:
@@ -223,9 +224,8 @@ def _tokenizer(pieces: Pieces, longest: int) -> Any:
 
 def _normalization_table() -> bytes:
     """Return SentencePiece's precompiled rules of `nmt_nfkc`, which XLM-R's pieces were counted with."""
-    from sentencepiece import SentencePieceNormalizer
-    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+    from sentencepiece import SentencePieceNormalizer, sentencepiece_model_pb2
 
-    model = ModelProto()
+    model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     model.ParseFromString(SentencePieceNormalizer(rule_name="nmt_nfkc").serialized_model_proto())
     return bytes(model.normalizer_spec.precompiled_charsmap)

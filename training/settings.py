@@ -11,7 +11,7 @@ Vocabulary = Literal["trimmed", "all"]
 class Settings:
     """The defaults are those that did best on the validation maps of data/public_maps.csv (see data/README.md)."""
 
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 5e-5
     """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""

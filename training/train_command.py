@@ -66,7 +66,9 @@ def train_classifier(
             "once the new one is whole."
         ),
     ] = REPOSITORY / "checkpoints" / "classifier",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training maps, at most.")] = DEFAULTS.epochs,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the training texts, at most; few texts (some 700) want six.")
+    ] = DEFAULTS.epochs,
     batch_size: Annotated[int, typer.Option(min=1, help="Sentences a training step.")] = DEFAULTS.batch_size,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="Highest rate of the layers; the new head learns faster.")

@@ -110,6 +110,13 @@ def export(
             show_default="those of config.json",
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            help="Take the training's report and model card along (report.html, README.md), which the gateway shows. "
+            "They may hold sentences of the training data: see --report of python -m training."
+        ),
+    ] = True,
     force: Annotated[
         bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
     ] = False,
@@ -141,6 +148,8 @@ def export(
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
+    if not report:
+        loaded = replace(loaded, report_folder=None)
     if loaded.own_max_length is not None and loaded.max_length < loaded.own_max_length:
         out.print(
             f"Texts are cut at {loaded.max_length} tokens; the model takes {loaded.own_max_length} (--max-length)."

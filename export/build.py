@@ -14,14 +14,14 @@ import torch
 
 from export import ExportError
 from export.checkpoint import Checkpoint
-from export.golden import write_golden
+from export.evidence import write_evidence
 from export.graph import check_graph, export_graph, optimize_graph
 from export.int8_calibration import CalibrationText
 from export.int8_texts import calibration_texts
 from export.parity import Reference, Step, encode, measure, violations
 from export.precision import Calibration, cuda_serves, write_precision
 from export.ranges import Feed, calibration_feeds
-from export.report import Sweep, write_report
+from export.report import Sweep
 from export.sweep import ask_pytorch, sweep, sweep_violations
 from export.weights import EMBEDDED_LIMIT_BYTES
 from repository.manifest import (
@@ -128,7 +128,7 @@ def build_version(
             chosen = candidate(precision)
             candidates = [chosen]
         found = _refuse_or_force(chosen, force)
-        _write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
+        write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
         manifest = _manifest(checkpoint, chosen, reason).model_copy(update={"forced": found})
         manifest.write(chosen.folder)
         _replace(chosen.folder, output)
@@ -233,25 +233,6 @@ def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
     if not force:
         raise ExportError(f"{because}. Give another --precision, or --force to write it all the same.")
     return found
-
-
-def _write_evidence(chosen: Candidate, checkpoint: Checkpoint, golden: Reference | None, found: list[str]) -> None:
-    """The parity report, the golden sentences and the record of the checkpoint's split, beside the graph."""
-    if golden is not None:
-        write_golden(chosen.folder, checkpoint, golden, chosen.precision)
-    if checkpoint.split is not None:
-        checkpoint.split.write(chosen.folder)
-    if chosen.sweep is not None:
-        write_report(
-            chosen.folder,
-            chosen.precision,
-            chosen.provider,
-            chosen.tolerance,
-            found,
-            chosen.parity,
-            chosen.evaluation,
-            chosen.sweep,
-        )
 
 
 def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifest:

@@ -47,6 +47,7 @@ class Checkpoint:
         token_types: whether its tokens differ in type (`token_type_ids`), as those of a pair's two texts do as a rule.
         own_pad_token_id: the padding token that its own configuration names, if it does.
         split: what it was trained and tested on, if it was trained by `python -m training`.
+        report_folder: where the report of its training may lie, to be taken along.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Checkpoint:
     token_types: bool
     own_pad_token_id: int | None
     split: SplitRecord | None = None
+    report_folder: Path | None = None
 
 
 def load_checkpoint(
@@ -120,6 +122,7 @@ def _load(source: str, trust_remote_code: bool, max_length: int | None, labels: 
         token_types=token_types.by_mask,
         own_pad_token_id=own_padding,
         split=read_split(found.model),
+        report_folder=found.model,
     )
 
 

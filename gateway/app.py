@@ -117,7 +117,9 @@ def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> N
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
-        if error.status_code == 405 and (allowed := methods.get(request.scope["path"])):
+        # A path with a number in it is known by its template.
+        path = str(getattr(request.scope.get("route"), "path", request.scope["path"]))
+        if error.status_code == 405 and (allowed := methods.get(path)):
             headers["Allow"] = allowed
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=headers)

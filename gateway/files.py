@@ -54,6 +54,13 @@ class VersionFiles(Protocol):
             RepositoryError: they cannot be had, or are not those of the manifest.
         """
 
+    def read(self, number: int, name: str) -> bytes | None:
+        """Return one file of a version, as its manifest describes it; None if there is no such file. Blocks.
+
+        Raises:
+            RepositoryError: it cannot be had.
+        """
+
 
 class LocalFiles:
     """A repository that is a folder."""
@@ -70,6 +77,14 @@ class LocalFiles:
 
     def prepare(self, number: int) -> None:
         """Nothing: all is there."""
+
+    def read(self, number: int, name: str) -> bytes | None:
+        """Return one file of a version, as its manifest describes it; None if the version has no such file."""
+        folder = self.model_folder / str(number)
+        if not self.exists(number) or name not in (manifest := Manifest.read(folder)).files:
+            return None
+        manifest.verify_files(folder, (name,))
+        return (folder / name).read_bytes()
 
 
 class S3Files:
@@ -98,13 +113,30 @@ class S3Files:
         except RepositoryError as error:
             if folder.exists():
                 logger.warning("The cached files of version %d are fetched again: %s", number, error)
-            self._fetch(number, folder)
+            self._fetch(number, folder, READ_HERE)
 
-    def _fetch(self, number: int, folder: Path) -> None:
+    def read(self, number: int, name: str) -> bytes | None:
+        """Return one file of a version, as its manifest describes it; fetched when it is first asked for."""
+        folder = self.model_folder / str(number)
+        if not self.exists(number):
+            return None
+        try:
+            manifest = Manifest.read(folder)
+        except RepositoryError:
+            manifest = self._store.manifest(number)
+        if name not in manifest.files:
+            return None
+        try:
+            manifest.verify_files(folder, (name,))
+        except RepositoryError:
+            self._fetch(number, folder, (name,))
+        return (folder / name).read_bytes()
+
+    def _fetch(self, number: int, folder: Path, names: Collection[str]) -> None:
         self.model_folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.model_folder))
         try:
-            self._store.fetch(number, staging, READ_HERE)
+            self._store.fetch(number, staging, names)
             folder.mkdir(exist_ok=True)
             for path in staging.iterdir():  # each whole or not at all: another gateway may read it now
                 path.rename(folder / path.name)

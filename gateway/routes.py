@@ -1,15 +1,25 @@
 """The gateway's own endpoints, as FastAPI checks and documents them."""
 
+import asyncio
+import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
 from gateway.answers import Answer, classify_sentence, classify_sentences
 from gateway.bodies import JsonRoute
-from gateway.errors import InvalidRequestError
+from gateway.errors import InvalidRequestError, NotReadyError
 from gateway.middleware import record_of
-from gateway.schemas import ClassifyBody, Health, LabelScore, Models, TopK, Truncate
+from gateway.schemas import ClassifyBody, ErrorBody, Health, LabelScore, Models, TopK, Truncate
 from gateway.service import service_of
+from gateway.web import REPORT_POLICY, page_of
+from repository.bucket import AwayError
+from repository.manifest import REPORT_PAGE, RepositoryError
+
+logger = logging.getLogger(__name__)
+
+LAST_VERSION = 10**18 - 1
+"""A number has at most 18 digits, see `repository.names`."""
 
 classify_routes = APIRouter(tags=["classify"], route_class=JsonRoute)
 state_routes = APIRouter(tags=["state"])
@@ -58,6 +68,29 @@ async def classify_many(request: Request, body: ClassifyBody) -> Response:
 async def models(request: Request) -> Models:
     """Every version that Triton knows, which one answers, and why others do not."""
     return service_of(request).models()
+
+
+@state_routes.get(
+    "/models/{version}/report",
+    response_class=Response,  # HTMLResponse would make the errors HTML in the description, too
+    responses={
+        200: {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **{status: {"model": ErrorBody} for status in (401, 404, 422, 503)},
+    },
+    summary="How good a version is",
+)
+async def report(request: Request, version: Annotated[int, Path(ge=1, le=LAST_VERSION)]) -> Response:
+    """The report that was written when the version's model was trained, as a page."""
+    try:
+        page = await asyncio.to_thread(service_of(request).files.read, version, REPORT_PAGE)
+    except AwayError:
+        raise NotReadyError("The repository cannot be asked for the report now; try again shortly.") from None
+    except (RepositoryError, OSError) as error:
+        logger.error("The report of version %d cannot be read: %s", version, error)
+        page = None
+    if page is None:
+        raise HTTPException(404, f"Version {version} has no report: GET /models names the versions that have one")
+    return page_of(request, page, REPORT_POLICY)
 
 
 @state_routes.get("/metrics", response_class=Response, summary="Prometheus metrics")

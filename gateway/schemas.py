@@ -117,6 +117,11 @@ class ModelVersion(BaseModel):
         None, description="What the export was outside its tolerance by, if it was forced."
     )
     evaluation: Evaluation | None = None
+    report: str | None = Field(
+        None,
+        description="Path of the page that says how good the version is; null where it has none.",
+        examples=["/models/3/report"],
+    )
 
 
 class Models(BaseModel):

@@ -9,13 +9,13 @@ from starlette.requests import HTTPConnection
 
 from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
-from gateway.files import READER, S3Files, version_files
+from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.metrics import Metrics
 from gateway.schemas import Models, ModelVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
-from repository.manifest import Manifest, RepositoryError
+from repository.manifest import REPORT_PAGE, Manifest, RepositoryError
 
 DROPPED_EVERY_S = 0.5
 
@@ -29,6 +29,7 @@ class Service:
     versions: VersionFollower
     batcher: Batcher
     classifier: Classifier
+    files: VersionFiles
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
@@ -57,7 +58,13 @@ class Service:
         except RepositoryError:
             return version
         shown = set(ModelVersion.model_fields) & set(Manifest.model_fields)
-        return version.model_copy(update={name: getattr(manifest, name) for name in shown})
+        report = report_path(version.version) if REPORT_PAGE in manifest.files else None
+        return version.model_copy(update={name: getattr(manifest, name) for name in shown} | {"report": report})
+
+
+def report_path(version: int) -> str:
+    """Where the gateway serves the report of a version."""
+    return f"/models/{version}/report"
 
 
 async def _count_dropped_lines(metrics: Metrics) -> None:
@@ -105,7 +112,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
         if isinstance(files, S3Files):
             followers.append(asyncio.create_task(files.follow(versions.served)))
         try:
-            yield Service(settings, metrics, versions, batcher, classifier)
+            yield Service(settings, metrics, versions, batcher, classifier, files)
         finally:
             batcher.close()
             for follower in followers:

@@ -17,6 +17,11 @@ POLICY = (
 )
 DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """Swagger UI writes style attributes into its document."""
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox"
+)
+"""A report is a file that came with a version: no script of it runs, and its page has nothing of this host's."""
 
 HTML, CSS, SCRIPT, PNG = "text/html", "text/css", "text/javascript", "image/png"
 
@@ -34,9 +39,17 @@ def docs_routes() -> APIRouter:
     return docs
 
 
-def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, policy: str = POLICY) -> None:
-    content = file.read_bytes()
-    etag = f'"{sha256(content).hexdigest()[:32]}"'
+def page_of(request: Request, content: bytes, policy: str, media_type: str = HTML, etag: str = "") -> Response:
+    """An answer that browsers keep, asking each time whether it is still the one: 304 without a body, if it is.
+
+    Args:
+        request: may name what the browser has.
+        content: the file.
+        policy: what the page may do (Content-Security-Policy).
+        media_type: of the file.
+        etag: of the content, if it is known already.
+    """
+    etag = etag or etag_of(content)
     headers = {
         "Cache-Control": "no-cache",  # keep it, but ask each time: a new gateway's page must not meet an old script
         "Content-Security-Policy": policy,
@@ -44,12 +57,23 @@ def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, pol
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def etag_of(content: bytes) -> str:
+    """The entity tag of a file."""
+    return f'"{sha256(content).hexdigest()[:32]}"'
+
+
+def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, policy: str = POLICY) -> None:
+    content = file.read_bytes()
+    etag = etag_of(content)
 
     async def answer(request: Request) -> Response:
-        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
-        if etag in known or "*" in known:
-            return Response(status_code=304, headers=headers)
-        return Response(content, media_type=media_type, headers=headers)
+        return page_of(request, content, policy, media_type, etag)
 
     routes.add_api_route(path, answer, methods=["GET", "HEAD"])
 

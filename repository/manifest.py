@@ -15,6 +15,9 @@ MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.pbtxt"
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+# For people, where a version has them: how good it is, as a page and as a model card.
+REPORT_PAGE = "report.html"
+CARD_FILE = "README.md"
 
 # Every exported graph looks the same from outside.
 INPUTS = ("input_ids", "attention_mask")

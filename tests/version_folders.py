@@ -13,6 +13,7 @@ from repository.golden import GOLDEN_FILE, Golden, GoldenSentence
 from repository.inference import load_tokenizer, scores
 from repository.manifest import (
     MODEL_FILE,
+    REPORT_PAGE,
     TOKENIZER_FILE,
     Manifest,
     Parity,
@@ -37,11 +38,13 @@ def write_version(
     layers: int = 0,
     problem_type: ProblemType = ProblemType.SINGLE_LABEL,
     golden: Sequence[str] = (),
+    report: str = "",
 ) -> Path:
     """A version whose label is the one that most words of a sentence vote for: `words` maps word to label.
 
     `weights` are those of single words, `unknown_to_graph` words that only the tokenizer knows, and each of `layers`
-    makes a token cost more to compute without changing the answer. The sentences in `golden` become golden ones.
+    makes a token cost more to compute without changing the answer. The sentences in `golden` become golden
+    ones, and `report` its page.
     """
     folder.mkdir(parents=True)
     labels = sorted(set(words.values()))
@@ -52,6 +55,8 @@ def write_version(
     write_graph(folder / MODEL_FILE, votes, layers)
     vocabulary.update({word: len(vocabulary) + index for index, word in enumerate(unknown_to_graph)})
     write_tokenizer(folder / TOKENIZER_FILE, vocabulary)
+    if report:
+        (folder / REPORT_PAGE).write_text(report, encoding="utf-8")
     write_manifest(folder, labels, max_length, problem_type)
     if golden:
         write_golden(folder, golden)
@@ -161,8 +166,8 @@ def write_manifest(
         library_versions={},
         files={
             name: digest_file(folder / name)
-            for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE)
-            if name != GOLDEN_FILE or (folder / name).exists()
+            for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE, REPORT_PAGE)
+            if name not in (GOLDEN_FILE, REPORT_PAGE) or (folder / name).exists()
         },
     )
     manifest.write(folder)

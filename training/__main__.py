@@ -5,6 +5,7 @@ import signal
 import typer
 
 from repository.default_command import DefaultCommandGroup
+from training.evaluate_command import evaluate_checkpoint
 from training.inspect_command import inspect_data
 from training.train_command import train_classifier
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("train")(train_classifier)
 app.command("inspect")(inspect_data)
+app.command("evaluate")(evaluate_checkpoint)
 
 
 def main() -> None:

@@ -205,11 +205,11 @@ def _read_all(
         for table in tables[name]:
             reading = read_examples(table, columns, task)
             task = reading.task  # what the first table's labels are, those of the others are too
-            readings[name].append(_with_language(reading) if len(tables[name]) > 1 else reading)
+            readings[name].append(with_language(reading) if len(tables[name]) > 1 else reading)
     return readings
 
 
-def _with_language(reading: Reading) -> Reading:
+def with_language(reading: Reading) -> Reading:
     """Of several files without a column for the language, each stands for one: `deu_Latn.train.tsv` for `deu_Latn`."""
     stem = reading.path.name.split(".")[0]
     examples = (one if one.language else replace(one, language=stem) for one in reading.examples)

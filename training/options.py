@@ -9,6 +9,7 @@ from repository.names import visible
 from training import SAMPLE_DATA
 from training.columns import TASKS, Wanted
 from training.data import TrainingData, load_data
+from training.report_settings import ReportKind
 from training.split import SplitKind
 
 
@@ -81,6 +82,17 @@ Test = Annotated[
     typer.Option(
         help="File to test the result on, of the same columns.", show_default="the data's own, or a part of it"
     ),
+]
+
+Report = Annotated[
+    ReportKind,
+    typer.Option(
+        help="full: a page (report.html), a model card (README.md) and the worst mistakes, with their sentences. "
+        "figures: the same without a sentence of the data. none: figures as JSON alone. The export takes them along."
+    ),
+]
+License = Annotated[
+    str, typer.Option("--license", help="License of the model, for its card, as Hugging Face writes it: apache-2.0.")
 ]
 
 

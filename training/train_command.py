@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repository.console import Console
-from repository.strict_json import strict_json
 from training import options
 from training.data import DataError, TrainingData
+from training.report_settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
 from training.settings import Settings
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are answered before
@@ -110,8 +110,14 @@ def train_classifier(
         ),
     ] = SplitOption.groups,
     baseline: Annotated[
-        bool, typer.Option(help="Fit TF-IDF + logistic regression on the same split to compare with.")
+        bool,
+        typer.Option(
+            help="Fit TF-IDF + a linear model on the same split to compare with, and draw a learning curve: what would "
+            "twice the data bring?"
+        ),
     ] = True,
+    report: options.Report = ReportKind.full,
+    license_id: options.License = UNKNOWN_LICENSE,
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many training steps, for a quick try.", show_default="no")
     ] = None,
@@ -151,7 +157,8 @@ def train_classifier(
         )
         base = _checked_base_model(base_model, output.absolute(), max_length)
         base = _with_vocabulary(base, training_data, settings)
-        report = _run(training_data, base, settings, output.absolute(), baseline, start)
+        written = ReportSettings(report, license_id, baseline)
+        found = _run(training_data, base, settings, output.absolute(), written, start)
     except (DataError, UserError) as error:
         _fail(str(error), USER_MISTAKE)
     except OSError as error:  # a full disk, a folder that was taken away
@@ -163,8 +170,8 @@ def train_classifier(
         from training.report import show_report
 
         console = Console()
-        show_report(report, console)
-        console.print(f"Checkpoint: {output} ({report['seconds']['total']:.0f} s)")
+        show_report(found, console)
+        console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
 
 
 class UserError(ValueError):
@@ -204,14 +211,14 @@ def _with_vocabulary(base: "BaseModel", data: TrainingData, settings: Settings) 
 
 
 def _run(
-    data: TrainingData, base: "BaseModel", settings: Settings, output: Path, with_baseline: bool, start: float
+    data: TrainingData, base: "BaseModel", settings: Settings, output: Path, written: ReportSettings, start: float
 ) -> dict[str, Any]:
     """Train, evaluate and write the output folder; return the report."""
     from training.base_model import BaseModelError
     from training.evaluate import training_report
     from training.output import whole_or_nothing
     from training.predict import DivergedError
-    from training.report import REPORT_FILE
+    from training.report_files import write_predictions, write_report
     from training.train import fine_tune, save_checkpoint
 
     with whole_or_nothing(output) as work:
@@ -224,10 +231,10 @@ def _run(
                 f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
                 f"{settings.learning_rate:g}."
             ) from None
-        report = training_report(data, base, asdict(settings), trained, with_baseline)
+        report = training_report(data, base, asdict(settings), trained, written.baseline)
         report["seconds"]["total"] = round(perf_counter() - start, 1)
         save_checkpoint(trained, work / "checkpoint", base.longest)
         data.record.write(work / "checkpoint")
-        text = strict_json(report, indent=2, ensure_ascii=False)
-        (work / "checkpoint" / REPORT_FILE).write_text(f"{text}\n", encoding="utf-8")
+        write_predictions(data, trained.logits["test"], work / "checkpoint")
+        write_report(report, work / "checkpoint", written.kind, output.name, written.license_id)
     return report

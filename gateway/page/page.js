@@ -187,17 +187,51 @@ function showVersions() {
   at("version-rows").replaceChildren(...shown.flatMap(versionRows));
 }
 
-function versionRows({ version, state, precision, evaluation, reason }) {
+function versionRows({ version, state, precision, evaluation, report, reason }) {
   const row = document.createElement("tr");
   add(row, "th", "", version).scope = "row";
   add(add(row, "td"), "span", `state ${state}`, state);
   add(row, "td", "", precision ?? "–");
-  add(row, "td", "", figureOf(evaluation));
+  const figure = add(row, "td", "", figureOf(evaluation));
+  if (report) figure.append(" · ", reportLink(version, report));
   if (!reason) return [row];
   const why = document.createElement("tr");
   why.className = "reason";
   add(why, "td", "", reason).colSpan = 4;
   return [row, why];
+}
+
+function reportLink(version, report) {
+  const link = document.createElement("a");
+  link.textContent = "report";
+  link.ariaLabel = `Report of version ${version}`;
+  link.href = report.replace(/^\//, ""); // a gateway may be behind a path of another host
+  link.target = "_blank";
+  link.rel = "noopener";
+  // A link sends no key: with one, the report is fetched and kept as a file.
+  link.addEventListener("click", async (event) => {
+    if (!key) return;
+    event.preventDefault();
+    const problem = await save(link.href, `report-${version}.html`);
+    at("versions-problem").textContent = problem;
+  });
+  return link;
+}
+
+async function save(path, name) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Authorization: `Bearer ${key}` } });
+  } catch {
+    return "The server does not answer; try again shortly.";
+  }
+  if (!response.ok) return `The report cannot be had (${response.status}).`;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  return "";
 }
 
 function figureOf(evaluation) {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,11 +18,14 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from repository.manifest import Evaluation, Manifest
+from repository.manifest import REPORT_PAGE, Evaluation, Manifest, ProblemType
 from repository.store import ModelStore
 from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack, wait_until
+from tests.reports import HOSTILE as HOSTILE_TEXT
+from tests.reports import made_up_report
 from tests.version_folders import write_version
+from training.html_report import html_report
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WORDS = {"cat": "Animal", "oak": "Plant", "rock": HOSTILE}
@@ -44,7 +48,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     store = ModelStore(folder / "repository", "classifier")
     store.folder.mkdir(parents=True)
     shutil.copy(ROOT / "model_repository" / "classifier" / "config.pbtxt", store.folder)
-    first = write_version(folder / "first", WORDS, weight=1.0)
+    page = html_report(made_up_report(ProblemType.SINGLE_LABEL))
+    first = write_version(folder / "first", WORDS, weight=1.0, report=page)
     Manifest.read(first).model_copy(update={"evaluation": EVALUATION}).write(first)
     store.publish(first)
     with Stack(store.folder.parent, folder / "log") as running:
@@ -189,11 +194,52 @@ def test_versions_are_listed_with_what_is_wrong(browser: Chrome, stack: Stack) -
     assert browser.execute_script(script) == [
         ["2", "failed", "fp32", "–"],
         [reason],
-        ["1", "current", "fp32", "0.583"],
+        ["1", "current", "fp32", "0.583 · report"],
     ]
 
 
-def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack) -> None:
+def test_a_report_is_named_served_and_bound_to_itself(stack: Stack) -> None:
+    assert [one["report"] for one in models(stack)] == [None, "/models/1/report"]
+    answer = stack.client.get("/models/1/report")
+    assert answer.content == (stack.repository / "classifier" / "1" / REPORT_PAGE).read_bytes()
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    assert policy.endswith("; sandbox")
+    assert stack.client.get("/models/1/report", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    assert stack.client.head("/models/1/report").headers["content-length"] == str(len(answer.content))
+    assert stack.client.post("/models/1/report").headers["allow"] == "GET, HEAD, OPTIONS"
+    for version in (2, 99):
+        none = stack.client.get(f"/models/{version}/report")
+        said = f"Version {version} has no report: GET /models names the versions that have one."
+        assert (none.status_code, none.json()) == (404, {"error": said})
+    assert stack.client.get("/models/0/report").status_code == 422
+
+
+def test_the_page_links_a_report_that_is_read_without_a_script_or_another_host(browser: Chrome, stack: Stack) -> None:
+    link = wait_for(browser, "#version-rows a")
+    assert link.accessible_name == "Report of version 1"
+    address = link.get_attribute("href") or ""
+    assert urlsplit(address).path == "/models/1/report"
+    open_page(browser, stack.ports["GATEWAY_PORT"], "/models/1/report")
+    text = browser.find_element(By.TAG_NAME, "body").get_attribute("textContent") or ""
+    assert HOSTILE_TEXT in text
+    assert "{{ 7*7 }}" in text
+    assert not browser.find_elements(By.CSS_SELECTOR, "img, script, [style], [onerror]")
+    with pytest.raises(NoAlertPresentException):
+        browser.switch_to.alert.accept()
+    assert [urlsplit(url).path for url in requested(browser)] == ["/models/1/report"]
+    assert complaints(browser) == []
+    for width in (390, 1400):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        assert browser.find_element(By.TAG_NAME, "html").get_property("scrollWidth") <= width
+        assert browser.find_element(By.CSS_SELECTOR, "svg.chart").size["width"] > 200
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack, tmp_path: Path) -> None:
     with gateway_with_key(stack) as port:
         open_page(chromium, port)
         form, field = chromium.find_element(By.ID, "key-form"), chromium.find_element(By.ID, "key")
@@ -207,6 +253,13 @@ def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack) 
         wait_until(lambda: first_label(chromium) == "Animal", 10, "an answer")
         wait_until(chromium.find_element(By.ID, "versions").is_displayed, 10, "the versions")
         assert not form.is_displayed()
+        downloads = {"behavior": "allow", "downloadPath": str(tmp_path), "eventsEnabled": False}
+        chromium.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
+        click(chromium, "#version-rows a")  # a link sends no key: the report is fetched with it
+        saved = tmp_path / "report-1.html"
+        wait_until(saved.is_file, 10, "the report is saved")
+        assert saved.read_bytes() == stack.client.get("/models/1/report").content
+        assert httpx.get(f"http://127.0.0.1:{port}/models/1/report").status_code == 401
         chromium.refresh()
         type_sentence(chromium, "oak", Keys.ENTER)
         wait_until(lambda: first_label(chromium) == "Plant", 10, "an answer with the key that was kept")

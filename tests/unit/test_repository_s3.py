@@ -13,7 +13,7 @@ from gateway.files import S3Files
 from repository.bucket import AwayError, NotChangedError
 from repository.config import ModelConfig, parse_config, with_pin
 from repository.location import S3Location
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, RepositoryError
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, REPORT_PAGE, TOKENIZER_FILE, Manifest, RepositoryError
 from repository.mirror import Mirror
 from repository.s3_store import S3Store
 from tests.s3_server import CREDENTIALS, SECRET, S3Server, environment, s3_server
@@ -190,6 +190,21 @@ def test_a_version_of_which_a_file_is_gone_is_refused(
     files = S3Files(store, tmp_path / "cache" / "classifier", 5)
     files.look({1})
     assert "tokenizer.json: is missing" in files.problems[2]
+
+
+def test_a_report_is_fetched_when_it_is_asked_for_and_again_when_its_copy_is_damaged(
+    store: S3Store, tmp_path: Path
+) -> None:
+    store.publish(write_version(tmp_path / "exported", {"cat": "Animal", "oak": "Plant"}, report="<p>good</p>"))
+    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
+    files.look({1})
+    page = files.model_folder / "1" / REPORT_PAGE
+    assert not page.exists()
+    assert files.read(1, REPORT_PAGE) == b"<p>good</p>"
+    page.write_bytes(b"<p>evil</p>")
+    assert files.read(1, REPORT_PAGE) == page.read_bytes() == b"<p>good</p>"
+    assert files.read(1, "none.html") is None
+    assert files.read(2, REPORT_PAGE) is None
 
 
 def test_damage_to_a_local_copy_is_mended(store: S3Store, location: S3Location, exported: Path, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
 from export.__main__ import app as export_app
 from export.session import start_session
 from repository.inference import load_tokenizer, pad_batch, scores
-from repository.manifest import MODEL_FILE, HeldOut, Manifest, ProblemType
+from repository.manifest import CARD_FILE, MODEL_FILE, REPORT_PAGE, HeldOut, Manifest, ProblemType, digest_file
 from tests.tiny_pipeline import CLASSES, TOPICS, run, write_tiny_base
 from training.__main__ import app as training_app
 from training.report import REPORT_FILE
@@ -90,6 +91,36 @@ def test_each_kind_of_label_is_trained_exported_and_evaluated(tmp_path: Path, na
     for figure, value in own.items():
         expected = measured.get(f"checkpoint_{figure}", measured[figure])
         assert expected == pytest.approx(value, rel=1e-3, abs=1e-3), figure
+    assert_the_report_travels_and_is_made_again(tmp_path, data, manifest, report)
+
+
+def assert_the_report_travels_and_is_made_again(
+    folder: Path, data: Path, manifest: Manifest, report: dict[str, Any]
+) -> None:
+    for file in (REPORT_PAGE, CARD_FILE, REPORT_FILE):
+        assert manifest.files[file] == digest_file(folder / "checkpoint" / file)
+    assert report["baseline"]["model"].startswith("TF-IDF + ")
+    assert report["learning_curve"]["doubled"]["groups"] > 100
+    assert report["mistakes"]["nearest_by"].startswith("the mean vectors of the base model")
+    told = ("--data", str(data), "--output", str(folder / "again"), "--served", str(folder / "version"))
+    run(training_app, "evaluate", str(folder / "checkpoint"), *told, "--report", "figures")
+    again = json.loads((folder / "again" / REPORT_FILE).read_text())
+    for split in ("validation", "test"):
+        for name in again[split]["intervals"]:
+            assert again[split][name] == pytest.approx(report[split][name], rel=1e-4, abs=1e-4), (split, name)
+    assert (again["learning_curve"], again["mistakes"]) == (report["learning_curve"], None)
+    served = again["served"]
+    assert (served["compared"], served["left_out"], served["texts"]) == (True, 0, again["test"]["support"])
+    assert all(
+        abs(one["value"]) < 1e-2 * abs(served["new"][name]["value"]) + 1e-3 or "int8" in manifest.precision
+        for name, one in served["difference"].items()
+    )
+
+
+def test_a_checkpoint_of_which_nobody_knows_the_data_is_not_evaluated(tmp_path: Path) -> None:
+    done = CliRunner().invoke(training_app, ["evaluate", str(tmp_path)])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "has no split.json, so nobody can say what it was trained on" in done.stderr
 
 
 def test_a_regression_answers_in_the_unit_of_its_labels(tmp_path: Path) -> None:

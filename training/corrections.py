@@ -91,7 +91,7 @@ def write_corrected(
     """
     folder.mkdir(parents=True, exist_ok=True)
     left = set(corrections)
-    written = []
+    written: list[tuple[Path, int, int]] = []
     for table in tables:
         path = _free(folder, table.path, {done[0] for done in written})
         changed = out = 0

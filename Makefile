@@ -63,7 +63,7 @@ $(INSTALLED): pyproject.toml locks/app.txt | check
 tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
 
 $(TOOLS): $(INSTALLED)
-	$(PIP) -e '.[$(EXTRAS),bench,dev]'
+	$(PIP) -e '.[$(EXTRAS),track,bench,dev]'
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT

@@ -25,7 +25,7 @@ def languages_of(examples: Sequence[Example]) -> tuple[Counter[str], bool | None
     if any(example.language for example in examples):
         return Counter(example.language or UNKNOWN for example in examples), False
     try:
-        from py3langid import classify  # type: ignore[import-untyped]
+        from py3langid import classify
     except ImportError:
         return Counter(), None
     step = -(-len(examples) // MOST)

@@ -18,6 +18,7 @@ from training.examples import DataError, Example, Target
 from training.lookalikes import alike_title
 from training.mislabelled import FOLDS, Doubt, Embed, doubted
 from training.reading import Reading
+from training.settings import Settings
 from training.split import SPLIT_NAMES, SplitName
 from training.token_lengths import Lengths, measure_lengths
 
@@ -142,7 +143,7 @@ class Wishes:
     """What to measure by."""
 
     base_model: str | None = None
-    max_length: int = 64
+    max_length: int = Settings().max_length
     embed: Embed | None = None
     mislabelled: bool = True
 

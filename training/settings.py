@@ -8,6 +8,17 @@ Vocabulary = Literal["trimmed", "all"]
 MixedPrecision = Literal["auto", "off", "bf16", "fp16"]
 
 
+# What the sample's maps take in two epochs, where validation was best; a head that begins at random needs no fewer.
+_USUAL_STEPS = 200
+_LEAST_EPOCHS, _MOST_EPOCHS = 2, 10
+
+
+def usual_epochs(texts: int, texts_a_step: int) -> int:
+    """Return how often to go through so many training texts where nobody says: some 200 steps, in 2 to 10 epochs."""
+    steps_an_epoch = max(1, -(-texts // texts_a_step))
+    return min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_USUAL_STEPS / steps_an_epoch)))
+
+
 @dataclass(frozen=True)
 class Settings:
     """The defaults are those that did best on the validation maps of data/public_maps.csv (see data/README.md)."""
@@ -20,8 +31,9 @@ class Settings:
     """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""
     frozen_share: float = 0.0
     """Share of the layers, from the bottom, that stay as they are, as the embeddings always do."""
-    max_length: int = 64
-    """Longest sequence trained on, in tokens; longer sentences are cut. Evaluation and serving take the model's own."""
+    max_length: int = 512
+    """Longest sequence trained on, in tokens; longer texts are cut, as at the base's own limit if that is shorter.
+    Evaluation and serving take the model's own."""
     seed: int = 0
     patience: int = 2
     """Epochs without a better macro-F1 on validation after which training stops."""

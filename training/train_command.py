@@ -12,7 +12,7 @@ from training import options, tracking
 from training import train_options as own
 from training.data import DataError, TrainingData
 from training.report_settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
-from training.settings import Settings
+from training.settings import Settings, usual_epochs
 from training.train_checks import UserError, check_settings
 from training.train_options import DEFAULTS
 
@@ -41,7 +41,7 @@ def train_classifier(
     base_model: own.BaseModelName = None,
     output: own.Output = REPOSITORY / "checkpoints" / "classifier",
     resume: own.Resume = False,
-    epochs: own.Epochs = DEFAULTS.epochs,
+    epochs: own.Epochs = None,
     batch_size: own.BatchSize = DEFAULTS.batch_size,
     gradient_accumulation: own.GradientAccumulation = DEFAULTS.gradient_accumulation,
     learning_rate: own.LearningRate = DEFAULTS.learning_rate,
@@ -80,7 +80,7 @@ def train_classifier(
     start = perf_counter()
     output = output.absolute()
     settings = Settings(
-        epochs=epochs,
+        epochs=epochs or DEFAULTS.epochs,
         batch_size=batch_size,
         gradient_accumulation=gradient_accumulation,
         learning_rate=learning_rate,
@@ -103,6 +103,9 @@ def train_classifier(
         Console().print(options.summary_of(training_data))
         for warning in training_data.warnings:
             errors.print(f"Warning: {warning}")
+        if epochs is None:
+            texts_a_step = batch_size * gradient_accumulation
+            settings = replace(settings, epochs=usual_epochs(len(training_data.splits["train"]), texts_a_step))
         check_settings(settings, training_data, trials)
         base = _checked_base_model(base_model, output, settings)
         training_data = _without_what_was_seen(training_data, base)

@@ -70,7 +70,12 @@ Resume = Annotated[
     ),
 ]
 Epochs = Annotated[
-    int, typer.Option(min=1, help="Passes over the training data, at most; few texts (some 700) want six.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the training data, at most.",
+        show_default="2 to 10, the more the less data there is",
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts of a batch.")]
 GradientAccumulation = Annotated[
@@ -87,7 +92,7 @@ MaxLength = Annotated[
     int,
     typer.Option(
         min=8,
-        help="Tokens of a training text, at most; else the model's own limit holds, or 2048 if that is longer.",
+        help="Tokens of a training text, at most, if the model takes so many; longer texts are cut.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed on the same machine gives the same model.")]

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from training.batches import NearInLength
+from training.settings import usual_epochs
 
 LENGTHS = [random.Random(3).randint(3, 40) for _ in range(1005)]
 
@@ -28,3 +29,11 @@ def test_a_batch_is_hardly_padded() -> None:
     batches = [[LENGTHS[index] for index in order[start : start + 32]] for start in range(0, len(order), 32)]
     padded = sum(max(batch) * len(batch) for batch in batches)
     assert padded < 1.15 * sum(LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("texts", "texts_a_step", "epochs"),
+    [(3134, 32, 2), (701, 32, 9), (24, 32, 10), (100_000, 32, 2), (701, 8, 2), (1, 1, 10)],
+)
+def test_less_data_is_gone_through_more_often(texts: int, texts_a_step: int, epochs: int) -> None:
+    assert usual_epochs(texts, texts_a_step) == epochs

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,11 +94,7 @@ def inspect_data(
         if corrections:
             _correct(sources, wanted, validation or (), test or (), corrections, out)
             return
-        embed = None
-        if judge is Judge.ENCODER:
-            from training.sentence_vectors import sentence_vectors
-
-            embed = sentence_vectors(base_model, max_length, lambda _: None)
+        embed = partial(_vectors, base_model, max_length) if judge is Judge.ENCODER else None
         wishes = Wishes(base_model, max_length, embed, judge is not Judge.NONE)
         found = inspect_sources(sources, wanted, wishes, validation or (), test or (), _step)
         written = _write(found, out) if out else []
@@ -111,6 +108,13 @@ def inspect_data(
     else:
         _tell(found, written, as_json)
         raise typer.Exit(FOUND if strict and found.problems else 0)
+
+
+def _vectors(base_model: str | None, max_length: int, texts: Sequence[str]) -> Any:
+    from training.sentence_vectors import sentence_vectors
+
+    with _step("Reading texts by the base model", len(texts)) as advance:
+        return sentence_vectors(base_model, max_length, texts, advance)
 
 
 @contextmanager

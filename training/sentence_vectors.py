@@ -1,54 +1,38 @@
-"""What does a base model make of texts, untrained? One vector a text, the mean of its tokens'; needs torch."""
+"""What does a base model make of texts, untrained? One vector a text, as a linear model takes them; needs torch."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from training.token_lengths import base_folder
+from repository.manifest import ProblemType
+from training.base_model import BaseModelError, read_base_model
+from training.embeddings import base_vectors
+from training.examples import DataError
 
-_BATCH = 32
 
-
-def sentence_vectors(base_model: str | None, max_length: int, advance: Callable[[int], object]) -> Callable[..., Any]:
-    """Return what makes vectors FLOAT32 `[texts, dimensions]` of length 1 of texts.
+def sentence_vectors(
+    base_model: str | None, max_length: int, texts: Sequence[str], advance: Callable[[int], None]
+) -> Any:
+    """Return FLOAT32 `[texts, dimensions]`, each dimension centred and scaled to one spread.
 
     Args:
-        base_model: as in `training.token_lengths.base_folder`; its weights are read once texts come.
+        base_model: as for training.
         max_length: tokens of a text that are read.
+        texts: in any order.
         advance: told how many texts are done.
+
+    Raises:
+        DataError: there is no such base model.
     """
-
-    def embed(texts: Sequence[str]) -> Any:
-        import torch
-        from transformers import AutoModel
-
-        from pretrained.tokenizer import load_fast_tokenizer
-
-        folder = base_folder(base_model)
-        tokenizer = load_fast_tokenizer(folder)
-        model = AutoModel.from_pretrained(base_model if not (folder / "config.json").is_file() else folder).eval()
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        vectors: Any = None
-        for start in range(0, len(order), _BATCH):
-            places = order[start : start + _BATCH]
-            encoded = tokenizer(
-                [texts[place] for place in places],
-                truncation=True,
-                max_length=max_length,
-                padding=True,
-                return_tensors="pt",
-            )
-            with torch.inference_mode():
-                states = model(**encoded).last_hidden_state
-            mask = encoded["attention_mask"].unsqueeze(-1)
-            means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1).clamp(min=1), dim=1).numpy()
-            if vectors is None:
-                vectors = np.empty((len(texts), means.shape[1]), dtype=np.float32)
-            vectors[places] = means
-            advance(len(places))
-        # Encoders that were trained by contrast lie in a narrow cone: what all have in common says nothing.
-        spread = vectors.std(axis=0)
-        return (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1) / np.sqrt(vectors.shape[1])
-
-    return embed
+    try:
+        base = read_base_model(base_model)
+        base = replace(base, sequence_limit=min(max_length, base.sequence_limit))
+        vectors = base_vectors(base, ("one", "other"), ProblemType.SINGLE_LABEL, texts, advance)
+    except BaseModelError as error:
+        raise DataError(str(error)) from None
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    # Encoders that were trained by contrast lie in a narrow cone: what all have in common says nothing.
+    spread = vectors.std(axis=0)
+    return (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1) / np.sqrt(vectors.shape[1])

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from repository.manifest import ProblemType
 from tests.tiny_models import word_tokenizer
+from tests.tiny_pipeline import write_tiny_base
 from training.__main__ import app
 from training.duplicates import find_duplicates
 from training.examples import Example
@@ -113,3 +114,12 @@ def test_a_corrected_table_is_trained_on_and_computes_nothing(tmp_path: Path) ->
     expected[4] = (expected[4][0], "food")
     del expected[5]
     assert [(one.text, one.target) for one in corrected] == expected
+
+
+def test_labels_are_judged_by_the_base_model_where_that_is_asked_for(tmp_path: Path) -> None:
+    base = write_tiny_base("bert", tmp_path / "base")
+    data = write(tmp_path / "a.csv", rows_of())
+    options = ["--json", "--judge", "encoder", "--base-model", str(base), "--group", "text"]
+    done = CliRunner().invoke(app, ["inspect", str(data), *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rows"] == 60

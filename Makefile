@@ -63,7 +63,7 @@ $(INSTALLED): pyproject.toml locks/app.txt | check
 tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
 
 $(TOOLS): $(INSTALLED)
-	$(PIP) -e '.[$(EXTRAS),bench,dev]'
+	$(PIP) -e '.[$(EXTRAS),track,bench,dev]'
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
@@ -93,7 +93,7 @@ airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installe
 
 mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow's own pages, installed into .mlflow
 	@$(PY) -m tests.own_environments mlflow mlflow
-	.mlflow/bin/mlflow server --host 127.0.0.1 --port "$${MLFLOW_PORT:-5000}" --backend-store-uri sqlite:///mlflow.db --artifacts-destination mlartifacts
+	.mlflow/bin/python -m mlflow server --host 127.0.0.1 --port "$${MLFLOW_PORT:-5000}" --backend-store-uri sqlite:///mlflow.db --artifacts-destination mlartifacts
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)

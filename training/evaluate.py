@@ -123,7 +123,9 @@ def _likeness_by(base: BaseModel, data: TrainingData) -> Likeness | None:
         return None
     from training.embeddings import base_vectors
 
-    with Console(stderr=True).progress("Reading the texts once more, for the report", len(texts)) as advance:
+    with Console(stderr=True).progress(
+        "Reading the texts once more, for the report", len(texts), transient=True
+    ) as advance:
         vectors = base_vectors(base, data.labels, data.task, texts, advance)
     count = len(data.splits["test"])
     return by_vectors(vectors[:count], vectors[count:])

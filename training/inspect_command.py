@@ -13,8 +13,8 @@ from repository.manifest import ProblemType
 from repository.strict_json import strict_json
 from training import SAMPLE_DATA, options
 from training.columns import TASKS, Wanted
-from training.data import DataError, read_splits, split_readings, tables_of
-from training.inspection import Inspection, Wishes, inspect_readings
+from training.data import DataError, read_splits, tables_of
+from training.inspection import Inspection, Wishes, inspect_sources
 from training.settings import Settings
 from training.split import SPLIT_NAMES
 
@@ -56,7 +56,7 @@ def inspect_data(
         Judge,
         typer.Option(
             help="By what labels are doubted. words: TF-IDF, seconds. encoder: vectors of the base model, which is "
-            "right more often and reads some 50 texts a second on a core. none: not at all."
+            "right far more often and reads some 50 texts a second on two cores. none: not at all."
         ),
     ] = Judge.WORDS,
     out: Annotated[
@@ -93,23 +93,13 @@ def inspect_data(
         if corrections:
             _correct(sources, wanted, validation or (), test or (), corrections, out)
             return
-        readings, columns = read_splits(sources, wanted, validation or (), test or ())
-        warnings: list[str] = []
-
-        def split() -> Any:
-            dealt = split_readings(readings, columns, "groups")
-            # That texts are in two splits is said by what is looked at, nearly the same ones included.
-            warnings.extend(warning for warning in dealt.warnings if not warning.endswith("too well."))
-            return dealt.splits
-
         embed = None
         if judge is Judge.ENCODER:
             from training.sentence_vectors import sentence_vectors
 
             embed = sentence_vectors(base_model, max_length, lambda _: None)
         wishes = Wishes(base_model, max_length, embed, judge is not Judge.NONE)
-        found = inspect_readings(readings, columns, split, wishes, _step)
-        found.warnings.extend(warnings)
+        found = inspect_sources(sources, wanted, wishes, validation or (), test or (), _step)
         written = _write(found, out) if out else []
     except DataError as error:
         _fail(str(error), USER_MISTAKE)

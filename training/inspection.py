@@ -1,7 +1,8 @@
 """What is in data before anything is trained on it? Labels, languages, lengths, copies, leaks, doubtful labels."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from repository.manifest import ProblemType
-from training.columns import Columns
-from training.data import NO_LABEL
+from training.columns import Columns, Wanted
+from training.data import NO_LABEL, Source, read_splits, split_readings
 from training.detected_languages import languages_of
 from training.duplicates import Duplicates, find_duplicates
 from training.examples import DataError, Example, Target
@@ -144,6 +145,39 @@ class Wishes:
     max_length: int = 64
     embed: Embed | None = None
     mislabelled: bool = True
+
+
+@contextmanager
+def _unseen(_step: str, _total: int) -> Iterator[Callable[[int], object]]:
+    yield lambda _: None
+
+
+def inspect_sources(
+    data: Source | Sequence[Source],
+    wanted: Wanted | None = None,
+    wishes: Wishes | None = None,
+    validation: Sequence[Source] = (),
+    test: Sequence[Source] = (),
+    step: Step = _unseen,
+) -> Inspection:
+    """Read data as `training.data.load_data` does and look at it.
+
+    Raises:
+        DataError: it can't be read, or the base model that lengths are counted by can't be used. That it can't be
+            split, and so not trained on, is a finding.
+    """
+    readings, columns = read_splits(data, wanted or Wanted(), validation, test)
+    warnings: list[str] = []
+
+    def split() -> dict[SplitName, list[Example]]:
+        dealt = split_readings(readings, columns, "groups")
+        # That texts are in two splits is told by what is looked at, nearly the same ones included.
+        warnings.extend(warning for warning in dealt.warnings if not warning.endswith("too well."))
+        return dealt.splits
+
+    found = inspect_readings(readings, columns, split, wishes or Wishes(), step)
+    found.warnings.extend(warnings)
+    return found
 
 
 def inspect_readings(

@@ -1,4 +1,4 @@
-"""How long are texts in tokens of a base model, and which are cut? Read from its tokenizer.json; needs no torch."""
+"""How long are texts in tokens of a base model, and which are cut? Read from its tokenizer; needs no torch."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pretrained.lengths import NO_LIMIT, usual_max_length
+from training.e5_encoder import PackagedEncoderError
 from training.examples import DataError
-from training.packaged import DEFAULT, ENCODERS, PackagedEncoderError
+from training.packaged import DEFAULT, ENCODERS
 
 PERCENTILES = (50, 90, 95, 99, 100)
 _CHUNK = 1024
@@ -48,18 +49,10 @@ def measure_lengths(
         advance: told how many texts are done.
 
     Raises:
-        DataError: there is no such model, or it has no tokenizer.json.
+        DataError: there is no such model, or it has no tokenizer that is known.
     """
-    from tokenizers import Tokenizer
-
     folder = base_folder(base_model)
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise DataError(f"base model {base_model or folder} has no tokenizer.json to count tokens by.")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises a bare one
-        raise DataError(f"{path} is no tokenizer ({' '.join(str(error).split())[:100]}).") from None
+    tokenizer = _tokenizer(folder)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     unknown = _unknown_id(tokenizer)
@@ -82,6 +75,22 @@ def measure_lengths(
     )
 
 
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    try:
+        if path.is_file():
+            return Tokenizer.from_file(str(path))
+        from pretrained.tokenizer import load_fast_tokenizer  # transformers converts an older format
+
+        return load_fast_tokenizer(folder).backend_tokenizer
+    except Exception as error:  # tokenizers raises a bare one
+        raise DataError(
+            f"base model {folder} has no tokenizer to count by ({' '.join(str(error).split())[:150]})."
+        ) from None
+
+
 def base_folder(name: str | None) -> Path:
     """Return the folder of a base model's configuration and tokenizer. Raises DataError: there is none."""
     name = name or DEFAULT
@@ -97,7 +106,7 @@ def base_folder(name: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json"], ignore_patterns=["*/*"]))
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.model", "*.txt"], ignore_patterns=["*/*"]))
     except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise DataError(f"base model {name} is no folder and could not be fetched from the hub ({reason}).") from None

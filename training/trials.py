@@ -143,7 +143,8 @@ def _check_description(study: optuna.Study, description: dict[str, Any], output:
 
 
 def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    found: list[optuna.trial.FrozenTrial] = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return found
 
 
 @contextmanager

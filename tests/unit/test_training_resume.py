@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 pytest.importorskip("transformers")
+
+import torch
 
 from tests.tiny_pipeline import write_maps, write_tiny_base
 from training.__main__ import app
@@ -58,6 +61,15 @@ for output, patch, seconds in zip(*[iter(sys.argv[2:])] * 3):
 
 def training(*options: str | Path) -> Result:
     return CliRunner().invoke(app, list(map(str, options)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As the killed runs have it: two threads add up in another order than one does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def write_tables(found: Inspection, folder: Path) -> list[Path]:
     """Write what was found to `folder`, one CSV file a kind; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     doubts = (
-        {**_row(found, one.place), "given": _cell(one.given), "suggested": _cell(one.suggested), "score": one.margin}
+        {**_row(found, one.place), "given": _cell(one.given), "suggested": _cell(one.suggested), "score": one.score}
         for one in found.doubts
     )
     groups = [*(("exact", group) for group in found.duplicates.exact), *(("near", g) for g in found.duplicates.near)]

@@ -14,13 +14,17 @@ from repository.strict_json import strict_json
 from training import SAMPLE_DATA, options
 from training.columns import TASKS, Wanted
 from training.data import DataError, read_splits, tables_of
+from training.examples import Target
 from training.inspection import Inspection, Wishes, inspect_sources
+from training.mislabelled import Advance, Embed
 from training.settings import Settings
 from training.split import SPLIT_NAMES
 
 FOUND, USER_MISTAKE, INTERRUPTED = 1, 2, 130
 # Lines of a table on the terminal; files and --json hold all.
 SHOWN_LABELS, SHOWN_LANGUAGES, SHOWN_DOUBTS = 30, 12, 10
+# Columns of a text, at least.
+SHOWN_TEXT = 24
 errors = Console(stderr=True)
 
 
@@ -93,11 +97,7 @@ def inspect_data(
         if corrections:
             _correct(sources, wanted, validation or (), test or (), corrections, out)
             return
-        embed = None
-        if judge is Judge.ENCODER:
-            from training.sentence_vectors import sentence_vectors
-
-            embed = sentence_vectors(base_model, max_length, lambda _: None)
+        embed = _encoder(base_model, max_length) if judge is Judge.ENCODER else None
         wishes = Wishes(base_model, max_length, embed, judge is not Judge.NONE)
         found = inspect_sources(sources, wanted, wishes, validation or (), test or (), _step)
         written = _write(found, out) if out else []
@@ -111,6 +111,15 @@ def inspect_data(
     else:
         _tell(found, written, as_json)
         raise typer.Exit(FOUND if strict and found.problems else 0)
+
+
+def _encoder(base_model: str | None, max_length: int) -> Embed:
+    def embed(texts: Sequence[str], advance: Advance) -> Any:
+        from training.sentence_vectors import sentence_vectors
+
+        return sentence_vectors(texts, base_model, max_length, advance)
+
+    return embed
 
 
 @contextmanager
@@ -221,21 +230,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]], unit: str, most: int = 1
 
 def _doubts(found: Inspection) -> Table:
     number = found.task is ProblemType.REGRESSION
-    table = Table()
-    for name in (
-        "file and row",
-        "given",
-        "expected" if number else "probably",
-        "deviations" if number else "surer by",
-        "text",
-    ):
+    one_file = len({row.file for row in found.rows}) == 1
+    table = Table(title="Probably labelled wrongly: look at these first", title_justify="left", expand=True)
+    for name in ("row" if one_file else "file and row", "given", "expected" if number else "probably"):
         table.add_column(name, overflow="fold")
+    table.add_column("deviations" if number else "times likelier", justify="right")
+    table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1, min_width=SHOWN_TEXT)
     for one in found.doubts[:SHOWN_DOUBTS]:
         row = found.rows[one.place]
-        given, suggested = (
-            ", ".join(target) if isinstance(target, tuple) else f"{target:g}" if isinstance(target, float) else target
-            for target in (one.given, one.suggested)
-        )
-        where = f"{row.file.name} {row.example.row}"
-        table.add_row(where, given or "none", suggested or "none", f"{one.margin:.2f}", row.example.text[:80])
+        where = str(row.example.row) if one_file else f"{row.file.name} {row.example.row}"
+        table.add_row(where, _shown(one.given), _shown(one.suggested), f"{one.score:.3g}", row.example.text)
+    if len(found.doubts) > SHOWN_DOUBTS:
+        table.caption = f"The first {SHOWN_DOUBTS} of {len(found.doubts)}; --out writes all of them."
     return table
+
+
+def _shown(target: Target) -> str:
+    if isinstance(target, tuple):
+        return ", ".join(target) or "none"
+    return f"{target:g}" if isinstance(target, float) else target

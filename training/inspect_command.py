@@ -183,6 +183,8 @@ def _lines(found: Inspection) -> list[str]:
     groups = len({row.example.group for row in found.rows})
     left_out = ", ".join(f"{count} without {name}" for name, count in sorted(found.skipped.items()))
     counts = ", ".join(f"{name} {sum(row.split == name for row in found.rows)}" for name in SPLIT_NAMES)
+    dealt = " as they will be dealt" if found.dealt else ""
+    split = "Splits: none can be dealt, see below." if found.cannot else f"Splits{dealt}: {counts}."
     lengths = found.lengths
     percentiles = ", ".join(
         f"{'longest' if share == 100 else f'{share} %'} {length}" for share, length in lengths.percentiles.items()
@@ -192,7 +194,7 @@ def _lines(found: Inspection) -> list[str]:
         f"Rows: {len(found.rows)} in {groups} {found.columns.unit}; left out: {left_out or 'none'}.",
         f"Columns: text {' + '.join(found.columns.text)}; label {found.columns.label} "
         f"({kind.get(found.task, 'a number')}); group {found.columns.group or 'none'}.",
-        f"Splits{' as they will be dealt' if found.dealt else ''}: {counts}.",
+        split,
         f"Tokens of {lengths.base_model}: {percentiles}; {lengths.unknown:.2%} unknown. In training "
         f"{lengths.cut_in_training} texts are cut at {lengths.max_length}, when served "
         f"{lengths.cut_when_served} at {lengths.limit}.",

@@ -69,8 +69,9 @@ def test_a_number_far_from_what_its_text_suggests_is_an_outlier() -> None:
     chance = random.Random(1)
     numbers = {"food": 1.0, "work": 5.0}
     examples = [Example(r["text"], numbers[r["label"]] + chance.uniform(-0.5, 0.5), r["text"]) for r in rows_of()]
-    examples[3] = Example(examples[3].text, 50.0, examples[3].group)
-    assert doubted(examples, ProblemType.REGRESSION)[0].place == 3
+    for wrong in (50.0, 5000.0):
+        examples[3] = Example(examples[3].text, wrong, examples[3].group)
+        assert [doubt.place for doubt in doubted(examples, ProblemType.REGRESSION)] == [3]  # and none like it
 
 
 def test_a_label_is_doubted_past_its_class_threshold_alone() -> None:

@@ -85,6 +85,25 @@ def test_rare_labels_that_a_model_never_saw_are_no_division_by_zero() -> None:
     assert found == [(0, 1, 1e6)]
 
 
+def test_an_encoder_reads_each_text_alike_in_any_batch_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tests.tiny_pipeline import write_tiny_base
+    from training.sentence_vectors import sentence_vectors
+
+    base = write_tiny_base("bert", tmp_path / "base")
+    texts = [f"learn {'a language ' * (number % 9)}{number}" for number in range(40)]
+    done: list[int] = []
+    vectors = sentence_vectors([*texts, texts[3]], str(base), 16, done.append)
+    assert sum(done) == len(vectors) == 41
+    np.testing.assert_allclose(vectors[3], vectors[40], atol=1e-4)
+    assert np.abs(vectors[3] - vectors[4]).max() > 0.01
+    data = write(tmp_path / "d.csv", rows_of())
+    arguments = ["inspect", str(data), "--judge", "encoder", "--base-model", str(base), "--json"]
+    told = CliRunner().invoke(app, arguments)
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["rows"] == 60
+
+
 def test_looking_at_data_needs_no_torch(tmp_path: Path) -> None:
     data, base = write(tmp_path / "d.csv", rows_of()), tmp_path / "base"
     word_tokenizer().save_pretrained(base)

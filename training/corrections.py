@@ -1,13 +1,17 @@
 """Findings become tables that a person corrects in a spreadsheet, and a corrected table becomes data to train on.
 
 A cell that a spreadsheet would compute is written with an apostrophe before it, which is taken off again when the
-table is read (OWASP, "CSV Injection").
+table is read (OWASP, "CSV Injection"). So is what follows a semicolon, a tab or a line break: a spreadsheet of a
+country that separates by semicolons takes a table with commas apart there, whatever stands in quotation marks.
 """
 
 import csv
 import json
+import re
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +24,20 @@ from training.targets import reader_of
 
 MISLABELLED, DUPLICATES, CONFLICTS = "mislabelled.csv", "duplicates.csv", "conflicts.csv"
 _KEYS = ("file", "row", "label")
-# As a formula begins in one spreadsheet or another, in full width too.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_GIVEN = "given"
+# As a formula begins in one spreadsheet or another, in full width too; maybe behind blanks and apostrophes of its own.
+_FORMULA = "[' ]*[-=+@\t\r\n|\uff1d\uff0b\uff0d\uff20]"
+# Where a cell can begin.
+_BEGIN = "(?:^|(?<=[;\t\r\n]))"
+_UNGUARDED = re.compile(f"{_BEGIN}(?={_FORMULA})")
+_GUARDED = re.compile(f"{_BEGIN}'(?={_FORMULA})")
 
 
 def write_tables(found: Inspection, folder: Path) -> list[Path]:
     """Write what was found to `folder`, one CSV file a kind; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     doubts = (
-        {**_row(found, one.place), "given": _cell(one.given), "suggested": _cell(one.suggested), "score": one.margin}
+        {**_row(found, one.place), "given": _cell(one.given), "suggested": _cell(one.suggested), "score": one.score}
         for one in found.doubts
     )
     groups = [*(("exact", group) for group in found.duplicates.exact), *(("near", g) for g in found.duplicates.near)]
@@ -54,6 +63,9 @@ def write_tables(found: Inspection, folder: Path) -> list[Path]:
 def read_corrections(path: Path, task: ProblemType) -> dict[tuple[str, int], Target | None]:
     """Read a table that `write_tables` wrote and somebody corrected: the label of each row, None to leave it out.
 
+    A row whose label is still the one beside it that was given is no correction: a spreadsheet that makes a number or a
+    date of a label does so with both.
+
     Raises:
         DataError: it is no such table; the message names the row.
     """
@@ -62,7 +74,9 @@ def read_corrections(path: Path, task: ProblemType) -> dict[tuple[str, int], Tar
         raise DataError(f"{path}: row 1, the header, lacks the column {missing[0]}; inspect --out writes such a table.")
     read = reader_of(task, None)
     found: dict[tuple[str, int], Target | None] = {}
-    for row in table.rows(_KEYS):
+    for row in table.rows(_KEYS, optional=(_GIVEN,)):
+        if row.fields["label"] == row.fields.get(_GIVEN):
+            continue
         try:
             label = _plain(row.fields["label"]).strip()
             found[_plain(row.fields["file"]), int(row.fields["row"])] = read(label) if label else None
@@ -90,32 +104,48 @@ def write_corrected(
         DataError: a correction is of a row that no table has.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tables = list(tables)
     left = set(corrections)
     written: list[tuple[Path, int, int]] = []
-    for table in tables:
-        path = _free(folder, table.path, {done[0] for done in written})
-        changed = out = 0
-        optional = (columns.language,) if columns.language else ()
-        with path.open("w", encoding="utf-8") as file:
-            ids = (columns.group,) if columns.group else ()
-            for row in table.rows(columns.needed, optional, ids, as_it_is=columns.label):
-                key = (str(table.path), row.number)
-                left.discard(key)
-                label: Any = row.value
-                if key in corrections:
-                    if (label := corrections[key]) is None:
-                        out += 1
-                        continue
-                    before = _as_read(row.value, label, columns)
-                    changed += before != label
-                    label = row.value if before == label else list(label) if isinstance(label, tuple) else label
-                record = {**row.fields, columns.label: label}
-                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-        written.append((path, changed, out))
-    if left:
-        name, number = min(left)
-        raise DataError(f"{name} has no row {number} that could be corrected; give the data that was inspected.")
+    with tempfile.TemporaryDirectory(prefix=".corrected-", dir=folder) as work:
+        names = _names(folder, tables)
+        for table, name in zip(tables, names, strict=True):
+            counts = _write_table(table, columns, corrections, Path(work) / name, left)
+            written.append((folder / name, *counts))
+        if left:
+            file, number = min(left)
+            raise DataError(f"{file} has no row {number} that could be corrected; give the data that was inspected.")
+        for name in names:
+            (Path(work) / name).replace(folder / name)
     return written
+
+
+def _write_table(
+    table: Table,
+    columns: Columns,
+    corrections: dict[tuple[str, int], Target | None],
+    path: Path,
+    left: set[tuple[str, int]],
+) -> tuple[int, int]:
+    """Write a table with its labels corrected; return how many were changed, and how many rows are left out."""
+    changed = out = 0
+    optional = (columns.language,) if columns.language else ()
+    ids = (columns.group,) if columns.group else ()
+    with path.open("w", encoding="utf-8") as file:
+        for row in table.rows(columns.needed, optional, ids, as_it_is=columns.label):
+            key = (str(table.path), row.number)
+            left.discard(key)
+            label: Any = row.value
+            if key in corrections:
+                if (label := corrections[key]) is None:
+                    out += 1
+                    continue
+                before = _as_read(row.value, label, columns)
+                changed += before != label
+                label = row.value if before == label else list(label) if isinstance(label, tuple) else label
+            record = {**row.fields, columns.label: label}
+            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+    return changed, out
 
 
 def _as_read(value: Any, like: Target, columns: Columns) -> Target | None:
@@ -123,10 +153,21 @@ def _as_read(value: Any, like: Target, columns: Columns) -> Target | None:
     return reader_of(ProblemType.MULTI_LABEL if isinstance(like, tuple) else task, columns.separator)(value)
 
 
-def _free(folder: Path, source: Path, taken: set[Path]) -> Path:
-    stem = source.name.split(".")[0] or "data"
-    names = (f"{stem}{'' if not number else f'-{number}'}.corrected.jsonl" for number in range(len(taken) + 1))
-    return next(folder / name for name in names if folder / name not in taken)
+def _names(folder: Path, tables: Sequence[Table]) -> list[str]:
+    """Name the corrected file of each table; none is that of another one, or of the data itself."""
+    taken = {table.path.resolve() for table in tables}
+    names = []
+    for table in tables:
+        stem = table.path.name.split(".")[0] or "data"
+        path = next(path for name in _numbered(stem) if (path := (folder / name).resolve()) not in taken)
+        taken.add(path)
+        names.append(path.name)
+    return names
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield f"{stem}.corrected.jsonl"
+    yield from (f"{stem}-{number}.corrected.jsonl" for number in count(1))
 
 
 def _row(found: Inspection, place: int) -> dict[str, Any]:
@@ -160,8 +201,8 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if text.lstrip("' ").startswith(_FORMULA) else text
+    return _UNGUARDED.sub("'", text)
 
 
 def _plain(text: str) -> str:
-    return text[1:] if text.startswith("'") and text.lstrip("' ").startswith(_FORMULA) else text
+    return _GUARDED.sub("", text)

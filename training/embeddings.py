@@ -18,7 +18,7 @@ _BATCH = 64
 
 @torch.inference_mode()
 def base_vectors(
-    base: BaseModel, labels: Sequence[str], task: ProblemType, texts: Sequence[str], advance: Callable[[int], None]
+    base: BaseModel, labels: Sequence[str], task: ProblemType, texts: Sequence[str], advance: Callable[[int], object]
 ) -> Any:
     """Return FP32 `[texts, width]` by the base model as it was before fine-tuning.
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +14,17 @@ from repository.strict_json import strict_json
 from training import SAMPLE_DATA, options
 from training.columns import TASKS, Wanted
 from training.data import DataError, read_splits, tables_of
+from training.examples import Target
 from training.inspection import Inspection, Wishes, inspect_sources
+from training.mislabelled import Advance, Embed
 from training.settings import Settings
 from training.split import SPLIT_NAMES
 
 FOUND, USER_MISTAKE, INTERRUPTED = 1, 2, 130
 # Lines of a table on the terminal; files and --json hold all.
 SHOWN_LABELS, SHOWN_LANGUAGES, SHOWN_DOUBTS = 30, 12, 10
+# Columns of a text, at least.
+SHOWN_TEXT = 24
 errors = Console(stderr=True)
 
 
@@ -94,7 +97,7 @@ def inspect_data(
         if corrections:
             _correct(sources, wanted, validation or (), test or (), corrections, out)
             return
-        embed = partial(_vectors, base_model, max_length) if judge is Judge.ENCODER else None
+        embed = _encoder(base_model, max_length) if judge is Judge.ENCODER else None
         wishes = Wishes(base_model, max_length, embed, judge is not Judge.NONE)
         found = inspect_sources(sources, wanted, wishes, validation or (), test or (), _step)
         written = _write(found, out) if out else []
@@ -110,11 +113,13 @@ def inspect_data(
         raise typer.Exit(FOUND if strict and found.problems else 0)
 
 
-def _vectors(base_model: str | None, max_length: int, texts: Sequence[str]) -> Any:
-    from training.sentence_vectors import sentence_vectors
+def _encoder(base_model: str | None, max_length: int) -> Embed:
+    def embed(texts: Sequence[str], advance: Advance) -> Any:
+        from training.sentence_vectors import sentence_vectors
 
-    with _step("Reading texts by the base model", len(texts)) as advance:
-        return sentence_vectors(base_model, max_length, texts, advance)
+        return sentence_vectors(texts, base_model, max_length, advance)
+
+    return embed
 
 
 @contextmanager
@@ -178,6 +183,8 @@ def _lines(found: Inspection) -> list[str]:
     groups = len({row.example.group for row in found.rows})
     left_out = ", ".join(f"{count} without {name}" for name, count in sorted(found.skipped.items()))
     counts = ", ".join(f"{name} {sum(row.split == name for row in found.rows)}" for name in SPLIT_NAMES)
+    dealt = " as they will be dealt" if found.dealt else ""
+    split = "Splits: none can be dealt, see below." if found.cannot else f"Splits{dealt}: {counts}."
     lengths = found.lengths
     percentiles = ", ".join(
         f"{'longest' if share == 100 else f'{share} %'} {length}" for share, length in lengths.percentiles.items()
@@ -187,7 +194,7 @@ def _lines(found: Inspection) -> list[str]:
         f"Rows: {len(found.rows)} in {groups} {found.columns.unit}; left out: {left_out or 'none'}.",
         f"Columns: text {' + '.join(found.columns.text)}; label {found.columns.label} "
         f"({kind.get(found.task, 'a number')}); group {found.columns.group or 'none'}.",
-        f"Splits{' as they will be dealt' if found.dealt else ''}: {counts}.",
+        split,
         f"Tokens of {lengths.base_model}: {percentiles}; {lengths.unknown:.2%} unknown. In training "
         f"{lengths.cut_in_training} texts are cut at {lengths.max_length}, when served "
         f"{lengths.cut_when_served} at {lengths.limit}.",
@@ -225,21 +232,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]], unit: str, most: int = 1
 
 def _doubts(found: Inspection) -> Table:
     number = found.task is ProblemType.REGRESSION
-    table = Table()
-    for name in (
-        "file and row",
-        "given",
-        "expected" if number else "probably",
-        "deviations" if number else "surer by",
-        "text",
-    ):
+    one_file = len({row.file for row in found.rows}) == 1
+    table = Table(title="Probably labelled wrongly: look at these first", title_justify="left", expand=True)
+    for name in ("row" if one_file else "file and row", "given", "expected" if number else "probably"):
         table.add_column(name, overflow="fold")
+    table.add_column("deviations" if number else "times likelier", justify="right")
+    table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1, min_width=SHOWN_TEXT)
     for one in found.doubts[:SHOWN_DOUBTS]:
         row = found.rows[one.place]
-        given, suggested = (
-            ", ".join(target) if isinstance(target, tuple) else f"{target:g}" if isinstance(target, float) else target
-            for target in (one.given, one.suggested)
-        )
-        where = f"{row.file.name} {row.example.row}"
-        table.add_row(where, given or "none", suggested or "none", f"{one.margin:.2f}", row.example.text[:80])
+        where = str(row.example.row) if one_file else f"{row.file.name} {row.example.row}"
+        table.add_row(where, _shown(one.given), _shown(one.suggested), f"{one.score:.3g}", row.example.text)
+    if len(found.doubts) > SHOWN_DOUBTS:
+        table.caption = f"The first {SHOWN_DOUBTS} of {len(found.doubts)}; --out writes all of them."
     return table
+
+
+def _shown(target: Target) -> str:
+    if isinstance(target, tuple):
+        return ", ".join(target) or "none"
+    return f"{target:g}" if isinstance(target, float) else target

@@ -128,7 +128,7 @@ class Inspection:
                 for leak in self.leaks
             },
             "mislabelled": [
-                {**self._named([one.place])[0], "given": one.given, "suggested": one.suggested, "score": one.margin}
+                {**self._named([one.place])[0], "given": one.given, "suggested": one.suggested, "score": one.score}
                 for one in self.doubts
             ],
             "problems": self.problems,
@@ -211,11 +211,7 @@ def inspect_readings(
     with step("Languages", 1) as advance:
         languages, detected = languages_of(examples)
         advance(1)
-    doubts: list[Doubt] = []
-    if wishes.mislabelled:
-        judged = len({label for example in examples for label in example.labels})
-        with step("Doubtful labels", FOLDS * (judged if task is ProblemType.MULTI_LABEL else 1)) as advance:
-            doubts = doubted(examples, task, wishes.embed, advance)
+    doubts = _doubts(examples, task, wishes.embed, step) if wishes.mislabelled else []
     skipped: Counter[str] = Counter()
     for reading in (reading for name in SPLIT_NAMES for reading in readings[name]):
         skipped.update(reading.skipped)
@@ -253,6 +249,16 @@ def _rows(
         for example in reading.examples
     ]
     return rows, cannot
+
+
+def _doubts(examples: Sequence[Example], task: ProblemType, embed: Embed | None, step: Step) -> list[Doubt]:
+    vectors = None
+    if embed is not None:
+        with step("Vectors", len(examples)) as advance:
+            vectors = embed([example.text for example in examples], advance)
+    judged = len({label for example in examples for label in example.labels})
+    with step("Doubtful labels", FOLDS * (judged if task is ProblemType.MULTI_LABEL else 1)) as advance:
+        return doubted(examples, task, vectors, advance)
 
 
 def _conflicts(examples: Sequence[Example], task: ProblemType) -> list[list[int]]:

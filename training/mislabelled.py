@@ -1,7 +1,9 @@
 """Which rows are probably labelled wrongly? Those that a model which never saw them answers otherwise, and surely so.
 
 Confident learning: Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset
-Labels", arXiv 1911.00068, with the class thresholds of its section 3 and the ranking by normalized margin.
+Labels", arXiv 1911.00068, with the class thresholds of its section 3. What it finds is ranked by how many times
+likelier the other label is: of the shipped maps with 5 % of the labels changed (six seeds), 27 % of the first 100 rows
+were changed ones, 90 % by an encoder's vectors; ranked by the difference of the two probabilities, 23 and 78 %.
 A number is held against its own spread: Iglewicz and Hoaglin (1993), modified z-scores of the residuals.
 """
 
@@ -17,15 +19,18 @@ from training.examples import Example, Target
 FOLDS = 5
 # The modified z-score from which Iglewicz and Hoaglin take a value for an outlier.
 OUTLIER = 3.5
-# Of the strength of regularization; features of TF-IDF are of length 1.
-_STRENGTH = 10.0
+# Inverse strength of regularization; vectors, of TF-IDF or of an encoder, are of length 1 or so. At 0.03 to 10 fewer of
+# the first 100 rows were changed ones, by either.
+_STRENGTH = 1.0
+# A class that a model never saw has a probability of 0: nothing is more than a million times likelier.
+_LEAST = 1e-6
 _SEED = 0
 # Texts beyond this are too many for a sparse model on one core in a minute: a part of them stands for all.
 MOST_TRAINED = 50_000
 
-Embed = Callable[[Sequence[str]], Any]
-"""Texts in, vectors FLOAT32 `[texts, dimensions]` out."""
 Advance = Callable[[int], object]
+Embed = Callable[[Sequence[str], Advance], Any]
+"""Texts in, told of how many are done; vectors FLOAT32 `[texts, dimensions]` out."""
 
 
 @dataclass(frozen=True)
@@ -36,41 +41,40 @@ class Doubt:
     """In the examples that were given."""
     given: Target
     suggested: Target
-    margin: float
-    """How much more likely the suggested label is than the given one, in 0 to 1; of numbers the modified z-score."""
+    score: float
+    """How many times likelier the suggested label is than the given one; of numbers the modified z-score."""
 
 
 def doubted(
-    examples: Sequence[Example], task: ProblemType, embed: Embed | None = None, advance: Advance = lambda _: None
+    examples: Sequence[Example], task: ProblemType, vectors: Any = None, advance: Advance = lambda _: None
 ) -> list[Doubt]:
     """Return the examples that are probably mislabelled, the surest first.
 
     Args:
         examples: those of one group are judged by a model that saw none of the group.
         task: what their labels are.
-        embed: vectors to judge by; None: TF-IDF of words and of characters in words.
+        vectors: of the texts, FLOAT `[texts, dimensions]`, to judge by; None: TF-IDF of words and parts of words.
         advance: told of each fold that is done; there are FOLDS for each label that is judged alone.
     """
     folds = _folds(examples)
     if folds is None:
         return []
     texts = [example.text for example in examples]
-    vectors = None if embed is None else embed(texts)
     if task is ProblemType.REGRESSION:
-        return _outliers(examples, _out_of_fold(texts, vectors, _targets(examples), folds, advance, number=True))
+        return _outliers(examples, _expected_numbers(texts, vectors, _targets(examples), folds, advance))
     if task is ProblemType.SINGLE_LABEL:
         names = np.array([str(example.target) for example in examples])
         labels, given = np.unique(names, return_inverse=True)
         probabilities = _out_of_fold(texts, vectors, given, folds, advance, classes=len(labels))
         return [
-            Doubt(place, str(labels[given[place]]), str(labels[other]), margin)
-            for place, other, margin in confident_errors(probabilities, given)
+            Doubt(place, str(labels[given[place]]), str(labels[other]), times)
+            for place, other, times in confident_errors(probabilities, given)
         ]
     return _doubted_labels(examples, texts, vectors, folds, advance)
 
 
 def confident_errors(probabilities: Any, given: Any) -> list[tuple[int, int, float]]:
-    """Return place, likelier class and normalized margin of the labels off the confident joint's diagonal.
+    """Return place, likelier class and how many times likelier it is, of the labels off the confident joint's diagonal.
 
     Args:
         probabilities: out of fold, FLOAT `[texts, classes]`.
@@ -86,11 +90,10 @@ def confident_errors(probabilities: Any, given: Any) -> list[tuple[int, int, flo
     )
     reached = np.where(probabilities >= thresholds, probabilities, -1.0)
     likelier = reached.argmax(axis=1)
-    found = (reached.max(axis=1) >= 0) & (likelier != given)
-    margins = probabilities[places, likelier] - probabilities[places, given]
-    chosen = places[found & (margins > 0)]
-    order = chosen[np.argsort(-margins[chosen], kind="stable")]
-    return [(int(place), int(likelier[place]), float(margins[place])) for place in order]
+    times = probabilities[places, likelier] / np.maximum(probabilities[places, given], _LEAST)
+    chosen = places[(reached.max(axis=1) >= 0) & (likelier != given) & (times > 1)]
+    order = chosen[np.argsort(-times[chosen], kind="stable")]
+    return [(int(place), int(likelier[place]), float(times[place])) for place in order]
 
 
 def _doubted_labels(
@@ -104,30 +107,47 @@ def _doubted_labels(
             advance(FOLDS)
             continue
         probabilities = _out_of_fold(texts, vectors, given, folds, advance, classes=2)
-        for place, _, margin in confident_errors(probabilities, given):
+        for place, _, times in confident_errors(probabilities, given):
             changed, most = doubts.get(place, (set(), 0.0))
-            doubts[place] = changed | {label}, max(most, margin)
+            doubts[place] = changed | {label}, max(most, times)
     return sorted(
         (
-            Doubt(place, examples[place].target, tuple(sorted(changed ^ set(examples[place].labels))), margin)
-            for place, (changed, margin) in doubts.items()
+            Doubt(place, examples[place].target, tuple(sorted(changed ^ set(examples[place].labels))), times)
+            for place, (changed, times) in doubts.items()
         ),
-        key=lambda doubt: (-doubt.margin, doubt.place),
+        key=lambda doubt: (-doubt.score, doubt.place),
     )
 
 
-def _outliers(examples: Sequence[Example], predicted: Any) -> list[Doubt]:
-    residuals = _targets(examples) - predicted
-    deviations = np.abs(residuals - np.median(residuals))
-    spread = np.median(deviations)
-    if spread == 0:
-        return []
-    scores = 0.6745 * deviations / spread
+def _expected_numbers(texts: Sequence[str], vectors: Any, numbers: Any, folds: Any, advance: Advance) -> Any:
+    """Return what texts like each one suggest; twice, the second time without the outliers of the first.
+
+    One price with three zeros too many would else make a least-squares model expect too much of all texts like it, and
+    doubt those. So that it doesn't do so in the first place, numbers far out stand at the outer fence there: three
+    times the distance of the quartiles beyond them (Tukey, "Exploratory Data Analysis", 1977).
+    """
+    low, high = np.quantile(numbers, [0.25, 0.75])
+    fence = 3 * (high - low)
+    learned = np.clip(numbers, low - fence, high + fence) if fence > 0 else numbers
+    first = _out_of_fold(texts, vectors, learned, folds, lambda _: None, number=True)
+    used = _deviations(numbers - first) <= OUTLIER
+    return _out_of_fold(texts, vectors, learned, folds, advance, number=True, used=used)
+
+
+def _outliers(examples: Sequence[Example], expected: Any) -> list[Doubt]:
+    scores = _deviations(_targets(examples) - expected)
     return [
-        Doubt(int(place), examples[place].target, float(f"{predicted[place]:.6g}"), float(scores[place]))
+        Doubt(int(place), examples[place].target, float(f"{expected[place]:.6g}"), float(scores[place]))
         for place in np.argsort(-scores, kind="stable")
         if scores[place] > OUTLIER
     ]
+
+
+def _deviations(residuals: Any) -> Any:
+    """Modified z-scores; 0 where most are the same."""
+    deviations = np.abs(residuals - np.median(residuals))
+    spread = np.median(deviations)
+    return 0.6745 * deviations / spread if spread > 0 else np.zeros(len(residuals))
 
 
 def _targets(examples: Sequence[Example]) -> Any:
@@ -152,13 +172,17 @@ def _out_of_fold(
     advance: Advance,
     classes: int = 0,
     number: bool = False,
+    used: Any = True,
 ) -> Any:
-    """Return for each text what a model of the other folds says: probabilities `[texts, classes]`, or a number."""
+    """Return for each text what a model of the other folds says: probabilities `[texts, classes]`, or a number.
+
+    A model is fitted to the texts of the other folds that are `used`.
+    """
     from sklearn.linear_model import LogisticRegression, Ridge
 
     found = np.zeros(len(texts) if number else (len(texts), classes))
     for fold in range(FOLDS):
-        others, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        others, own = np.flatnonzero((folds != fold) & used), np.flatnonzero(folds == fold)
         if len(others) > MOST_TRAINED:
             others = np.sort(np.random.default_rng(_SEED).choice(others, MOST_TRAINED, replace=False))
         train, asked = _features(texts, vectors, others, own)

@@ -13,14 +13,14 @@ from training.examples import DataError
 
 
 def sentence_vectors(
-    base_model: str | None, max_length: int, texts: Sequence[str], advance: Callable[[int], None]
+    texts: Sequence[str], base_model: str | None, max_length: int, advance: Callable[[int], object] = lambda _: None
 ) -> Any:
     """Return FLOAT32 `[texts, dimensions]`, each dimension centred and scaled to one spread.
 
     Args:
+        texts: one or more.
         base_model: as for training.
         max_length: tokens of a text that are read.
-        texts: in any order.
         advance: told how many texts are done.
 
     Raises:

@@ -3,9 +3,12 @@
 import csv
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 from repository.manifest import ProblemType
@@ -67,14 +70,52 @@ def test_a_number_far_from_what_its_text_suggests_is_an_outlier() -> None:
     chance = random.Random(1)
     numbers = {"food": 1.0, "work": 5.0}
     examples = [Example(r["text"], numbers[r["label"]] + chance.uniform(-0.5, 0.5), r["text"]) for r in rows_of()]
-    examples[3] = Example(examples[3].text, 50.0, examples[3].group)
-    assert doubted(examples, ProblemType.REGRESSION)[0].place == 3
+    for wrong in (50.0, 5000.0):
+        examples[3] = Example(examples[3].text, wrong, examples[3].group)
+        assert [doubt.place for doubt in doubted(examples, ProblemType.REGRESSION)] == [3]  # and none like it
 
 
 def test_a_label_is_doubted_past_its_class_threshold_alone() -> None:
     given = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])
-    assert confident_errors(probabilities, given) == [(1, 1, 0.6000000000000001)]
+    assert confident_errors(probabilities, given) == [(1, 1, pytest.approx(4))]
+
+
+def test_rare_labels_that_a_model_never_saw_are_no_division_by_zero() -> None:
+    found = confident_errors(np.array([[0.0, 1.0], [0.1, 0.9], [0.8, 0.2]]), np.array([0, 1, 0]))
+    assert found == [(0, 1, 1e6)]
+
+
+def test_an_encoder_reads_each_text_alike_in_any_batch_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tests.tiny_pipeline import write_tiny_base
+    from training.sentence_vectors import sentence_vectors
+
+    base = write_tiny_base("bert", tmp_path / "base")
+    texts = [f"learn {'a language ' * (number % 9)}{number}" for number in range(40)]
+    done: list[int] = []
+    vectors = sentence_vectors([*texts, texts[3]], str(base), 16, done.append)
+    assert sum(done) == len(vectors) == 41
+    np.testing.assert_allclose(vectors[3], vectors[40], atol=1e-4)
+    assert np.abs(vectors[3] - vectors[4]).max() > 0.01
+    data = write(tmp_path / "d.csv", rows_of())
+    arguments = ["inspect", str(data), "--judge", "encoder", "--base-model", str(base), "--json"]
+    told = CliRunner().invoke(app, arguments)
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["rows"] == 60
+
+
+def test_looking_at_data_needs_no_torch(tmp_path: Path) -> None:
+    data, base = write(tmp_path / "d.csv", rows_of()), tmp_path / "base"
+    word_tokenizer().save_pretrained(base)
+    (base / "config.json").write_text("{}")
+    code = (
+        "import sys; from typer.testing import CliRunner; from training.__main__ import app; "
+        "done = CliRunner().invoke(app, sys.argv[1:]); assert done.exit_code == 0, done.output; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    arguments = ("inspect", str(data), "--base-model", str(base), "--out", str(tmp_path / "found"))
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
 
 
 def test_faults_are_told_as_json_and_fail_a_strict_run(tmp_path: Path) -> None:

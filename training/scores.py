@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
 from repository.manifest import ProblemType
 from training.examples import Target
@@ -47,6 +46,8 @@ def answers_of(logits: Any, labels: Sequence[str], task: ProblemType) -> list[Ta
 
 def accuracy(truth: Sequence[Any], predicted: Sequence[Any]) -> float:
     """The share of answers that are right, in 0 to 1."""
+    from sklearn.metrics import accuracy_score  # a second to import, which answers alone need not wait for
+
     return float(accuracy_score(truth, predicted))
 
 
@@ -56,6 +57,8 @@ def macro_f1(truth: Sequence[Any], predicted: Sequence[Any]) -> float:
     A class of these that is never answered counts as 0. An answer of any other class is a mistake for the class that
     was right, but adds no class to the mean: two models' figures on the same sentences are over the same classes.
     """
+    from sklearn.metrics import f1_score
+
     return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
 
 
@@ -71,6 +74,8 @@ def indicators(targets: Sequence[Target], labels: Sequence[str]) -> Any:
 
 
 def _of_several(truth: Sequence[Target], predicted: Sequence[Target]) -> dict[str, float]:
+    from sklearn.metrics import f1_score
+
     occurring = sorted({label for target in truth if isinstance(target, tuple) for label in target})
     exact = float(np.mean([set(one) == set(other) for one, other in zip(truth, predicted, strict=True)]))  # type: ignore[arg-type]
     if not occurring:
@@ -84,6 +89,7 @@ def _of_several(truth: Sequence[Target], predicted: Sequence[Target]) -> dict[st
 
 def _of_numbers(truth: Any, predicted: Any) -> dict[str, float]:
     from scipy.stats import spearmanr
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
     varied = len(truth) > 1 and np.ptp(truth) > 0
     return {

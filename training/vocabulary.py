@@ -24,6 +24,7 @@ from torch import nn
 from pretrained.architectures import architecture_of
 from pretrained.tokenizer import SETTINGS, SPECIAL_TOKENS, load_fast_tokenizer
 from repository.manifest import TOKENIZER_FILE
+from repository.strict_json import strict_json
 from training.base_model import BaseModel
 from training.settings import Vocabulary
 
@@ -200,6 +201,6 @@ def _rewritten(tokenizer: Any, state: dict[str, Any], kept: _Kept) -> Any:
         for path in folder.iterdir():
             if path.name not in (SETTINGS, SPECIAL_TOKENS, TOKENIZER_FILE):
                 path.unlink()  # a slow tokenizer's vocabulary, still whole
-        (folder / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
-        (folder / TOKENIZER_FILE).write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+        (folder / SETTINGS).write_text(strict_json(settings), encoding="utf-8")
+        (folder / TOKENIZER_FILE).write_text(strict_json(state, ensure_ascii=False), encoding="utf-8")
         return load_fast_tokenizer(folder)

@@ -33,8 +33,9 @@ SETTINGS += TEXT_COLUMN LABEL_COLUMN GROUP_COLUMN LANGUAGE_COLUMN LABEL_SEPARATO
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
-# Tests that keep a core busy and mind no neighbours; the others count or time what several at once would change.
-SIDE_BY_SIDE := tests/unit tests/integration/test_architectures.py tests/integration/test_end_to_end.py
+# Tests that mind no neighbours; the others count or time what several at once would change.
+FUNCTIONAL := alternatives any_data architectures batch end_to_end external_data golden inputs openapi pairs s3 tei tracking
+SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.

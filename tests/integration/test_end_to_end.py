@@ -26,7 +26,16 @@ def run(*arguments: str, **environment: str) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("end-to-end")
     output = folder / "checkpoint"
-    run("training", "--data", str(DATA), "--output", str(output), "--max-steps", "30", "--no-baseline")
+    run(
+        "training",
+        "--data",
+        str(DATA),
+        "--base-model",
+        "minilm",
+        "--output",
+        str(output),
+        *("--max-steps", "30", "--no-baseline"),
+    )
     return output
 
 

@@ -1,6 +1,8 @@
 """`python -m gateway.batch IN OUT`: scores a file of texts."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -166,5 +168,18 @@ def _how_to_go_on(job: Job, place: Workplace | None) -> str:
     return f": {counts.rows + counts.skipped:,} rows are kept; the same command goes on from there."
 
 
+def main() -> None:
+    """Run the command, and end whatever the reader's thread is at.
+
+    It may wait for standard input, or be in the tokenizer: Python's own end would cut it off there, which aborts.
+    """
+    try:
+        cli(prog_name="python -m gateway.batch")
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+
+
 if __name__ == "__main__":
-    cli(prog_name="python -m gateway.batch")
+    main()

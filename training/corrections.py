@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from repository.manifest import ProblemType
+from repository.strict_json import strict_json
 from training.columns import Columns
 from training.examples import DataError, Target
 from training.inspection import Inspection
@@ -143,8 +144,10 @@ def _write_table(
                 before = _as_read(row.value, label, columns)
                 changed += before != label
                 label = row.value if before == label else list(label) if isinstance(label, tuple) else label
-            record = {**row.fields, columns.label: label}
-            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+            # A decimal number of Parquet is none of JSON's; its text is read as the same number.
+            own = label if isinstance(label, str | int | float | list | tuple | None) else str(label)
+            record = {**row.fields, columns.label: own}
+            file.write(strict_json(record, ensure_ascii=False) + "\n")
     return changed, out
 
 

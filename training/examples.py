@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from repository.names import refused_label, visible
 
 # In characters: what is longer is no name, and would fill every table, log line and page that names it.
-LONGEST_LABEL = 200
+LONGEST_LABEL = 1000
 
 Target = str | tuple[str, ...] | float
 """One label; several, sorted, or none; the number of a regression."""

@@ -144,9 +144,10 @@ def _write_table(
                 before = _as_read(row.value, label, columns)
                 changed += before != label
                 label = row.value if before == label else list(label) if isinstance(label, tuple) else label
-            # Parquet has decimals, which JSON has not.
-            plain = label if label is None or isinstance(label, str | int | float | list) else str(label)
-            file.write(strict_json({**row.fields, columns.label: plain}, ensure_ascii=False) + "\n")
+            # A decimal number of Parquet is none of JSON's; its text is read as the same number.
+            own = label if isinstance(label, str | int | float | list | tuple | None) else str(label)
+            record = {**row.fields, columns.label: own}
+            file.write(strict_json(record, ensure_ascii=False) + "\n")
     return changed, out
 
 

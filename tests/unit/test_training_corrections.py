@@ -2,6 +2,7 @@
 
 import csv
 import io
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,13 @@ def test_a_correction_of_no_row_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no row 99 that could be corrected"):
         write_corrected([data], COLUMNS, {(str(data.path), 99): "a"}, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_decimal_numbers_stay_the_same_numbers(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    numbers = [Decimal("1.50"), Decimal("2.25")]
+    parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": numbers}), tmp_path / "d.parquet")
+    data = read_table(tmp_path / "d.parquet", ("text", "label"))
+    ((path, *_),) = write_corrected([data], COLUMNS, {(str(data.path), 2): 3.0}, tmp_path / "out")
+    assert [one.target for one in read_file(path).examples] == [1.5, 3.0]

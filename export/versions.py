@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from export import ExportError
 from repository.manifest import RepositoryError
-from repository.settings import RepositorySettings
+from repository.settings import RepositorySettings, setting_mistakes
 from repository.store import ModelStore
 
 
@@ -27,8 +27,7 @@ def find_version(given: str | None) -> Path:
     try:
         store = ModelStore.from_settings(RepositorySettings())
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ExportError(f"{'.'.join(map(str, first['loc'])).upper()}: {first['msg']}") from None
+        raise ExportError(setting_mistakes(error)[0]) from None
     except RepositoryError as error:
         raise ExportError(str(error)) from None
     numbers = store.numbers()

@@ -13,6 +13,7 @@ from gateway.logs import configure_logging
 from gateway.settings import GatewaySettings
 from repository.console import Console
 from repository.manifest import RepositoryError
+from repository.settings import setting_mistakes
 
 SHUTDOWN_S = 10
 
@@ -40,8 +41,7 @@ def serve(
     try:
         settings = GatewaySettings()
     except ValidationError as error:
-        first = error.errors()[0]
-        errors.error(f"{str(first['loc'][0]).upper()}: {first['msg']}")
+        errors.error(setting_mistakes(error)[0])
         raise typer.Exit(2) from None
     try:
         version_files(settings)

@@ -27,7 +27,7 @@ def ranked(scores: Float32Array, manifest: Manifest, top_k: int | None, threshol
             at a time (multi label), every label that reaches the threshold.
         threshold: least score of a label in a multi-label answer without `top_k`.
     """
-    if top_k == 1 or (top_k is None and not _many_can_be_true(manifest)):
+    if top_k == 1 or (top_k is None and not many_can_be_true(manifest)):
         best = int(scores.argmax())
         return [{"label": manifest.labels[best], "score": float(scores[best])}]
     order = np.argsort(-scores, kind="stable")
@@ -38,5 +38,6 @@ def ranked(scores: Float32Array, manifest: Manifest, top_k: int | None, threshol
     return [{"label": manifest.labels[index], "score": float(scores[index])} for index in order.tolist()]
 
 
-def _many_can_be_true(manifest: Manifest) -> bool:
+def many_can_be_true(manifest: Manifest) -> bool:
+    """Whether an answer without `top_k` may have several labels, or none."""
     return manifest.problem_type is ProblemType.MULTI_LABEL and len(manifest.labels) > 1

@@ -17,6 +17,7 @@ from repository.console import Console
 from repository.log_lines import log_to_stderr
 from repository.log_queue import queue_output
 from repository.manifest import RepositoryError
+from repository.settings import setting_mistakes
 from server import ports
 from server.process import ChildSpec, Supervisor
 from server.settings import ServerSettings
@@ -39,7 +40,7 @@ def up() -> None:
     try:
         server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
     except ValidationError as error:
-        _stop(*(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+        _stop(*setting_mistakes(error))
     # Before anything long starts; the supervised programs check again for themselves.
     taken = ports.check_ports(gateway.gateway_host, {"GATEWAY_PORT": gateway.gateway_port})
     taken += ports.check_ports(server.triton_host, server.ports())

@@ -16,7 +16,7 @@ from launcher.settings import LauncherSettings
 from launcher.verdict import GateError, UnsureError, Verdict, judge
 from repository.console import Console
 from repository.manifest import RepositoryError
-from repository.settings import RepositorySettings
+from repository.settings import RepositorySettings, setting_mistakes
 from training.examples import DataError
 
 REFUSED = 1
@@ -98,7 +98,7 @@ def gate(
         hint = "let through as --unsure pass says" if passes else "--unsure pass (GATE_UNSURE) lets it through"
         verdict = Verdict(passes, f"cannot be compared: {error} ({hint}).")
     except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+        _fail("; ".join(setting_mistakes(error)))
     except (GateError, DataError, RepositoryError) as error:
         _fail(str(error))
     except KeyboardInterrupt:

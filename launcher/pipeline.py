@@ -18,14 +18,11 @@ from launcher.steps import Command, StepFailedError, end_as_by_ctrl_c
 from repository.console import Console, Table, styled
 from repository.manifest import RepositoryError
 from repository.places import open_history
-from repository.settings import RepositorySettings
-from training.__main__ import app as training_app
+from repository.settings import RepositorySettings, setting_mistakes
 
 FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130
-# By what looks at data and models; a build of the project may be without.
-MAYBE_MISSING = ("inspect", "evaluate")
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 out = Console()
@@ -75,8 +72,8 @@ def pipeline(
     try:
         settings, repository = LauncherSettings(), RepositorySettings()
     except ValidationError as error:
-        for e in error.errors():
-            errors.error(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}")
+        for mistake in setting_mistakes(error):
+            errors.error(mistake)
         raise typer.Exit(USER_MISTAKE) from None
     names = [name for name in StepName if not only or name in only]
     if settings.track is None and not only and importlib.util.find_spec("mlflow") is not None:
@@ -107,10 +104,6 @@ def run_steps(names: list[StepName], settings: LauncherSettings, repository: Rep
 
 def _take(outcome: Outcome, settings: LauncherSettings, repository: RepositorySettings) -> int:
     out.print(styled(f"── {outcome.step} ", "bold"))
-    if outcome.step in MAYBE_MISSING and outcome.step not in _training_commands():
-        outcome.result = f"skipped: there is no `python -m training {outcome.step}`"
-        out.print(outcome.result)
-        return 0
     begun = perf_counter()
     try:
         _command(outcome.step, settings, repository).run()
@@ -147,10 +140,6 @@ def _published(settings: LauncherSettings, repository: RepositorySettings) -> st
     number = open_history(repository).numbers()[-1]
     steps.tell_tracking(settings.checkpoint, repository.model_name, number)
     return f"version {number} of {repository.model_name}"
-
-
-def _training_commands() -> set[str | None]:
-    return {command.name for command in training_app.registered_commands}
 
 
 def _sum_up(outcomes: list[Outcome]) -> None:

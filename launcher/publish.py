@@ -12,7 +12,7 @@ from launcher.model import StepFailedError, ensure_published, publish_another
 from launcher.settings import LauncherSettings
 from repository.console import Console
 from repository.manifest import RepositoryError
-from repository.settings import RepositorySettings
+from repository.settings import RepositorySettings, setting_mistakes
 
 app = typer.Typer(pretty_exceptions_enable=False)
 out = Console()
@@ -30,8 +30,8 @@ def publish(
         launcher, repository = LauncherSettings(), RepositorySettings()
         number = (publish_another if again else ensure_published)(launcher, repository)
     except ValidationError as error:
-        for e in error.errors():
-            errors.error(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}")
+        for mistake in setting_mistakes(error):
+            errors.error(mistake)
         raise typer.Exit(2) from None
     except (StepFailedError, RepositoryError) as error:
         errors.error(error)

@@ -101,7 +101,7 @@ def _compared(
     if version.manifest.problem_type is not record.task:
         kinds = f"{record.task.value}, {version.name} is {version.manifest.problem_type.value}"
         raise UnsureError(f"the model is {kinds}")
-    new = [example for example in examples if not _trained_on(version, example)]
+    new = [example for example in examples if not version.was_trained_on(example)]
     _check_enough(version, examples, new)
     asked = _ask(candidate, [example.text for example in new])
     if record.task is not ProblemType.REGRESSION and not set(asked.labels) & set(version.manifest.labels):
@@ -120,10 +120,6 @@ def _check_enough(version: ServedVersion, examples: Sequence[Example], new: Sequ
         f"{len(new)} test texts in {groups} groups are new to both{left}; at least {LEAST_TEXTS} in {LEAST_GROUPS} are "
         "needed to tell noise from loss"
     )
-
-
-def _trained_on(version: ServedVersion, example: Example) -> bool:
-    return version.split is not None and version.split.split_of(example) in ("train", "validation")
 
 
 def _ask(candidate: Path, texts: Sequence[str]) -> Candidate:

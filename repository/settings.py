@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repository.location import RepositoryLocation, S3Location
@@ -43,3 +43,11 @@ class RepositorySettings(LocationSettings):
         pattern=MODEL_NAME,
         description="Name of the model: its folder in the repository and its name in Triton.",
     )
+
+
+def setting_mistakes(error: ValidationError) -> list[str]:
+    """What is wrong with settings, a line each, under the name of the environment variable."""
+    return [
+        f"{'.'.join(map(str, each['loc'])).upper() or 'settings'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors()
+    ]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from repository.console import Console
 from repository.log_lines import log_to_stderr
 from repository.log_queue import queue_output
+from repository.settings import setting_mistakes
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
@@ -71,7 +72,7 @@ def _settings() -> ServerSettings:
     try:
         return ServerSettings()
     except ValidationError as error:
-        _stop_at([f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}" for e in error.errors()])
+        _stop_at(setting_mistakes(error))
         raise
 
 

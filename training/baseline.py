@@ -10,8 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from repository.manifest import ProblemType
-from training.examples import Target
-from training.intervals import labels_of
+from training.examples import Target, labels_of
 from training.linear import NAMES, LinearModel
 from training.scores import CHOSEN_BY, scores
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from repository.manifest import ProblemType
 from training.examples import Target
-from training.intervals import Figure, Values, Weights, intervals, is_right
-from training.scores import indicators
+from training.intervals import Figure, Values, Weights, intervals
+from training.scores import indicators, is_right
 
 BINS = 10
 

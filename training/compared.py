@@ -5,7 +5,8 @@ from typing import Any
 
 from repository.manifest import ProblemType
 from training.examples import Example, Target
-from training.intervals import is_right, mcnemar, paired_intervals, score_intervals
+from training.intervals import mcnemar, paired_intervals, score_intervals
+from training.scores import is_right
 from training.served import ServedError, ServedVersion, served_version
 
 LEAST_TEXTS = 10
@@ -46,7 +47,7 @@ def _compared(
     if version.manifest.problem_type is not task:
         kinds = f"{version.manifest.problem_type.value}, not {task.value}"
         return {"compared": False, "reason": f"{version.name} answers {kinds}."}
-    unknown = [place for place, example in enumerate(examples) if not _trained_on(version, example)]
+    unknown = [place for place, example in enumerate(examples) if not version.was_trained_on(example)]
     kept, answered = [examples[place] for place in unknown], [predicted[place] for place in unknown]
     left_out = len(examples) - len(kept)
     if len(kept) < LEAST_TEXTS:
@@ -78,7 +79,3 @@ def _compared(
         right, other = ([is_right(*pair) for pair in zip(truth, each, strict=True)] for each in (answered, theirs))
         found["mcnemar"] = mcnemar(right, other).as_json()
     return found
-
-
-def _trained_on(version: ServedVersion, example: Example) -> bool:
-    return version.split is not None and version.split.split_of(example) in ("train", "validation")

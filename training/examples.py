@@ -39,9 +39,12 @@ class Example:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that are true; of a regression none."""
-        if isinstance(self.target, str):
-            return (self.target,)
-        return self.target if isinstance(self.target, tuple) else ()
+        return labels_of(self.target)
+
+
+def labels_of(target: Target) -> tuple[str, ...]:
+    """The labels of a target; of a number none."""
+    return (target,) if isinstance(target, str) else target if isinstance(target, tuple) else ()
 
 
 def read_label(text: str) -> str:

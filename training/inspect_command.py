@@ -12,11 +12,12 @@ from repository.console import Console, Table
 from repository.manifest import ProblemType
 from repository.strict_json import strict_json
 from training import SAMPLE_DATA, options
-from training.columns import TASKS, Wanted
-from training.data import DataError, read_splits, tables_of
+from training.columns import Wanted
+from training.data import DataError, tables_of
 from training.examples import Target
 from training.inspection import Inspection, Wishes, inspect_sources
 from training.mislabelled import Advance, Embed
+from training.reading import columns_of, read_examples
 from training.settings import Settings
 from training.split import SPLIT_NAMES
 
@@ -92,7 +93,7 @@ def inspect_data(
     interrupted.
     """
     sources = [*(files or ()), *(data or ())] or [str(SAMPLE_DATA)]
-    wanted = Wanted(tuple(text or ()), label, group, language, label_separator, TASKS.get(task.value))
+    wanted = options.wanted_of(text, label, group, language, label_separator, task)
     try:
         if corrections:
             _correct(sources, wanted, validation or (), test or (), corrections, out)
@@ -151,11 +152,11 @@ def _correct(
 
     if out is None:
         raise DataError("--corrections needs --out, a folder for the corrected data.")
-    readings, columns = read_splits(sources, wanted, validation, test)
-    tables = [table for part in tables_of(sources, wanted, validation, test).values() for table in part]
-    labels = {
-        key: label for path in corrections for key, label in read_corrections(path, readings["train"][0].task).items()
-    }
+    by_split = tables_of(sources, wanted, validation, test)
+    columns = columns_of(by_split["train"][0], wanted)
+    task = read_examples(by_split["train"][0], columns, wanted.task).task
+    tables = [table for part in by_split.values() for table in part]
+    labels = {key: label for path in corrections for key, label in read_corrections(path, task).items()}
     for path, changed, left_out in write_corrected(tables, columns, labels, out):
         Console().print(f"{path}: {changed} labels changed, {left_out} rows left out.")
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from repository.manifest import ProblemType
-from training.examples import Target
-from training.scores import indicators
+from training.examples import Target, labels_of
+from training.scores import indicators, is_right
 
 Weights = npt.NDArray[np.float64]
 """`[draws, texts]`: how often each text is in each draw."""
@@ -171,15 +171,6 @@ def mcnemar(right: Sequence[bool], other_right: Sequence[bool]) -> McNemar:
     return McNemar(only_first, only_second, min(1.0, 2 * tail), min(1.0, 2 * tail - seen))
 
 
-def is_right(truth: Target, predicted: Target) -> bool:
-    """Whether an answer is right: the label, or all labels of a text. Of numbers there is no such thing: equal ones."""
-    return (
-        set(truth) == set(predicted)
-        if isinstance(truth, tuple) and isinstance(predicted, tuple)
-        else (truth == predicted)
-    )
-
-
 def figures_of(truth: Sequence[Target], predicted: Sequence[Target], task: ProblemType) -> Mapping[str, Figure]:
     """Return the figures of `training.scores.scores`, by the same names, as functions of weights."""
     if task is ProblemType.REGRESSION:
@@ -192,11 +183,6 @@ def figures_of(truth: Sequence[Target], predicted: Sequence[Target], task: Probl
     everything = sorted({label for targets in (truth, predicted) for target in targets for label in labels_of(target)})
     micro = _micro_f1_figure(indicators(truth, everything), indicators(predicted, everything))
     return {"exact_match": mean_figure(right), "micro_f1": micro, "macro_f1": macro}
-
-
-def labels_of(target: Target) -> tuple[str, ...]:
-    """The labels of a target; of a number none."""
-    return (target,) if isinstance(target, str) else target if isinstance(target, tuple) else ()
 
 
 def mean_figure(values: npt.ArrayLike) -> Figure:

@@ -8,9 +8,8 @@ import numpy.typing as npt
 
 from repository.manifest import ProblemType
 from training.examples import Example, Target
-from training.intervals import is_right
 from training.nearest import Likeness
-from training.scores import indicators
+from training.scores import indicators, is_right
 
 MOST = 50
 NEAREST = 3

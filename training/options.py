@@ -105,6 +105,18 @@ Track = Annotated[
 ]
 
 
+def wanted_of(
+    text: list[str] | None,
+    label: str | None,
+    group: str | None,
+    language: str | None,
+    label_separator: str | None,
+    task: TaskOption,
+) -> Wanted:
+    """Return what these options say of a table."""
+    return Wanted(tuple(text or ()), label, group, language, label_separator, TASKS.get(task.value))
+
+
 def read_training_data(
     data: list[str] | None,
     text: list[str] | None,
@@ -122,7 +134,7 @@ def read_training_data(
     Raises:
         DataError: the data can't be trained on; the message is one sentence.
     """
-    wanted = Wanted(tuple(text or ()), label, group, language, label_separator, TASKS.get(task.value))
+    wanted = wanted_of(text, label, group, language, label_separator, task)
     return load_data(data or [str(SAMPLE_DATA)], split, wanted, validation or (), test or ())
 
 

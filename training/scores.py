@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from repository.manifest import ProblemType
-from training.examples import Target
+from training.examples import Target, labels_of
 
 # Of a sigmoid; the gateway's THRESHOLD is this by default.
 LEAST_SCORE = 0.5
@@ -62,12 +62,21 @@ def macro_f1(truth: Sequence[Any], predicted: Sequence[Any]) -> float:
     return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
 
 
+def is_right(truth: Target, predicted: Target) -> bool:
+    """Whether an answer is right: the label, or all labels of a text. Of numbers there is no such thing: equal ones."""
+    return (
+        set(truth) == set(predicted)
+        if isinstance(truth, tuple) and isinstance(predicted, tuple)
+        else (truth == predicted)
+    )
+
+
 def indicators(targets: Sequence[Target], labels: Sequence[str]) -> Any:
     """Return INT64 `[texts, labels]`: 1 where a label is true of a text."""
     places = {label: place for place, label in enumerate(labels)}
     rows = np.zeros((len(targets), len(labels)), dtype=np.int64)
     for row, target in enumerate(targets):
-        for label in (target,) if isinstance(target, str) else target if isinstance(target, tuple) else ():
+        for label in labels_of(target):
             if label in places:
                 rows[row, places[label]] = 1
     return rows
@@ -76,11 +85,13 @@ def indicators(targets: Sequence[Target], labels: Sequence[str]) -> Any:
 def _of_several(truth: Sequence[Target], predicted: Sequence[Target]) -> dict[str, float]:
     from sklearn.metrics import f1_score
 
-    occurring = sorted({label for target in truth if isinstance(target, tuple) for label in target})
-    exact = float(np.mean([set(one) == set(other) for one, other in zip(truth, predicted, strict=True)]))  # type: ignore[arg-type]
+    occurring = sorted({label for target in truth for label in labels_of(target)})
+    exact = float(
+        np.mean([set(labels_of(one)) == set(labels_of(two)) for one, two in zip(truth, predicted, strict=True)])
+    )
     if not occurring:
         return {"exact_match": exact, "micro_f1": float("nan"), "macro_f1": float("nan")}
-    everything = sorted({label for targets in (truth, predicted) for target in targets for label in target})  # type: ignore[union-attr]
+    everything = sorted({label for targets in (truth, predicted) for target in targets for label in labels_of(target)})
     micro = f1_score(indicators(truth, everything), indicators(predicted, everything), average="micro", zero_division=0)
     of_occurring = indicators(truth, occurring), indicators(predicted, occurring)
     macro = f1_score(*of_occurring, average="macro", zero_division=0)

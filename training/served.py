@@ -17,9 +17,9 @@ from repository.inference import scores as scores_of
 from repository.manifest import MODEL_FILE, OUTPUT, Manifest, ProblemType, RepositoryError
 from repository.places import open_history
 from repository.s3_store import S3Store
-from repository.settings import RepositorySettings
+from repository.settings import RepositorySettings, setting_mistakes
 from repository.store import ModelStore
-from training.examples import DataError, Target
+from training.examples import DataError, Example, Target
 from training.scores import answers_of
 from training.split_record import SplitRecord
 
@@ -40,6 +40,10 @@ class ServedVersion:
     manifest: Manifest
     split: SplitRecord | None
     """What it was trained on; None where nobody can say."""
+
+    def was_trained_on(self, example: Example) -> bool:
+        """Whether its split says that the example was trained, or the best epoch chosen, on."""
+        return self.split is not None and self.split.split_of(example) in ("train", "validation")
 
     def ask(self, texts: Sequence[str]) -> "Asked":
         """Ask it.
@@ -94,8 +98,7 @@ def served_version(given: str | None = None) -> Iterator[ServedVersion]:
         try:
             version = _find(given, stack)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ServedError(f"{'.'.join(map(str, first['loc'])).upper()}: {first['msg']}.") from None
+            raise ServedError(f"{setting_mistakes(error)[0]}.") from None
         except (RepositoryError, DataError) as error:
             raise ServedError(f"{str(error).rstrip('.')}.") from None
         yield version

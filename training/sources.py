@@ -8,8 +8,9 @@ from typing import Any
 from repository.console import Console
 from training.columns import Wanted
 from training.examples import DataError
+from training.file_text import GZIP_SUFFIX
 from training.split import SplitName
-from training.tables import Table, read_table
+from training.tables import SUFFIXES, Table, read_table
 
 _SAVED = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in a folder: of several splits, of one."""
@@ -51,7 +52,8 @@ def read_source(source: Path | str, wanted: Wanted, whole: bool = False) -> list
     return tables
 
 
-_FILES = {".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".xlsx"}
+# A name that ends so is one of a file, not of a dataset on the hub.
+_FILES = {*SUFFIXES, GZIP_SUFFIX, ".txt", ".xlsx"}
 
 
 def _tables(name: str, folder: Path | None) -> Iterator[tuple[SplitName, Table]]:

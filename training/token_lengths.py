@@ -4,19 +4,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from pretrained.lengths import NO_LIMIT, usual_max_length
+from pretrained.lengths import NO_LIMIT, own_max_length, usual_max_length
 from training.e5_encoder import PackagedEncoderError
 from training.examples import DataError
 from training.packaged import DEFAULT, ENCODERS
 
 PERCENTILES = (50, 90, 95, 99, 100)
 _CHUNK = 1024
-# Kin of RoBERTa number positions from the padding id + 1.
-_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "roberta-prelayernorm", "data2vec-text")
 
 
 @dataclass(frozen=True)
@@ -120,15 +119,15 @@ def _unknown_id(tokenizer: Any) -> int | None:
 
 
 def _own_limit(folder: Path) -> int | None:
-    """Return the least of what the table of positions and the tokenizer allow, as `pretrained.lengths` does."""
-    limits = []
+    """Return the least of what the table of positions and the tokenizer allow, by their files."""
     config, settings = _read(folder / "config.json"), _read(folder / "tokenizer_config.json")
-    if isinstance(positions := config.get("max_position_embeddings"), int) and positions > 0:
-        first = (config.get("pad_token_id") or 0) + 1 if config.get("model_type") in _FROM_PADDING else 0
-        limits.append(positions - first)
-    if isinstance(longest := settings.get("model_max_length"), int | float) and 0 < longest < NO_LIMIT:
-        limits.append(int(longest))
-    return min(limits, default=None)
+    longest = settings.get("model_max_length")
+    return own_max_length(
+        SimpleNamespace(
+            **{name: config.get(name) for name in ("model_type", "max_position_embeddings", "pad_token_id")}
+        ),
+        SimpleNamespace(model_max_length=longest if isinstance(longest, int | float) else NO_LIMIT),
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

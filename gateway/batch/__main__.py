@@ -20,6 +20,7 @@ from gateway.batch.telling import learn, shown_progress, summary
 from gateway.memory import limit_arenas
 from gateway.settings import GatewaySettings
 from repository.console import Console
+from repository.settings import setting_mistakes
 
 STOPPED = 130
 """Status of a program that was told to end."""
@@ -120,8 +121,7 @@ def _settings() -> GatewaySettings:
     try:
         return GatewaySettings()
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{str(first['loc'][0]).upper()}: {first['msg']}") from None
+        raise UsageError(setting_mistakes(error)[0]) from None
 
 
 def _score_file(job: Job, settings: GatewaySettings, restart: bool, version: int | None) -> None:

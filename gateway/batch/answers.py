@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.batch.errors import UsageError
-from gateway.ranking import ranked
+from gateway.ranking import many_can_be_true, ranked
 from repository.inference import Float32Array
 from repository.manifest import Manifest, ProblemType
 
@@ -38,7 +38,7 @@ class AnswerColumns:
         self._manifest = manifest
         self._version = version
         self.is_number = manifest.problem_type is ProblemType.REGRESSION
-        self._many = manifest.problem_type is ProblemType.MULTI_LABEL and len(manifest.labels) > 1
+        self._many = many_can_be_true(manifest)
         if self.is_number and said.top_k is not None:
             raise UsageError(f"--top-k: version {version} answers a number, not labels.")
         lists = self._many and said.top_k is None

@@ -15,7 +15,7 @@ from export.floor import FLOOR_FILE, floor, import_used_domains
 from export.graph import check_graph
 from export.parity import reference_answers
 from repository.manifest import MODEL_FILE, Precision
-from tests.floor_runtime import ROOT, STAMP, FloorMissingError, floor_python
+from tests.own_environments import ROOT, STAMP, EnvironmentMissingError, own_python
 from tests.steps import no_step
 from tests.tiny_models import write_architecture
 
@@ -31,8 +31,8 @@ assert numpy.isfinite(session.run(None, {"input_ids": ids, "attention_mask": ids
 def oldest() -> Path:
     """A Python with exactly the build that floor.json describes."""
     try:
-        return floor_python()
-    except FloorMissingError as error:
+        return own_python("floor")
+    except EnvironmentMissingError as error:
         pytest.skip(str(error))
 
 
@@ -134,16 +134,16 @@ def test_the_environment_is_made_once(oldest: Path) -> None:
         pytest.skip("FLOOR_PYTHON names another one")
     stamp = ROOT / ".floor" / STAMP
     before = stamp.stat().st_mtime_ns
-    assert floor_python() == oldest
+    assert own_python("floor") == oldest
     assert stamp.stat().st_mtime_ns == before
 
 
 def test_a_build_that_cannot_be_installed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "floor.txt"
     lock.write_text(f"nothing @ file://{tmp_path}/nothing-1.0-py3-none-any.whl\n")
-    monkeypatch.setattr("tests.floor_runtime.LOCK_FILE", lock)
+    monkeypatch.setattr("tests.own_environments.LOCKS", tmp_path)
     monkeypatch.delenv("FLOOR_PYTHON", raising=False)
-    with pytest.raises(FloorMissingError, match="cannot be installed: ERROR") as caught:
-        floor_python(tmp_path / "floor")
+    with pytest.raises(EnvironmentMissingError, match="cannot be installed: ERROR") as caught:
+        own_python("floor", folder=tmp_path / "floor")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "floor" / STAMP).exists()

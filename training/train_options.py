@@ -112,8 +112,8 @@ LabelSmoothing = Annotated[
 MixedPrecision = Annotated[
     MixedPrecisionOption,
     typer.Option(
-        help="Compute in 16 bits where that does no harm; weights stay in 32. auto: bf16 on a GPU that has it, else "
-        "off."
+        help="Compute in 16 bits where that does no harm; weights stay in 32. auto: bf16 on a GPU or "
+        "processor that multiplies in it, else off."
     ),
 ]
 Lora = Annotated[

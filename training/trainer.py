@@ -144,10 +144,14 @@ def arguments(settings: Settings, folder: Path, task: ProblemType, keep: bool = 
 
 
 def precision_of(wanted: MixedPrecision) -> MixedPrecision:
-    """Return what `auto` comes to: bfloat16 on a GPU that computes in it, else nothing but float32."""
+    """Return what `auto` comes to: bfloat16 on a GPU or processor that multiplies in it, else nothing but float32."""
     if wanted != "auto":
         return wanted
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "off"
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "off"
+    # Without such instructions it is emulated, and slower than float32. Older releases of torch don't tell of them.
+    features = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "off"
 
 
 def refused_precision(wanted: MixedPrecision) -> str | None:

@@ -31,6 +31,7 @@ from training.scores import answers_of, scores
 from training.settings import Settings
 from training.tasks import Objective
 from training.train import Learner
+from training.trainer import precision_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TASKS = list(ProblemType)
@@ -161,6 +162,19 @@ def test_half_precision_without_a_gpu_is_refused(tmp_path: Path) -> None:
     done = training("--data", data, "--output", tmp_path / "out", "--mixed-precision", "fp16")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "needs a GPU" in done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    ("features", "taken"),
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "off"), ({}, "off")],
+)
+def test_a_processor_trains_in_bfloat16_where_it_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, features: dict[str, bool], taken: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert precision_of("auto") == taken
+    assert precision_of("off") == "off"
 
 
 # --- LoRA, in bfloat16 and smoothed, from the command line to the graph ----------------------------------------------

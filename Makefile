@@ -87,7 +87,7 @@ test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
 
 docker-test: tools ## Build all images and run the CPU compose file, on the Docker engine that answers
-	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/test_deploy.py tests/integration/test_compose.py
+	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/deploy/test_deploy.py tests/integration/test_compose.py
 
 airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installed into .airflow; some minutes
 	AIRFLOW_TEST=1 $(PY) -m pytest tests/integration/test_airflow.py

@@ -6,23 +6,24 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import guard, offline
 from benchmarks.alternatives.command import alternatives
-from benchmarks.batch import batch
-from benchmarks.gateway import BenchmarkError, compare_costless, compare_gateway
-from benchmarks.limit import measure_limit
-from benchmarks.load_sweep import sweep_load
-from benchmarks.machine import this_machine
+from benchmarks.commands import offline
+from benchmarks.commands.batch import batch
+from benchmarks.commands.soak import soak
+from benchmarks.commands.tune import tune
+from benchmarks.measure.gateway import BenchmarkError, compare_costless, compare_gateway
+from benchmarks.measure.limit import measure_limit
+from benchmarks.measure.load_sweep import sweep_load
+from benchmarks.measure.machine import this_machine
+from benchmarks.measure.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
+from benchmarks.measure.sentences import load_sentences
+from benchmarks.measure.service import ServiceError, running_service, running_triton
+from benchmarks.measure.triton_sweep import Sweep, run_sweep
 from benchmarks.options import errors, numbers, published, show_failure
-from benchmarks.perf_analyzer import PerfAnalyzerError, find_perf_analyzer
-from benchmarks.readme import README, ReadmeError, newest_result, write_readme
-from benchmarks.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
-from benchmarks.results import ResultFolder
-from benchmarks.sentences import load_sentences
-from benchmarks.service import ServiceError, running_service, running_triton
-from benchmarks.soak import soak
-from benchmarks.triton_sweep import Sweep, run_sweep
-from benchmarks.tune import tune
+from benchmarks.report import guard
+from benchmarks.report.readme import README, ReadmeError, newest_result, write_readme
+from benchmarks.report.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
+from benchmarks.report.results import ResultFolder
 from export import ExportError
 from repository.console import Console
 from repository.strict_json import strict_json
@@ -88,7 +89,7 @@ def everything(
     Installs the alternatives the first time, some 4 GB in .alternatives; --quick installs nothing and measures the
     first of them alone, where it is there. Ctrl-C keeps what was measured so far.
     """
-    from benchmarks.everything import FULL, QUICK, run_everything
+    from benchmarks.commands.everything import FULL, QUICK, run_everything
 
     store, number = published()
     extent = QUICK if quick else FULL
@@ -165,7 +166,7 @@ def load(
         raise typer.Exit(1) from None
     out.table(load_table(points).to_rich())
     if plot is not None:
-        from benchmarks.plots import plot_load
+        from benchmarks.report.plots import plot_load
 
         plot_load(points, plot)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from benchmarks.service import ServiceError
+from benchmarks.measure.service import ServiceError
 from repository.console import Console
 from repository.settings import RepositorySettings
 from repository.store import ModelStore

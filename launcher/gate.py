@@ -17,7 +17,7 @@ from launcher.verdict import GateError, UnsureError, Verdict, judge
 from repository.console import Console
 from repository.manifest import RepositoryError
 from repository.settings import RepositorySettings, setting_mistakes
-from training.examples import DataError
+from training.data.examples import DataError
 
 REFUSED = 1
 USER_MISTAKE = 2

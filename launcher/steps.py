@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from launcher.settings import LauncherSettings
 from repository.settings import RepositorySettings
-from training.tracking import TRACKING_FILE
+from training.tracking.log import TRACKING_FILE
 
 
 class StepFailedError(Exception):

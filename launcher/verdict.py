@@ -10,12 +10,12 @@ from repository.figures import NAMES
 from repository.manifest import MANIFEST_FILE, ProblemType
 from repository.places import open_history
 from repository.settings import RepositorySettings
-from training.columns import Wanted
-from training.examples import Example, Target
-from training.reading import read_examples
-from training.served import ServedError, ServedVersion, served_version
-from training.sources import read_source
-from training.split_record import SPLIT_FILE, SplitRecord
+from training.data.columns import Wanted
+from training.data.examples import Example, Target
+from training.data.reading import read_examples
+from training.data.sources import read_source
+from training.data.split_record import SPLIT_FILE, SplitRecord
+from training.report.served import ServedError, ServedVersion, served_version
 
 # Of fewer, nobody can say what is noise.
 LEAST_TEXTS = 10
@@ -57,7 +57,7 @@ def judge(
     Args:
         candidate: folder of a checkpoint or of an exported version.
         data: sources of its test texts.
-        served: see `training.served.served_version`.
+        served: see `training.report.served.served_version`.
         margin: how much worse it may be, in the unit of the headline figure.
         repository: where versions are.
 
@@ -129,9 +129,9 @@ def _ask(candidate: Path, texts: Sequence[str]) -> Candidate:
             return Candidate(exported.manifest.labels, exported.manifest.problem_type, exported.ask(texts).answers)
     with Console(stderr=True).doing("Loading PyTorch…"):  # seconds, which nobody waits for where nothing is served
         from export import ExportError
-        from export.checkpoint import load_checkpoint
-        from training.predict import DivergedError, logits_of
-        from training.scores import answers_of
+        from export.checkpoint.load import load_checkpoint
+        from training.figures.scores import answers_of
+        from training.fit.predict import DivergedError, logits_of
     try:
         loaded = load_checkpoint(str(candidate.absolute()))
         logits = logits_of(loaded.model, loaded.tokenizer, texts, loaded.max_length)
@@ -163,8 +163,8 @@ def _verdict(
     margin: float,
     notes: Sequence[str],
 ) -> Verdict:
-    from training.intervals import paired_intervals
-    from training.scores import scores
+    from training.figures.intervals import paired_intervals
+    from training.figures.scores import scores
 
     truth, groups = [example.target for example in examples], [example.group for example in examples]
     name = ERROR if asked.task is ProblemType.REGRESSION else MACRO_F1

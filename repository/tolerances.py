@@ -3,9 +3,9 @@
 What the export measures is held against TOLERANCES; `--precision auto` takes what keeps AUTOMATIC. A published version
 is asked its golden sentences on machines that the export does not know: GOLDEN bounds those.
 
-On CUDA the export computes float32 as float32 (see export.session), so that a card is no reason for a wider bound: a
-graph gets the same verdict everywhere. Where it is served, ONNX Runtime's CUDA provider multiplies float32 in TF32,
-with ten bits of mantissa, on Ampere and newer, unless `use_tf32` is 0; GOLDEN allows for that.
+On CUDA the export computes float32 as float32 (see export.graph.session), so that a card is no reason for a wider
+bound: a graph gets the same verdict everywhere. Where it is served, ONNX Runtime's CUDA provider multiplies float32 in
+TF32, with ten bits of mantissa, on Ampere and newer, unless `use_tf32` is 0; GOLDEN allows for that.
 """
 
 from dataclasses import dataclass, replace

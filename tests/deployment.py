@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 COMPOSE_FILES = (ROOT / "docker-compose.yaml", ROOT / "docker-compose.cpu.yaml")
 DOCKERFILES = sorted((ROOT / "deploy" / "docker").glob("*.Dockerfile"))
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))

@@ -7,7 +7,8 @@ import sys
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 LOCKS = ROOT / "locks"
 # Written last: an install that was interrupted has none and is made anew.
 STAMP = "installed.txt"

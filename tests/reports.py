@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from repository.manifest import ProblemType
-from training.columns import Columns
-from training.data import TrainingData
-from training.examples import Example, Target
-from training.judging import data_facts, figures_of_split, judge
-from training.nearest import by_words
+from training.data.columns import Columns
+from training.data.examples import Example, Target
+from training.data.load import TrainingData
+from training.figures.nearest import by_words
+from training.report.judging import data_facts, figures_of_split, judge
 
 HOSTILE = "<img src=x onerror=alert(1)>\"&'</style><script>alert(2)</script>{{ 7*7 }}"
 LABELS = [HOSTILE, "Life", "Work"]

@@ -5,10 +5,10 @@ import signal
 import typer
 
 from repository.default_command import DefaultCommandGroup
-from training.evaluate_command import evaluate_checkpoint
-from training.inspect_command import inspect_data
-from training.track_command import track_checkpoint
-from training.train_command import train_classifier
+from training.commands.evaluate import evaluate_checkpoint
+from training.commands.inspect import inspect_data
+from training.commands.track import track_checkpoint
+from training.commands.train import train_classifier
 
 app = typer.Typer(
     cls=DefaultCommandGroup,

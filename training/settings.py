@@ -28,7 +28,7 @@ class Settings:
     gradient_accumulation: int = 1
     """Batches whose gradients make up one step."""
     learning_rate: float = 5e-5
-    """Highest rate of the layers; the head's is `training.optimizer.HEAD_RATE` times as high."""
+    """Highest rate of the layers; the head's is `training.fit.optimizer.HEAD_RATE` times as high."""
     frozen_share: float = 0.0
     """Share of the layers, from the bottom, that stay as they are, as the embeddings always do."""
     max_length: int = 512
@@ -39,13 +39,13 @@ class Settings:
     """Epochs without a better macro-F1 on validation after which training stops."""
     class_weights: ClassWeights = "none"
     vocabulary: Vocabulary | None = None
-    """None: trimmed where it is large and can be (see `training.vocabulary`)."""
+    """None: trimmed where it is large and can be (see `training.encoders.vocabulary`)."""
     label_smoothing: float = 0.0
     """Share of each target that is spread over all labels."""
     mixed_precision: MixedPrecision = "auto"
     lora_rank: int = 0
     """Rank of the low-rank updates that are trained in place of the layers; 0: the layers themselves are."""
     few_shot: bool = False
-    """Pull texts of a class together before the classifier is fitted (see `training.few_shot`)."""
+    """Pull texts of a class together before the classifier is fitted (see `training.fit.few_shot`)."""
     max_steps: int | None = None
     """Stop after this many steps, whatever `epochs` says."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alternatives import AlternativeError
-from benchmarks.http_load import get_requests, post_request
+from benchmarks.measure.http_load import get_requests, post_request
 
 AT_ONCE = 16
 """Sentences asked at the same time when answers are checked, so that what a batch answers is checked, too."""

@@ -7,10 +7,10 @@ import typer
 
 from benchmarks.alternatives.environments import ENVIRONMENTS
 from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
-from benchmarks.gateway import BenchmarkError
+from benchmarks.measure.gateway import BenchmarkError
+from benchmarks.measure.sentences import load_sentences
+from benchmarks.measure.service import ServiceError
 from benchmarks.options import errors, numbers, show_failure
-from benchmarks.sentences import load_sentences
-from benchmarks.service import ServiceError
 from launcher.settings import LauncherSettings
 from repository.console import Console
 from repository.strict_json import strict_json

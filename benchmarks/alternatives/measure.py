@@ -18,9 +18,9 @@ from benchmarks.alternatives.ours import Ours, running_ours
 from benchmarks.alternatives.outcome import Loads, Outcome
 from benchmarks.alternatives.processes import memory_mb, paused, run_to_end, running, wait_until_ready
 from benchmarks.alternatives.registry import Alternative, Launch
-from benchmarks.gateway import BenchmarkError
-from benchmarks.http_load import LoadResult, closed_loop_for
-from benchmarks.service import free_ports
+from benchmarks.measure.gateway import BenchmarkError
+from benchmarks.measure.http_load import LoadResult, closed_loop_for
+from benchmarks.measure.service import free_ports
 
 CHECKED_SENTENCES = 50
 OURS = Question("/classify")

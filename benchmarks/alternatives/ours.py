@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gateway import BenchmarkError
-from benchmarks.service import running_service
+from benchmarks.measure.gateway import BenchmarkError
+from benchmarks.measure.service import running_service
 from repository.config import ModelConfig
 from repository.store import ModelStore
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.alternatives.environments import locked_version
 from benchmarks.alternatives.registry import Alternative
-from benchmarks.http_load import RUN_UP_S, LoadResult
+from benchmarks.measure.http_load import RUN_UP_S, LoadResult
 
 ENOUGH_FOR_P99 = 1000
 """Answers below which a 99th percentile is a matter of fewer than ten of them, and is not shown."""

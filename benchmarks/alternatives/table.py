@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.alternatives.outcome import ENOUGH_FOR_P99, Figures, Outcome
-from benchmarks.tables import ResultTable
+from benchmarks.report.tables import ResultTable
 
 TITLE = "The alternatives beside this server"
 COLUMNS = ("", "connections", "answers", "p50, p99 in ms", "× this server", "memory")

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.integration.ports import free_ports
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 PORT_SETTINGS = ("GATEWAY_PORT", "TRITON_HTTP_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
 PATIENCE = 4
 """How many times as long as on a quiet machine a wait may take: the tests say what happens, not how fast."""

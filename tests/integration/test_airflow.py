@@ -16,10 +16,10 @@ from repository.manifest import Manifest
 from repository.store import ModelStore
 from tests.any_table import LABELS, texts, write_table
 from tests.own_environments import EnvironmentMissingError, own_python
+from tests.places import ROOT
 from tests.tiny_pipeline import CLASSES, write_tiny_base
 from tests.version_folders import write_version
 
-ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "deploy" / "airflow" / "dags"
 # By Airflow's interpreter. It prints the run's state and those of its tasks as the last line.
 RUN = """

@@ -11,7 +11,7 @@ from benchmarks.alternatives.measure import measure_alternatives
 from benchmarks.alternatives.outcome import Loads
 from benchmarks.alternatives.registry import ALTERNATIVES
 from benchmarks.alternatives.table import alternatives_table
-from benchmarks.sentences import load_sentences
+from benchmarks.measure.sentences import load_sentences
 from tests.tiny_models import write_classifier
 from training import SAMPLE_DATA
 

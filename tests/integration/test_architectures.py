@@ -16,7 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 from transformers import pipeline
 
-from export.sweep import SURE
+from export.parity.sweep import SURE
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from pretrained.architectures import ARCHITECTURES

@@ -5,9 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.perf_analyzer import Load, PerfAnalyzerError, find_perf_analyzer
-from benchmarks.service import running_triton
-from benchmarks.triton_sweep import Sweep, run_sweep
+from benchmarks.measure.perf_analyzer import Load, PerfAnalyzerError, find_perf_analyzer
+from benchmarks.measure.service import running_triton
+from benchmarks.measure.triton_sweep import Sweep, run_sweep
 from server.install import ensure_installed
 from server.settings import ServerSettings
 from tests.integration.gateways import publish

@@ -11,7 +11,7 @@ from transformers import pipeline
 
 from repository.manifest import Manifest
 from tests.integration.stack import ROOT, Stack
-from training.data import load_split
+from training.data.load import load_split
 
 DATA = ROOT / "data" / "public_maps.csv"
 

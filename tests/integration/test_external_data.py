@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from export.build import build_version
-from export.checkpoint import load_checkpoint
-from export.parity import reference_answers
+from export.checkpoint.load import load_checkpoint
+from export.parity.measure import reference_answers
+from export.version.build import build_version
 from repository.config import ModelConfig
 from repository.inference import scores
 from repository.manifest import MODEL_FILE, Precision

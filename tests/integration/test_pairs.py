@@ -9,7 +9,7 @@ from transformers import pipeline
 
 from tests.integration.gateways import gateway_beside, publish
 from tests.integration.stack import Stack
-from tests.unit.test_export_pairs import TEXTS, export, write_pair_checkpoint
+from tests.unit.export.checkpoint.test_pairs import TEXTS, export, write_pair_checkpoint
 
 TEXT_OR_PAIR = [
     ["word1 word2 word3 word4", "word5 word6"],

@@ -20,8 +20,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.integration.ports import free_ports
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 VOCABULARY = 10
 CONFIG = """
 name: "tiny"

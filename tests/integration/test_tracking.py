@@ -18,11 +18,12 @@ import pytest
 
 from tests.integration.ports import free_ports
 from tests.own_environments import EnvironmentMissingError, own_python
+from tests.places import ROOT
 from tests.tiny_pipeline import train_tiny_base
 from tests.word_checkpoints import logits
-from training.report import REPORT_FILE
-from training.split_record import SPLIT_FILE
-from training.tracking import TRACKING_FILE, TrackedRun
+from training.data.split_record import SPLIT_FILE
+from training.report.contents import REPORT_FILE
+from training.tracking.log import TRACKING_FILE, TrackedRun
 
 pytest.importorskip("mlflow", reason="the extra track is not installed")
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -71,7 +72,7 @@ def answers(address: str) -> bool:
 
 def training(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    paths = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    paths = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "training", *arguments],
         cwd=folder,
@@ -86,7 +87,7 @@ def test_a_checkpoint_becomes_a_run_of_a_server_and_is_exported_from_it(
 ) -> None:
     from mlflow import MlflowClient
 
-    from export.checkpoint import load_checkpoint
+    from export.checkpoint.load import load_checkpoint
 
     copy = Path(shutil.copytree(checkpoint, tmp_path / "checkpoint"))
     with_password = server.replace("//", "//me:secret@")

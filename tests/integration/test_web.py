@@ -26,7 +26,7 @@ from tests.integration.stack import ROOT, Stack, wait_until
 from tests.reports import HOSTILE as HOSTILE_TEXT
 from tests.reports import made_up_report
 from tests.version_folders import write_version
-from training.html_report import html_report
+from training.report.html_report import html_report
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WORDS = {"cat": "Animal", "oak": "Plant", "rock": HOSTILE}

@@ -19,7 +19,7 @@ import benchmarks.__main__
 import export.__main__
 import repository.__main__
 import training.__main__
-from benchmarks.tables import ResultTable
+from benchmarks.report.tables import ResultTable
 from gateway.batcher import Batcher, BatchLimits
 from gateway.files import LocalFiles
 from gateway.metrics import Metrics
@@ -27,6 +27,7 @@ from gateway.triton import TritonClient
 from gateway.versions import VersionFollower
 from repository.manifest import Manifest
 from repository.names import visible
+from tests.places import ROOT as REPOSITORY
 from tests.tiny_models import write_encoder
 from tests.version_folders import write_version
 
@@ -34,7 +35,6 @@ LABELS = ["Ops [/api]", "[/]", "[red]", "]:smile:[", "$a|`b`$ <b>*c*</b>", "日"
 LANGUAGES = ["[/en]", "es\u202e", "\x1b[31mfr"]
 FOLDER = "[v1] [/x] [red]\n\t\u202e\x1b[2J\x07"
 LONG = "[/long]" + "x" * 200
-REPOSITORY = Path(__file__).resolve().parents[2]
 WIDTH = 100
 
 

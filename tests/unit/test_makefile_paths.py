@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from repository.manifest import Manifest
-from tests.unit.test_training_data import rows_of, write
+from tests.places import ROOT as REPOSITORY
+from tests.unit.training.data.test_maps import rows_of, write
 from tests.word_checkpoints import tiny_bert
 from tests.word_checkpoints import write as write_checkpoint
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 # A blank, both quotation marks, a variable of the shell's and of make's, the end of a command, a leading dash.
 AWKWARD = '-it\'s "my" $HOME $(shell touch made); touch hacked & `touch run`'
 

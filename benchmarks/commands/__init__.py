@@ -1,0 +1,1 @@
+"""What do the longer commands of `python -m benchmarks` do, one after the other?"""

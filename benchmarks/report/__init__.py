@@ -1,0 +1,1 @@
+"""How are results kept, drawn, and held against earlier ones?"""

@@ -1,0 +1,1 @@
+"""What do `python -m export export`, `inspect` and `diff` take and print?"""

@@ -1,0 +1,214 @@
+"""`python -m export export`: turns a checkpoint into a version folder, and shows what was measured."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export import ExportError
+from export.checkpoint.named_labels import read_labels
+from export.commands import export_options as own
+from export.commands.export_options import PrecisionChoice
+from repository.console import Console, Table, styled
+from repository.manifest import MANIFEST_FILE, Evaluation, Manifest, Precision
+from training import SAMPLE_DATA
+
+if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
+    from export.checkpoint.load import Checkpoint
+    from export.parity.measure import Reference
+    from export.texts.sentences import ChosenSentences, DataFile
+    from export.version.candidate import Candidate
+
+NO_GOLDEN = "none"
+KINDS_HINT = "a CSV, TSV, JSON Lines or Parquet file with a column sentence or text, or a .txt file, one a line"
+
+out = Console()
+errors = Console(stderr=True)
+
+
+def export_checkpoint(
+    checkpoint: own.Checkpoint,
+    output: own.Output = Path("exports/classifier"),
+    precision: own.Precision = PrecisionChoice.AUTO,
+    data: own.Data = SAMPLE_DATA,
+    calibration: own.Calibration = None,
+    golden: own.Golden = "",
+    max_length: own.MaxLength = None,
+    labels: own.Labels = None,
+    report: own.Report = True,
+    force: own.Force = False,
+    trust_remote_code: own.TrustRemoteCode = False,
+) -> None:
+    """Turn a checkpoint into an optimized ONNX graph that answers as PyTorch does.
+
+    The version folder holds model.onnx, tokenizer.json and manifest.json, what was measured (parity.json) and sentences
+    that are asked again wherever it is served (golden.json). Publish it with
+    [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
+    """
+    golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
+    _require_files(output, {"--data": data, "--calibration": calibration, "--golden": golden_file})
+    from export.texts.sentences import read_data
+
+    # What is wrong with a file is said before PyTorch is loaded.
+    read = {path: read_data(path) for path in (data, calibration, golden_file) if path is not None}
+    with out.doing("Loading PyTorch…"):
+        from export.checkpoint.load import load_checkpoint
+        from export.version.build import build_version
+
+        names = None if labels is None else read_labels(labels)
+        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
+    if not report:
+        loaded = replace(loaded, report_folder=None)
+    _say_where_texts_are_cut(loaded)
+    own_sentences = _sentences(loaded, data, read[data])
+    other = _sentences(loaded, calibration, read[calibration]) if calibration else None
+    wanted, reason = _wanted(precision, other is None and own_sentences.truth is None, data)
+    # What is tested on sets no scales, whatever file it is in.
+    tested = set(own_sentences.compared) if own_sentences.held_out else set()
+    scales = [sentence for sentence in (other or own_sentences).calibration if sentence not in tested]
+    reference = _reference(loaded, own_sentences, other)
+    kept = _golden(loaded, read[golden_file]) if golden_file else None if golden == NO_GOLDEN else reference
+    manifest, candidates = build_version(
+        loaded, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept
+    )
+    _show(candidates)
+    out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
+    _warn(manifest)
+
+
+def _require_files(output: Path, given: dict[str, Path | None]) -> None:
+    if output.exists() and not (output / MANIFEST_FILE).is_file():
+        raise ExportError(f"{output} exists and is no version folder: give another --output")
+    for option, path in given.items():
+        if path is not None and not path.is_file():
+            raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
+
+
+def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:
+    cut, own_length = checkpoint.max_length, checkpoint.own_max_length
+    if own_length is not None and cut < own_length:
+        out.print(f"Texts are cut at {cut} tokens; the model takes {own_length} (--max-length).")
+
+
+def _sentences(checkpoint: "Checkpoint", path: Path, read: "DataFile") -> "ChosenSentences":
+    from export.texts.sentences import choose_sentences
+
+    return _with_tokens(checkpoint, path, choose_sentences(read, checkpoint.labels, (checkpoint.split,)))
+
+
+def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[Precision | None, str]:
+    """The precision to make, None to choose one, and why."""
+    from export.texts.sentences import is_sample
+
+    wanted = None if choice is PrecisionChoice.AUTO else Precision(choice.value)
+    return _without_data(wanted) if without_truth and is_sample(data) else (wanted, "asked for")
+
+
+def _show(candidates: "Sequence[Candidate]") -> None:
+    """What was measured of each precision that was tried."""
+    from export.parity.report import sweep_table
+
+    for candidate in candidates:
+        if candidate.sweep is not None:
+            out.table(sweep_table(candidate.precision, candidate.sweep))
+    table = Table("", "largest logit difference", "labels agree", "flips when padded", _figure_of(candidates), "size")
+    for candidate in candidates:
+        parity, evaluation = candidate.parity, candidate.evaluation
+        table.add_row(
+            candidate.precision.value,
+            f"{parity.max_logit_difference:.2g}",
+            f"{parity.label_agreement:.2%}",
+            f"{parity.padded_label_flips}",
+            _beside_pytorch(evaluation),
+            f"{candidate.size_bytes / 1e6:.1f} MB",
+        )
+    out.table(table)
+
+
+def _figure_of(candidates: "Sequence[Candidate]") -> str:
+    evaluation = next((candidate.evaluation for candidate in candidates if candidate.evaluation), None)
+    return "mean absolute error" if evaluation and evaluation.macro_f1 is None else "macro-F1"
+
+
+def _beside_pytorch(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "-"
+    if evaluation.macro_f1 is not None:
+        return f"{evaluation.macro_f1:.4f} (PyTorch {evaluation.checkpoint_macro_f1:.4f})"
+    both = (figures.get("mean_absolute_error") for figures in (evaluation.figures, evaluation.checkpoint_figures))
+    own, pytorch = (f"{error:.4g}" for error in both)
+    return f"{own} (PyTorch {pytorch})"
+
+
+def _without_data(wanted: Precision | None) -> tuple[Precision, str]:
+    """The precision, and why, of a checkpoint for which no real sentences were given: mind maps say nothing of it."""
+    if wanted is Precision.INT8:
+        raise ExportError(
+            "int8 sets its scales by sentences like those that will be asked, and the sample data's are mind maps: "
+            f"give --data {KINDS_HINT}"
+        )
+    if wanted is None:
+        return Precision.FP32, "auto: no sentences of its own (--data) to judge fp16 or int8 on"
+    return wanted, "asked for"
+
+
+def _reference(checkpoint: "Checkpoint", own: "ChosenSentences", other: "ChosenSentences | None") -> "Reference":
+    """PyTorch's answers to the sentences to compare on, and to those with true labels."""
+    from export.parity.measure import reference_answers
+
+    if own.truth is None:
+        out.print(f"{own.origin}: no true labels for this checkpoint, accuracy is not measured.")
+    elif own.held_out is None:
+        out.print(f"Accuracy is measured on {own.origin}.")
+    with out.progress("Asking PyTorch", len(own.compared)) as advance:
+        answers = reference_answers(checkpoint, own.compared, own.truth, advance)
+        labelled = replace(answers, held_out=own.held_out, origin=own.origin)
+    if other is None:
+        return labelled
+    with out.progress("Asking PyTorch to compare", len(other.compared)) as advance:
+        return replace(reference_answers(checkpoint, other.compared, None, advance), labelled=labelled)
+
+
+def _golden(checkpoint: "Checkpoint", data: "DataFile") -> "Reference":
+    """PyTorch's answers to the sentences that golden ones are chosen from."""
+    from export.parity.measure import reference_answers
+    from export.texts.sentences import choose_sentences
+
+    sentences = choose_sentences(data, checkpoint.labels, keep_all=True).compared
+    with out.progress("Asking PyTorch golden sentences", len(sentences)) as advance:
+        return reference_answers(checkpoint, sentences, None, advance)
+
+
+def _with_tokens(checkpoint: "Checkpoint", path: Path, chosen: "ChosenSentences") -> "ChosenSentences":
+    """Those in which the tokenizer finds a token, with their labels; the gateway refuses the others, too.
+
+    Raises:
+        ExportError: it finds none in any that are compared.
+    """
+    from export.parity.measure import encode
+
+    # In order and each once; tokenizing them all is what takes the time here.
+    empty = [s for s in dict.fromkeys((*chosen.compared, *chosen.calibration)) if not encode(checkpoint, s)]
+    if not empty:
+        return chosen
+    without = set(empty)
+    kept = [place for place, sentence in enumerate(chosen.compared) if sentence not in without]
+    scales = [sentence for sentence in chosen.calibration if sentence not in without]
+    lacking = len(chosen.compared) + len(chosen.calibration) - len(kept) - len(scales)
+    found = f"{path}: {lacking} sentences have no token that the model knows"
+    if not kept:
+        raise ExportError(f"{found}, such as {empty[0][:60]!r}: give others")
+    errors.print(f"Warning: {found}, and are left out: {empty[0][:60]!r} is the first.")
+    truth = [chosen.truth[place] for place in kept] if chosen.truth is not None else None
+    return replace(chosen, compared=[chosen.compared[place] for place in kept], truth=truth, calibration=scales)
+
+
+def _warn(manifest: Manifest) -> None:
+    from export.precision.formats import cuda_serves
+
+    if manifest.forced:
+        errors.print(styled(" FORCED ", "bold white on red"), "This version does not answer as PyTorch does:")
+    for violation in manifest.forced:
+        errors.print(styled(f"- {violation}", "bold red"))
+    if manifest.precision is Precision.FP16 and not cuda_serves():
+        errors.print("Note: fp16 is for GPUs; on a CPU it is slower than fp32.")

@@ -1,0 +1,154 @@
+"""Builds a version folder: graph, tokenizer and manifest, in the precision that passes its checks."""
+
+import importlib.metadata
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from export import ExportError, Step
+from export.checkpoint.load import Checkpoint
+from export.graph.build import check_graph, export_graph
+from export.graph.weights import EMBEDDED_LIMIT_BYTES
+from export.parity.measure import Reference
+from export.parity.sweep import ask_pytorch, sweep
+from export.precision.formats import cuda_serves
+from export.version.candidate import Candidate, choose, make_candidate, refusal_in_one_line
+from export.version.evidence import write_evidence
+from repository.manifest import (
+    MODEL_FILE,
+    Manifest,
+    Precision,
+    digest_file,
+)
+from repository.tolerances import Provider
+
+LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
+
+
+def build_version(
+    checkpoint: Checkpoint,
+    precision: Precision | None,
+    reference: Reference,
+    calibration: Sequence[str],
+    output: Path,
+    step: Step,
+    force: bool = False,
+    embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
+    reason: str = "asked for",
+    golden: Reference | Literal["compared"] | None = "compared",
+) -> tuple[Manifest, list[Candidate]]:
+    """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
+
+    Args:
+        checkpoint: what to export.
+        precision: number format, or None to choose (fp16 on CUDA, else int8 if it is as right, else fp32).
+        reference: PyTorch's answers to compare with.
+        calibration: sentences that int8 sets its scales by, none of them in `reference`.
+        output: version folder to write.
+        step: opens a progress bar.
+        force: write it although it is outside the tolerance; the manifest tells.
+        embedded_limit_bytes: size from which the weights are written to a file beside the graph.
+        reason: why `precision`, if that is given.
+        golden: answers of which golden sentences are chosen; by default of `reference`. None: the version has none.
+
+    Returns:
+        The manifest written, and every candidate that was measured.
+
+    Raises:
+        ExportError: the graph cannot be made, or it is outside the tolerance of its precision.
+    """
+    output = output.absolute()  # fusion works from another folder
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
+        scratch = Path(temporary)
+        texts = ask_pytorch(checkpoint, reference.sentences, step)
+        with step("Tracing the graph", 1) as advance:
+            raw = export_graph(checkpoint, scratch)
+            # The weights are on the disk now, and PyTorch has answered: let its copy of them go.
+            checkpoint.model.to("meta")
+            advance(1)
+
+        provider = Provider.CUDA if cuda_serves() else Provider.CPU
+
+        def candidate(wanted: Precision) -> Candidate:
+            with refusal_in_one_line(wanted):
+                measured = make_candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
+                return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step), provider=provider)
+
+        if precision is None:
+            chosen, reason, candidates = choose(candidate, provider)
+        else:
+            chosen = candidate(precision)
+            candidates = [chosen]
+        found = _refuse_or_force(chosen, force)
+        write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
+        manifest = _manifest(checkpoint, chosen, reason).model_copy(update={"forced": found})
+        manifest.write(chosen.folder)
+        _replace(chosen.folder, output)
+    return manifest, candidates
+
+
+def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
+    """What is outside the tolerance, if that is to be overlooked. Raises ExportError if not, or if nothing can be."""
+    found = chosen.violations()
+    if not found:
+        return []
+    because = f"{chosen.precision.value} does not answer as PyTorch does: {'; '.join(found)}"
+    if not math.isfinite(chosen.parity.max_logit_difference):
+        raise ExportError(f"{because}. It has no answers that could be served; --force does not help.")
+    if not force:
+        raise ExportError(f"{because}. Give another --precision, or --force to write it all the same.")
+    return found
+
+
+def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifest:
+    opset, ir_version = check_graph(chosen.folder / MODEL_FILE)
+    return Manifest(
+        source=checkpoint.name,
+        labels=checkpoint.labels,
+        problem_type=checkpoint.problem_type,
+        max_length=checkpoint.max_length,
+        model_max_length=checkpoint.own_max_length,
+        pad_token_id=checkpoint.pad_token_id,
+        token_types=checkpoint.token_types,
+        precision=chosen.precision,
+        precision_reason=reason,
+        opset=opset,
+        ir_version=ir_version,
+        parity=chosen.parity,
+        evaluation=chosen.evaluation,
+        library_versions=_library_versions(),
+        files={path.name: digest_file(path) for path in sorted(chosen.folder.iterdir())},
+    )
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    # The distribution's metadata may lack the build (+cpu, +cu130), which matters for parity.
+    versions["torch"] = str(torch.__version__)
+    return versions
+
+
+def _replace(finished: Path, output: Path) -> None:
+    if output.exists():
+        retired = finished.parent / "retired"
+        output.rename(retired)
+        try:
+            finished.rename(output)
+        except OSError:
+            retired.rename(output)
+            raise
+        shutil.rmtree(retired)
+    else:
+        finished.rename(output)

@@ -1,0 +1,48 @@
+"""An export that is stopped leaves nothing half-written, and the version before it stays whole."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from repository.manifest import Manifest
+from tests.unit.export.checkpoint.test_pairs import TEXTS, export
+from tests.word_checkpoints import write
+
+
+@pytest.mark.parametrize(
+    ("number", "stage"),
+    [
+        (signal.SIGINT, ".version-*/raw.onnx"),
+        (signal.SIGINT, ".version-*/fp32/model.onnx"),
+        (signal.SIGTERM, ".version-*/fp32/model.onnx"),
+    ],
+)
+def test_a_stopped_export_leaves_only_the_version_that_was_there(
+    tmp_path: Path, number: signal.Signals, stage: str
+) -> None:
+    checkpoint = write(tmp_path / "checkpoint")
+    version = export(checkpoint, tmp_path / "out" / "version")
+    before = Manifest.read(version)
+    data = tmp_path / "data.txt"
+    data.write_text("\n".join(TEXTS))
+    command = [sys.executable, "-m", "export", str(checkpoint), "--output", str(version), "--data", str(data)]
+    process = subprocess.Popen(
+        [*command, "--precision", "fp32"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not list(version.parent.glob(stage)):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            time.sleep(0.002)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert [path.name for path in version.parent.iterdir()] == ["version"]
+    assert Manifest.read(version) == before
+    before.verify_files(version)

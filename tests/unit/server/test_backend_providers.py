@@ -1,0 +1,41 @@
+"""What `config.pbtxt` says of CUDA reaches ONNX Runtime in the embedded Triton, under the native backend's names."""
+
+import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2
+
+from tests.places import ROOT
+
+
+@pytest.fixture
+def ort_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The backend's module, which otherwise runs inside Triton's stub."""
+    utils = ModuleType("triton_python_backend_utils")
+    utils.TritonModelException = RuntimeError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", utils)
+    monkeypatch.delitem(sys.modules, "ort_session", raising=False)
+    monkeypatch.syspath_prepend(str(ROOT / "server" / "backends" / "onnxruntime"))
+    import ort_session
+
+    yield ort_session
+    del sys.modules["ort_session"]
+
+
+def test_tf32_is_switched_off_by_what_the_readme_shows(ort_session: Any) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^    optimization \{(?:.|\n    )*", readme, re.MULTILINE)
+    message = text_format.Parse(shown, model_config_pb2.ModelConfig())
+    config = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    cuda, *others = ort_session.gpu_providers(config, "0")
+    assert cuda == ("CUDAExecutionProvider", {"use_tf32": "0", "device_id": "0"})
+    assert others == ["CPUExecutionProvider"]
+
+
+def test_without_options_cuda_runs_as_onnx_runtime_has_it(ort_session: Any) -> None:
+    assert ort_session.gpu_providers({}, "1")[0] == ("CUDAExecutionProvider", {"device_id": "1"})

@@ -1,0 +1,154 @@
+"""The parts of server/ that need no Triton: preflight, ports, lock file, shared memory, supervisor."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from server import ports, preflight, shared_memory
+from server.install import InstallError, ensure_installed, requirements
+from server.process import ChildSpec, Supervisor
+from server.settings import ServerSettings
+from tests.integration.stack import wait_until
+from tests.places import ROOT
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_a_taken_port_is_named_with_its_setting_and_its_process() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        (finding,) = ports.check_ports("127.0.0.1", {"TRITON_HTTP_PORT": port})
+    assert f"port {port} is in use by process {os.getpid()}" in finding
+    assert "TRITON_HTTP_PORT" in finding
+    assert not ports.port_in_use("127.0.0.1", port)
+
+
+def test_one_port_for_two_settings_is_refused() -> None:
+    (finding,) = ports.check_ports("127.0.0.1", {"GATEWAY_PORT": 45123, "TRITON_HTTP_PORT": 45123})
+    assert "both 45123" in finding
+
+
+def test_a_missing_libpython_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    python = preflight.interpreter()
+    python.version, python.minor = (3, 12, 0), "3.12"
+    monkeypatch.setattr(preflight, "find_library", lambda *_: None)
+    (finding,) = preflight.check_python(python)
+    assert "libpython3.12.so.1.0" in finding
+    assert finding.endswith("libpython3.12") or "libpython3.12)" in finding
+
+
+def test_an_unsupported_python_is_named() -> None:
+    python = preflight.interpreter()
+    python.minor = "3.10"
+    assert "Python 3.10" in preflight.check_python(python)[0]
+
+
+def test_preflight_runs_with_the_standard_library_alone() -> None:
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); import server.preflight"]
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+def test_the_lock_file_gives_one_onnx_runtime_for_each_kind_of_machine() -> None:
+    cpu, gpu = requirements(gpu=False), requirements(gpu=True)
+    assert [line.split("==")[0] for line in cpu if "onnxruntime" in line] == ["onnxruntime"]
+    assert [line.split("==")[0] for line in gpu if "onnxruntime" in line] == ["onnxruntime-gpu"]
+    assert all("==" in line for line in [*cpu, *gpu])
+
+
+def test_a_folder_with_other_files_is_not_installed_into(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InstallError, match="holds other files"):
+        ensure_installed(ServerSettings(triton_env=tmp_path))
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_equal_ports_are_refused_by_the_settings() -> None:
+    with pytest.raises(ValidationError, match="three different ports"):
+        ServerSettings(triton_http_port=8100, triton_grpc_port=8100)
+
+
+def test_every_setting_is_described_and_named_like_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_HTTP_PORT", "9100")
+    assert ServerSettings().triton_http_port == 9100
+    assert all(field.description for field in ServerSettings.model_fields.values())
+
+
+def test_only_files_of_runs_that_are_gone_are_stale() -> None:
+    prefix = shared_memory.new_prefix()
+    mine = Path("/dev/shm") / f"{prefix}mine"
+    mark, namespace, _, started, token, _ = mine.name.split(".")
+    gone = Path("/dev/shm") / ".".join([mark, namespace, "999999999", started, token, "gone"])
+    mine.touch()
+    gone.touch()
+    shared_memory.remove_stale()
+    assert not gone.exists()
+    assert mine.exists()
+    assert shared_memory.remove(prefix) == 1
+
+
+def test_a_dead_child_is_started_again_and_its_whole_group_is_ended() -> None:
+    grandchild = (
+        f"import subprocess, sys; subprocess.Popen({SLEEPER!r}); sys.stdin.close(); import time; time.sleep(60)"
+    )
+    exits: list[float] = []
+    spec = ChildSpec("x", [sys.executable, "-c", grandchild], on_exit=lambda: exits.append(time.monotonic()))
+    supervisor = Supervisor([spec])
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    first = _pid_of(supervisor, "x")
+    time.sleep(0.5)
+    os.kill(first, signal.SIGKILL)
+    second = _pid_of(supervisor, "x", other_than=first)
+    assert _group(first) == []
+    supervisor.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert _group(second) == []
+    assert len(exits) == 2
+
+
+def test_a_child_that_cannot_be_started_is_tried_again_with_a_growing_pause(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    supervisor = Supervisor([ChildSpec("x", ["/no/such/program"])])
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        wait_until(lambda: len(caplog.records) >= 3, 4, "three pauses")
+    finally:
+        supervisor.stop()
+        thread.join(5)
+    pauses = [record.getMessage().rpartition(" in ")[2] for record in caplog.records]
+    assert pauses == ["0.5 s", "1.0 s", "2.0 s"]
+
+
+def _pid_of(supervisor: Supervisor, name: str, other_than: int = 0) -> int:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pid = supervisor.pids().get(name, other_than)
+        if pid != other_than:
+            return pid
+        time.sleep(0.02)
+    pytest.fail(f"{name} does not run")
+
+
+def _group(pgid: int) -> list[str]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == pgid:
+            found.append(stat.parent.name)
+    return found

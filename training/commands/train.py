@@ -1,0 +1,277 @@
+"""`python -m training train`: fine-tunes a classifier on a table of texts and writes a checkpoint with its figures."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from repository.console import Console
+from training.commands import options
+from training.commands import train_options as own
+from training.commands.train_checks import UserError, check_settings
+from training.commands.train_options import DEFAULTS
+from training.data.load import DataError, TrainingData
+from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
+from training.settings import Settings, usual_epochs
+from training.tracking import log as tracking
+
+if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are answered before
+    from training.encoders.base_model import BaseModel
+    from training.fit.checkpoints import Run
+    from training.fit.train import TrainedModel
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FAILED = 1
+USER_MISTAKE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+errors = Console(stderr=True)
+
+
+def train_classifier(
+    data: options.Data = None,
+    text: options.Text = None,
+    label: options.Label = None,
+    group: options.Group = None,
+    language: options.Language = None,
+    label_separator: options.LabelSeparator = None,
+    task: options.Task = options.TaskOption.AUTO,
+    validation: options.Validation = None,
+    test: options.Test = None,
+    base_model: own.BaseModelName = None,
+    output: own.Output = REPOSITORY / "checkpoints" / "classifier",
+    resume: own.Resume = False,
+    epochs: own.Epochs = None,
+    batch_size: own.BatchSize = DEFAULTS.batch_size,
+    gradient_accumulation: own.GradientAccumulation = DEFAULTS.gradient_accumulation,
+    learning_rate: own.LearningRate = DEFAULTS.learning_rate,
+    frozen_share: own.FrozenShare = DEFAULTS.frozen_share,
+    max_length: own.MaxLength = DEFAULTS.max_length,
+    seed: own.Seed = DEFAULTS.seed,
+    patience: own.Patience = DEFAULTS.patience,
+    class_weights: own.ClassWeights = own.ClassWeightsOption.NONE,
+    label_smoothing: own.LabelSmoothing = DEFAULTS.label_smoothing,
+    mixed_precision: own.MixedPrecision = own.MixedPrecisionOption.AUTO,
+    lora: own.Lora = False,
+    lora_rank: own.LoraRank = own.LORA_RANK,
+    few_shot: own.FewShot = False,
+    trials: own.Trials = None,
+    split: own.Split = own.SplitOption.GROUPS,
+    baseline: own.WithBaseline = True,
+    vocabulary: own.Vocabulary = None,
+    report: options.Report = ReportKind.full,
+    license_id: options.License = UNKNOWN_LICENSE,
+    max_steps: own.MaxSteps = None,
+    track: options.Track = None,
+) -> None:
+    """Fine-tune a text classifier.
+
+    Without files of their own for it, 15 % of the groups choose the best epoch and 15 % test the result; the same on
+    each run, and copies of a group share its split. The checkpoint keeps which groups it was tested on (split.json),
+    so that the export tests on the same. It can be loaded by any Hugging Face tool. Without options, the sample's mind
+    maps are trained on, which takes a few minutes on two CPU cores: a text is an idea's title and its map's title, the
+    label is the map's category. Any other table:
+
+    python -m training --data reviews.csv --text title --text body --label stars --group author
+
+    Exit status: 0 done, 1 the disk is full or gone, 2 something you gave can't be used (one line says what),
+    130 interrupted (nothing is written to the output; --resume goes on).
+    """
+    start = perf_counter()
+    output = output.absolute()
+    settings = Settings(
+        epochs=epochs or DEFAULTS.epochs,
+        batch_size=batch_size,
+        gradient_accumulation=gradient_accumulation,
+        learning_rate=learning_rate,
+        frozen_share=frozen_share,
+        max_length=max_length,
+        seed=seed,
+        patience=patience,
+        class_weights=class_weights.value,
+        label_smoothing=label_smoothing,
+        mixed_precision=mixed_precision.value,
+        lora_rank=lora_rank if lora else 0,
+        few_shot=few_shot,
+        vocabulary=vocabulary.value if vocabulary else None,
+        max_steps=max_steps,
+    )
+    try:
+        training_data = options.read_training_data(
+            data, text, label, group, language, label_separator, task, validation, test, split.value
+        )
+        Console().print(options.summary_of(training_data))
+        for warning in training_data.warnings:
+            errors.print(f"Warning: {warning}")
+        if epochs is None:
+            texts_a_step = batch_size * gradient_accumulation
+            settings = replace(settings, epochs=usual_epochs(len(training_data.splits["train"]), texts_a_step))
+        check_settings(settings, training_data, trials)
+        base = _checked_base_model(base_model, output, settings)
+        training_data = _without_what_was_seen(training_data, base)
+        base = _with_vocabulary(base, training_data, settings)
+        written = ReportSettings(report, license_id, baseline)
+        found = _run(training_data, base, settings, output, written, resume, trials, start)
+    except (DataError, UserError) as error:
+        _fail(str(error), USER_MISTAKE)
+    except OSError as error:  # a full disk, a folder that was taken away
+        _fail(f"{error}; nothing was written to {output}.", FAILED)
+    except KeyboardInterrupt:
+        errors.print(f"Interrupted: nothing was written to {output}{_how_to_go_on(output, trials)}.")
+        raise typer.Exit(INTERRUPTED) from None
+    else:
+        from training.report.contents import show_report
+
+        console = Console()
+        show_report(found, console)
+        console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
+        if tracking.is_wanted(track):
+            tracking.track(output)
+
+
+def _fail(reason: str, status: int) -> None:
+    errors.error(" ".join(reason.split()))  # what a library says may have several lines
+    raise typer.Exit(status)
+
+
+def _how_to_go_on(output: Path, trials: int | None) -> str:
+    from training.fit.checkpoints import interrupted_run
+
+    if progress := interrupted_run(output):
+        return f"; the same command with --resume goes on from {progress}"
+    kept = trials and output.with_name(f"{output.name}.trials.sqlite3").exists()
+    return "; the same command with --resume goes on with the trials" if kept else ""
+
+
+def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":
+    """Check all that the data doesn't decide, before the first long step; return the base model."""
+    from training.commands.output import OutputError, check_output
+    from training.encoders.base_model import BaseModelError, read_base_model
+
+    try:
+        check_output(output)
+        base = read_base_model(name)
+    except (BaseModelError, OutputError) as error:
+        raise UserError(str(error)) from None
+    max_length = settings.max_length
+    if max_length > base.longest and max_length != DEFAULTS.max_length:
+        raise UserError(f"--max-length {max_length} is more than {base.name} can take: {base.longest} tokens.")
+    return replace(base, sequence_limit=max(base.sequence_limit, min(max_length, base.longest)))
+
+
+def _without_what_was_seen(data: TrainingData, base: "BaseModel") -> TrainingData:
+    from training.fit.warm_start import known_labels, without_what_was_seen
+
+    data, notes = without_what_was_seen(data, base.name)
+    for note in notes:
+        errors.print(note)
+    if known := known_labels(base.config, data.labels, data.task):
+        Console().print(f"{base.name} keeps its classifier for {len(known)} of {len(data.labels)} labels.")
+    return data
+
+
+def _with_vocabulary(base: "BaseModel", data: TrainingData, settings: Settings) -> "BaseModel":
+    from training.encoders.vocabulary import VocabularyError, trimmed
+
+    try:
+        fitted = trimmed(base, [example.text for example in data.splits["train"]], settings.vocabulary)
+    except VocabularyError as error:
+        raise UserError(str(error)) from None
+    if fitted.rows is not None:
+        Console().print(f"Vocabulary: {len(fitted.rows):,} of {base.config.vocab_size:,} pieces are kept.")
+    return fitted
+
+
+def _run(
+    data: TrainingData,
+    base: "BaseModel",
+    settings: Settings,
+    output: Path,
+    written: ReportSettings,
+    resume: bool,
+    trials: int | None,
+    start: float,
+) -> dict[str, Any]:
+    """Train, evaluate and write the output folder; return the report."""
+    from training.commands.output import whole_or_nothing
+    from training.fit.checkpoints import ResumeError, description_of, run_folder
+    from training.fit.train import save_checkpoint
+    from training.report.evaluate import training_report
+    from training.report.files import write_predictions, write_report
+
+    try:
+        description = description_of(settings, data, base)
+        with run_folder(output, {**description, "number of trials": trials}, resume) as run:
+            _announce(run, resume and not trials)
+            found = None
+            if trials:
+                settings, found = _searched(data, base, settings, trials, output, run, resume)
+            trained = _trained(data, base, settings, run)
+            report = training_report(data, base, asdict(settings), trained, written.baseline)
+            report["trials"] = found
+            with whole_or_nothing(output) as work:
+                report["seconds"]["total"] = round(perf_counter() - start, 1)
+                save_checkpoint(trained, work / "checkpoint", base.longest)
+                data.record.write(work / "checkpoint")
+                write_predictions(data, trained.logits["test"], work / "checkpoint")
+                write_report(report, work / "checkpoint", written.kind, output.name, written.license_id)
+    except ResumeError as error:
+        raise UserError(str(error)) from None
+    return report
+
+
+def _searched(
+    data: TrainingData,
+    base: "BaseModel",
+    settings: Settings,
+    trials: int,
+    output: Path,
+    run: "Run",
+    resume: bool,
+) -> tuple[Settings, dict[str, Any]]:
+    from training.fit.trials import NoTrialError, search, trials_file
+
+    if trials_file(output).exists() and not resume:
+        errors.print("Warning: trials of an earlier run are there: --resume continues them. These are new ones.")
+    try:
+        return search(data, base, settings, trials, output, run, resume, Console())
+    except NoTrialError as error:
+        raise UserError(f"{error}.") from None
+
+
+def _announce(run: "Run", resume: bool) -> None:
+    from training.fit.checkpoints import progress_of
+
+    if run.checkpoint:
+        Console().print(f"Going on from {progress_of(run.checkpoint)}.")
+    elif resume:
+        Console().print("There is no interrupted run to go on with: this one begins.")
+    elif run.interrupted:
+        errors.print(
+            f"Warning: an interrupted run is there ({run.interrupted}): --resume continues it. This is a new one."
+        )
+
+
+def _trained(data: TrainingData, base: "BaseModel", settings: Settings, run: "Run") -> "TrainedModel":
+    from training.encoders.base_model import BaseModelError
+    from training.fit.lora import LoraError
+    from training.fit.predict import DivergedError
+    from training.fit.train import fine_tune
+
+    try:
+        if settings.few_shot:
+            from training.fit.few_shot import tune_few_shot
+
+            return tune_few_shot(data, base, settings, Console())
+        return fine_tune(data, base, settings, run, Console())
+    except LoraError as error:
+        raise UserError(f"{error}.") from None
+    except BaseModelError as error:
+        raise UserError(str(error)) from None
+    except DivergedError as error:
+        run.discard()  # going on would end as it did
+        raise UserError(
+            f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
+            f"{settings.learning_rate:g}."
+        ) from None

@@ -1,0 +1,170 @@
+"""Options of `train`: how it is trained (which data is meant: `training.commands.options`)."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.settings import Settings
+
+DEFAULTS = Settings()
+LORA_RANK = 16
+# With more examples of a class, --few-shot does no better.
+MOST_OF_A_CLASS = 64
+
+
+class ClassWeightsOption(StrEnum):
+    """Values of `--class-weights`."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+
+
+class MixedPrecisionOption(StrEnum):
+    """Values of `--mixed-precision`."""
+
+    AUTO = "auto"
+    OFF = "off"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class VocabularyOption(StrEnum):
+    """Values of `--vocabulary`."""
+
+    TRIMMED = "trimmed"
+    ALL = "all"
+
+
+class SplitOption(StrEnum):
+    """Values of `--split`."""
+
+    GROUPS = "groups"
+    ROWS = "rows"
+
+
+BaseModelName = Annotated[
+    str | None,
+    typer.Option(
+        help="Hugging Face model to fine-tune, of an architecture that can be exported: a folder, a hub id, or one "
+        "that is installed: multilingual (multilingual-e5-small, a hundred languages) or minilm (all-MiniLM-L6-v2: "
+        "half the size, English alone). A checkpoint of this program is trained further: its classifier stays for the "
+        "labels that it knows, and nothing it was trained on is tested on.",
+        show_default="multilingual",
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for the checkpoint and its training_report.json. An earlier checkpoint there is replaced "
+        "once the new one is whole."
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the run to the same output that was interrupted or killed, if there is one; with the same "
+        "options, data and base model it gives the model that it would have given.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the training data, at most.",
+        show_default="2 to 10, the more the less data there is",
+    ),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Texts of a batch.")]
+GradientAccumulation = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Batches of a training step: 4 of 8 texts train as one of 32, with a quarter of its memory."
+    ),
+]
+LearningRate = Annotated[float, typer.Option(min=0, help="Highest rate of the layers; the new head learns faster.")]
+FrozenShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the layers, from the bottom, to leave as they are; quicker.")
+]
+MaxLength = Annotated[
+    int,
+    typer.Option(
+        min=8,
+        help="Tokens of a training text, at most, if the model takes so many; longer texts are cut.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed on the same machine gives the same model.")]
+Patience = Annotated[
+    int, typer.Option(min=1, help="Stop after so many epochs without a better figure on the validation data.")
+]
+ClassWeights = Annotated[ClassWeightsOption, typer.Option(help="balanced: an example of a rare class counts for more.")]
+LabelSmoothing = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=0.9,
+        help="Share of each target that is spread over all labels, such as 0.1: scores less sure, and less harm from "
+        "rows with a wrong label.",
+    ),
+]
+MixedPrecision = Annotated[
+    MixedPrecisionOption,
+    typer.Option(
+        help="Compute in 16 bits where that does no harm; weights stay in 32. auto: bf16 on a GPU or "
+        "processor that multiplies in it, else off."
+    ),
+]
+Lora = Annotated[
+    bool,
+    typer.Option(
+        "--lora",
+        help="Train low-rank updates of the layers in place of the layers, and add them in at the end: a fraction of "
+        "the memory, for large models.",
+    ),
+]
+LoraRank = Annotated[int, typer.Option(min=1, help="Rank of the updates of --lora.")]
+FewShot = Annotated[
+    bool,
+    typer.Option(
+        "--few-shot",
+        help="For 8 to 64 examples of each class: pull texts of a class together first, then fit the classifier, as "
+        "SetFit does. One label a text.",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Try so many settings (rate, epochs, batch size, frozen share, smoothing, class weights), give up early "
+        "on those that lag behind, and train the best on validation; those given are tried first. Takes about as many "
+        "times as long.",
+        show_default="no",
+    ),
+]
+Vocabulary = Annotated[
+    VocabularyOption | None,
+    typer.Option(
+        help="trimmed: of a SentencePiece vocabulary of the unigram kind, keep the pieces of the training data, all "
+        "single characters and the likeliest of the others. A text is split as before or into other known pieces.",
+        show_default="trimmed where it is large and can be",
+    ),
+]
+Split = Annotated[
+    SplitOption,
+    typer.Option(
+        help="groups: test on groups (maps) never seen. rows: test on single rows of groups that were trained on, "
+        "which reads far too well; only to show the leak."
+    ),
+]
+WithBaseline = Annotated[
+    bool,
+    typer.Option(
+        help="Fit TF-IDF + a linear model on the same split to compare with, and draw a learning curve: what would "
+        "twice the data bring?"
+    ),
+]
+MaxSteps = Annotated[
+    int | None, typer.Option(min=1, help="Stop after so many training steps, for a quick try.", show_default="no")
+]

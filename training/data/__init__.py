@@ -1,0 +1,1 @@
+"""What are the examples: which file, which columns, which label, which split?"""

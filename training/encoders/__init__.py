@@ -1,0 +1,1 @@
+"""Which base model is fine-tuned: found, converted, its vocabulary trimmed?"""

@@ -1,0 +1,153 @@
+"""The base model is a folder, a hub id, or an encoder that came with a package: found and checked here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.utils import cached_file
+from transformers.utils import logging as transformers_logging
+
+from pretrained import CheckpointError
+from pretrained.architectures import Head, architecture_of, require_known
+from pretrained.lengths import own_max_length, usual_max_length
+from pretrained.quantization import require_full_precision
+from pretrained.tokenizer import check_vocabulary, load_fast_tokenizer, padding_token
+from training.encoders.e5_encoder import PackagedEncoderError
+from training.encoders.packaged import DEFAULT, ENCODERS
+
+# What a tokenizer is read from; its folders and the weights can wait until all else is known to be right.
+_TOKENIZER_FILES = ["*.json", "*.model", "*.txt"]
+# For a decoder whose tokenizer names no token that could fill rows.
+_NEW_PADDING = "<pad>"
+
+
+class BaseModelError(ValueError):
+    """The base model can't be used; the message is one sentence for the person who named it."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model whose configuration and tokenizer have been read; its weights have not."""
+
+    name: str
+    """Folder or hub id."""
+    config: Any
+    tokenizer: Any
+    sequence_limit: int
+    """The longest sequence that is evaluated, as it is served: its own limit, or 2048 tokens where that is longer."""
+    longest: int
+    """The longest sequence it can take, in tokens."""
+    pools_by_mean: bool
+    """It is a sentence encoder whose training averaged all tokens (see `training.encoders.mean_pooling`)."""
+    rows: tuple[int, ...] | None = None
+    """Rows of its word embedding that go with `tokenizer`, if not all as they are (`training.encoders.vocabulary`)."""
+
+
+def read_base_model(name: str | None) -> BaseModel:
+    """Read the configuration and the tokenizer of a base model, one of `training.encoders.packaged` if `name` is None.
+
+    Code that a model brings along is never run.
+
+    Raises:
+        BaseModelError: there is no such model, the hub can't be reached, or it can't be trained, exported and served.
+    """
+    transformers_logging.set_verbosity_error()  # what it warns of is checked here, or no news to the user
+    name = _packaged(name or DEFAULT)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        name = str(folder)
+        if not (folder / "config.json").is_file():
+            raise BaseModelError(f"base model {name} is a folder without a config.json; name a Hugging Face model.")
+    elif folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise BaseModelError(f"base model {name}: there is no such folder.")
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError, ImportError, its own ...
+        raise BaseModelError(_why(name, folder.is_dir(), error)) from None
+    try:
+        require_known(name, config.model_type)
+        require_full_precision(name, config.to_dict(), folder if folder.is_dir() else None)
+        if type(config) not in AutoModelForSequenceClassification._model_mapping:
+            raise CheckpointError(f"{name} is of type {config.model_type}, which has no sequence classifier.")
+        tokenizer = load_fast_tokenizer(_tokenizer_folder(name, folder))
+        check_vocabulary(name, tokenizer, config.vocab_size)
+    except CheckpointError as error:
+        raise BaseModelError(f"base model {error}") from None
+    own_length = own_max_length(config, tokenizer)
+    _mend_padding(config, tokenizer)
+    _check_end(name, config, tokenizer)
+    usual = usual_max_length(own_length)
+    return BaseModel(name, config, tokenizer, usual, own_length or usual, _pools_by_mean(name))
+
+
+def _packaged(name: str) -> str:
+    """Return the folder of a packaged encoder for its name; any other name, and that of a folder, as it is."""
+    if name not in ENCODERS or Path(name).is_dir():
+        return name
+    try:
+        return str(ENCODERS[name]())
+    except PackagedEncoderError as error:
+        raise BaseModelError(str(error)) from None
+
+
+def _tokenizer_folder(name: str, folder: Path) -> Path:
+    if folder.is_dir():
+        return folder
+    try:
+        return Path(snapshot_download(name, allow_patterns=_TOKENIZER_FILES, ignore_patterns=["*/*"]))
+    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
+        raise BaseModelError(_why(name, False, error)) from None
+
+
+def _why(name: str, local: bool, error: Exception) -> str:
+    if local:
+        return f"base model {name} can't be loaded: {_first_line(error)}"
+    if "trust_remote_code" in str(error):
+        return f"base model {name} needs code of its own to be run, which is never done here; choose another one."
+    if "not a valid model identifier" in str(error) or "gated" in str(error) or "401" in str(error):
+        return f"base model {name}: no such folder, and no public model of this id on the Hugging Face hub."
+    return (
+        f"base model {name} is no local folder and could not be fetched from the Hugging Face hub "
+        f"({_first_line(error)}); give a local folder that holds the model."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def _mend_padding(config: Any, tokenizer: Any) -> None:
+    """See to it that the configuration names a token that fills rows: batches need it, in training and in serving.
+
+    The model's own comes first: RoBERTa's kin count positions from it.
+    """
+    special = [tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id]
+    if config.pad_token_id is None and special == [None] * len(special):
+        # Any word could be the last of a sentence, which a decoder reads its answer from.
+        tokenizer.add_special_tokens({"pad_token": _NEW_PADDING})
+        config.pad_token_id = tokenizer.pad_token_id
+        return
+    config.pad_token_id = padding_token(tokenizer, config.pad_token_id, config.vocab_size)
+    if tokenizer.pad_token is None and config.pad_token_id in special:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
+
+
+def _check_end(name: str, config: Any, tokenizer: Any) -> None:
+    """An encoder-decoder's classifier reads the end token of a sentence, which the tokenizer has to give."""
+    if architecture_of(config).head is Head.LAST_EOS and config.eos_token_id not in tokenizer("a")["input_ids"]:
+        raise BaseModelError(
+            f"base model {name}: its classifier reads the end token (eos_token_id {config.eos_token_id}), which its "
+            "tokenizer does not put after a sentence; they are not of one model."
+        )
+
+
+def _pools_by_mean(name: str) -> bool:
+    """Return whether sentence-transformers' settings beside the model say that it averages its tokens."""
+    try:
+        settings = cached_file(name, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+    except OSError:
+        return False
+    return settings is not None and '"pooling_mode_mean_tokens": true' in Path(settings).read_text(encoding="utf-8")

@@ -1,0 +1,283 @@
+"""Fine-tuning: Hugging Face's Trainer on the train split, the epoch kept that is best on validation."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    EarlyStoppingCallback,
+    PrinterCallback,
+    TrainerState,
+    set_seed,
+)
+
+from pretrained.architectures import Head, architecture_of
+from pretrained.collate import LABELS, collate
+from pretrained.inputs import ATTENTION_MASK, INPUT_IDS, TOKEN_TYPE_IDS, accepted_inputs, set_input_names
+from pretrained.last_end import by_last_end
+from repository.console import Console
+from repository.manifest import ProblemType
+from training.data.examples import Target
+from training.data.load import Example, SplitName, TrainingData
+from training.encoders.base_model import BaseModel, BaseModelError
+from training.encoders.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
+from training.encoders.vocabulary import cut_embeddings
+from training.figures.scores import scores
+from training.fit.checkpoints import STATE_FILE, Run, is_finished
+from training.fit.epoch_table import EpochTable
+from training.fit.lora import add_adapters
+from training.fit.optimizer import HEAD_RATE, freeze_lower_layers, optimizer
+from training.fit.predict import DivergedError, encode, logits_of
+from training.fit.stopping import KeepsCheckpoints, stopping_between_steps
+from training.fit.tasks import Objective
+from training.fit.trainer import ClassifierTrainer, arguments
+from training.fit.warm_start import known_labels, refit_classifier
+from training.settings import Settings
+
+EVALUATED: tuple[SplitName, ...] = ("validation", "test")
+# Of the Trainer's lines of an evaluation, what says nothing of the model.
+_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fine-tuned model, the best of its epochs, and what it answered."""
+
+    model: Any
+    tokenizer: Any
+    logits: dict[SplitName, Any]
+    """For `validation` and `test`, FP32 `[texts, labels]`."""
+    predictions: dict[SplitName, list[Target]]
+    """What these logits answer."""
+    epochs: list[dict[str, float]]
+    """For each epoch its loss on train and validation, and its figures on validation (`training.figures.scores`)."""
+    seconds: float
+    """Training alone."""
+
+
+def fine_tune(
+    data: TrainingData, base: BaseModel, settings: Settings, run: Run, console: Console | None = None
+) -> TrainedModel:
+    """Fine-tune `base` on the train split of `data` and answer its validation and test splits.
+
+    Args:
+        data: read and split.
+        base: read and checked; its weights are loaded here.
+        settings: of this run.
+        run: takes the checkpoints, and names the one to go on from; can be deleted once the model is saved.
+        console: shows the epochs; None: nothing is shown.
+
+    Raises:
+        BaseModelError: the weights can't be loaded.
+        DivergedError: the loss or an answer is no number any more.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after a last checkpoint.
+    """
+    with stopping_between_steps() as stop:
+        learner = Learner(data, base, settings, run.trainer_folder, console)
+        learner.trainer.add_callback(KeepsCheckpoints(stop, run.saved))
+        start = perf_counter()
+        learner.train(run.checkpoint)
+        seconds = perf_counter() - start
+    model = learner.finished_model()
+    logits, predictions = answers_to(data, model, base, learner.objective)
+    return TrainedModel(model, base.tokenizer, logits, predictions, _epochs(learner.history), seconds)
+
+
+def answers_to(
+    data: TrainingData, model: Any, base: BaseModel, objective: Objective
+) -> tuple[dict[SplitName, Any], dict[SplitName, list[Target]]]:
+    """Return a model's logits for the texts of the validation and the test split, and what they answer."""
+    logits = {
+        name: logits_of(model, base.tokenizer, [example.text for example in data.splits[name]], base.sequence_limit)
+        for name in EVALUATED
+    }
+    return logits, {name: objective.answers(logits[name]) for name in EVALUATED}
+
+
+class Learner:
+    """A model on its way from the base to what is saved."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        base: BaseModel,
+        settings: Settings,
+        folder: Path,
+        console: Console | None = None,
+        keep: bool = True,
+        step: str | None = None,
+    ) -> None:
+        """Load the weights and encode the texts; see `fine_tune`.
+
+        Args:
+            data: read and split.
+            base: read and checked.
+            settings: of this run.
+            folder: takes the checkpoints.
+            console: shows the epochs; see `step`.
+            step: what this is one of several of: then a bar shows it, and no table.
+            keep: whether there are checkpoints. Without, the last epoch's model is left, not the best one's.
+        """
+        set_seed(settings.seed)
+        # A moment of AdamW that fades below 1e-38 makes each later step of that weight many times slower on a CPU.
+        torch.set_flush_denormal(True)
+        self.model = load_classifier(base, data.labels, data.task)
+        self.objective = Objective(data, settings.class_weights, settings.label_smoothing)
+        self.objective.keep_what_the_head_can(self.model)
+        self._forward = vars(self.model).get("forward")
+        self._table = EpochTable(console, data.task, step) if console else None
+        self.known_labels = known_labels(base.config, data.labels, data.task)
+        if self.known_labels:
+            self.objective.scale(self.model)
+        freeze_lower_layers(self.model, settings.frozen_share)
+        self._adapters = add_adapters(self.model, settings.lora_rank) if settings.lora_rank else None
+        head_rate = 1 if self.known_labels == data.labels else HEAD_RATE
+        self.trainer = ClassifierTrainer(
+            model=self.model,
+            args=arguments(settings, folder, data.task, keep),
+            train_dataset=_encode(data.splits["train"], self.objective, base, min(settings.max_length, base.longest)),
+            eval_dataset=_encode(data.splits["validation"], self.objective, base, base.sequence_limit),
+            data_collator=partial(collate, pad_token_id=self.model.config.pad_token_id),
+            compute_metrics=partial(_validation_scores, data, self.objective),
+            compute_loss_func=self.objective.loss,
+            optimizers=(optimizer(self.model, settings.learning_rate, head_rate), None),
+            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+        )
+        self.trainer.remove_callback(PrinterCallback)
+        if self._table:
+            self.trainer.add_callback(self._table)
+
+    def train(self, checkpoint: Path | None = None) -> None:
+        """Train to the end, from the base or from a checkpoint."""
+        if checkpoint and is_finished(checkpoint):
+            self.trainer.state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+            self.trainer._load_best_model()
+            return
+        try:
+            self.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            if self._table:
+                self._table.close()
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The Trainer's log lines."""
+        return list(self.trainer.state.log_history)
+
+    def finished_model(self) -> Any:
+        """Return the model as it is saved: in 32 bits, without adapters, and with numbers in their own unit."""
+        # The Trainer has put a forward in 16 bits before it, in which figures would not be those of what is served.
+        vars(self.model).pop("_original_forward", None)
+        vars(self.model).pop("forward", None)
+        if self._forward is not None:
+            self.model.forward = self._forward
+        if self._adapters is not None:
+            self._adapters.merge_and_unload()
+        self.objective.unscale(self.model)
+        return self.model
+
+
+def load_classifier(base: BaseModel, labels: Sequence[str], task: ProblemType = ProblemType.SINGLE_LABEL) -> Any:
+    """Load the weights of `base` under a classifier for `labels`, in their order: a new one but for labels it knows.
+
+    Raises:
+        BaseModelError: the weights are missing, broken or of another shape.
+    """
+    config = copy.deepcopy(base.config)
+    known = known_labels(config, labels, task)
+    if not known:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: number for number, label in enumerate(labels)}
+    config.problem_type = task.value
+    # The base's own code, which was not run; what is saved here needs none.
+    vars(config).pop("auto_map", None)
+    base.tokenizer.init_kwargs.pop("auto_map", None)
+    pools_by_mean = base.pools_by_mean and can_hold_mean_pooling(config)
+    if pools_by_mean:
+        config.num_hidden_layers += 1
+    try:
+        # A checkpoint that was fine-tuned for other labels may have a classifier of another size: it gets a new one.
+        model = AutoModelForSequenceClassification.from_pretrained(
+            base.name, config=config, trust_remote_code=False, ignore_mismatched_sizes=True
+        )
+    except Exception as error:
+        raise BaseModelError(f"the weights of base model {base.name} can't be loaded: {error}") from None
+    if known:
+        refit_classifier(model, labels)
+    if pools_by_mean:
+        begin_as_mean_pooling(model)
+    if base.rows is not None:
+        cut_embeddings(model, base.rows)
+    if len(base.tokenizer) > model.get_input_embeddings().num_embeddings:  # a padding token was added
+        model.resize_token_embeddings(len(base.tokenizer))
+    _choose_inputs(model, base.tokenizer)
+    if architecture_of(config).head is Head.LAST_EOS:
+        model.forward = by_last_end(model)
+    return model
+
+
+def _choose_inputs(model: Any, tokenizer: Any) -> None:
+    """Let the tokenizer give what the model has a use for, in training and wherever the checkpoint is loaded.
+
+    Token types only where the model has a table of them: GPT-2 looks them up among its words, so that every token
+    would get word 0 added to it.
+    """
+    names = [INPUT_IDS, ATTENTION_MASK]
+    given = TOKEN_TYPE_IDS in tokenizer.model_input_names
+    if given and getattr(model.config, "type_vocab_size", None) and TOKEN_TYPE_IDS in accepted_inputs(model):
+        names.insert(1, TOKEN_TYPE_IDS)
+    set_input_names(tokenizer, names)
+
+
+def save_checkpoint(trained: TrainedModel, folder: Path, sequence_limit: int) -> None:
+    """Write the model (safetensors) and its tokenizer to `folder`, for any Hugging Face tool to load."""
+    trained.model.save_pretrained(folder, safe_serialization=True)
+    tokenizer = trained.tokenizer
+    # A tokenizer.json keeps the last cut and padding it was asked for (the packaged one: 128 tokens, always):
+    # whoever loads it without transformers would cut there.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.model_max_length = sequence_limit
+    tokenizer.save_pretrained(folder)
+
+
+def _encode(
+    examples: Sequence[Example], objective: Objective, base: BaseModel, max_length: int
+) -> list[dict[str, Any]]:
+    encoded = encode(base.tokenizer, [example.text for example in examples], max_length)
+    targets = objective.encoded(examples)
+    return [{**each, LABELS: target} for each, target in zip(encoded, targets, strict=True)]
+
+
+def _validation_scores(data: TrainingData, objective: Objective, prediction: Any) -> dict[str, float]:
+    logits = prediction.predictions
+    if not np.isfinite(logits).all():
+        raise DivergedError("the model answers no finite numbers")
+    truth = [example.target for example in data.splits["validation"]]
+    return scores(truth, objective.answers(logits, scaled=True), objective.task)
+
+
+def _epochs(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Gather the Trainer's log lines by epoch: the train loss, maybe in parts, and then the figures on validation."""
+    epochs: list[dict[str, float]] = []
+    losses: list[tuple[float, float]] = []
+    before = 0.0
+    for line in history:
+        if "loss" in line:
+            losses.append((line["loss"], line["step"] - before))
+            before = line["step"]
+        figures = {name.removeprefix("eval_"): value for name, value in line.items() if name.startswith("eval_")}
+        if figures := {name: value for name, value in figures.items() if name not in _TIMES}:
+            steps = sum(count for _, count in losses)
+            found = {"train_loss": sum(loss * count for loss, count in losses) / steps} if steps else {}
+            rounded = {name: round(value, 4) for name, value in {**found, **figures}.items()}
+            epochs.append({"epoch": round(line["epoch"], 2), **rounded})
+            losses = []
+    return epochs

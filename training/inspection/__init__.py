@@ -1,0 +1,1 @@
+"""What is in data before any training: copies, leaks, wrong labels, languages?"""

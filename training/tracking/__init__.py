@@ -1,0 +1,1 @@
+"""How does MLflow learn of a checkpoint?"""

@@ -44,7 +44,7 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format readme lock clean
+.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format reference docs docs-serve lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -64,7 +64,7 @@ $(INSTALLED): pyproject.toml locks/app.txt | check
 tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
 
 $(TOOLS): $(INSTALLED)
-	$(PIP) -e '.[$(EXTRAS),track,bench,dev]'
+	$(PIP) -e '.[$(EXTRAS),track,bench,dev,docs]'
 	@touch $@
 
 train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
@@ -111,8 +111,14 @@ format: tools ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-readme: setup ## Write the README's table of settings anew
-	$(PY) -m launcher.settings_table
+reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, command line, manifest, metrics
+	$(PY) -m launcher.reference
+
+docs: tools ## Build the documentation into site/; a link or anchor that leads nowhere fails
+	$(PY) -m mkdocs build
+
+docs-serve: tools ## Show the documentation at http://127.0.0.1:DOCS_PORT (8088), anew after each change
+	$(PY) -m mkdocs serve --dev-addr 127.0.0.1:$${DOCS_PORT:-8088}
 
 lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in files, UPGRADE=1 to newer versions (needs uv)
 	@cp locks/app.txt locks/app.new
@@ -122,5 +128,5 @@ lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in f
 	@cd benchmarks/alternatives/locks && for name in *.in; do lock=$${name%.in}.txt; uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o $$lock $$name && sed -i '1i # Exact versions of everything that this environment holds: a pip constraints file, written by `make lock`.' $$lock || exit 1; done
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache site .pytest_cache checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

@@ -11,7 +11,9 @@ FENCE = re.compile(
     r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks) *$", re.M | re.S
 )
 REASON = re.compile(r"<!-- not run: (?P<reason>.+?) -->\s*\Z", re.S)
-NEEDS = re.compile(r"<!-- page: (?P<what>[a-z ]+) -->")
+SERVICE = re.compile(r"^<!-- page: service -->$", re.M)
+# Commands after which another page would find another service, or other counts.
+CHANGES = re.compile(r" publish | repository |/metrics|kill ")
 ANYTHING = "…"
 
 
@@ -74,10 +76,14 @@ class Page:
         return str(self.path.relative_to(ROOT))
 
     @property
-    def needs(self) -> str:
-        """What has to be there before its commands are run: nothing, `service` or `own service`."""
-        found = NEEDS.search(self.text)
-        return found["what"] if found else ""
+    def has_service(self) -> bool:
+        """Whether its commands ask a running service."""
+        return SERVICE.search(self.text) is not None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it changes or counts what the service does, so that no other page may share it."""
+        return any(CHANGES.search(step.command) for step in self.steps())
 
     def blocks(self) -> list[Block]:
         """All fenced blocks, in order."""

@@ -30,7 +30,7 @@ def write_sample_version(folder: Path, strength: float = 1.0) -> Path:
     """A version with the sample's seven labels, and golden sentences."""
     words = {word: label for word, (label, _) in VOTES.items()}
     weights = {word: strength * weight for word, (_, weight) in VOTES.items()}
-    write_version(folder, words, max_length=64, weights=weights)
+    write_version(folder, words, max_length=16, weights=weights)
     write_golden(folder, ["Mapa aprende un nuevo lenguaje", "Invoice for the new machines"])
     return folder
 

@@ -1,5 +1,6 @@
 """Every command of every page, one after the other as a reader types them, prints what the page says."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,9 @@ TIMEOUT_S = 120
 TRAINING = ("text-classifier train", "-m training train", "-m training --")
 TINY = "--base-model tiny-encoder --epochs 1 --no-baseline"
 ENCODER = "tiny-encoder"
+# Commands that depend on nothing but those before them, and what they write.
+OFFLINE = ("text-classifier train ", "text-classifier export ")
+MADE = ("checkpoints", "exports")
 
 WITH_COMMANDS = [page for page in pages() if page.steps()]
 
@@ -37,28 +41,65 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_encoder(tmp_path_factory.mktemp("encoder") / ENCODER)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> "Made":
+    return Made(tmp_path_factory.mktemp("made"))
+
+
+class Made:
+    """What trainings and exports made: of pages that begin with the same ones, the first runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[tuple[str, ...], Path] = {}
+
+    def bring(self, commands: tuple[str, ...], project: Path) -> bool:
+        """Whether just these commands were run elsewhere; what they made is then in the project."""
+        if commands not in self._kept:
+            return False
+        for name in MADE:
+            if (self._kept[commands] / name).is_dir():
+                shutil.rmtree(project / name, ignore_errors=True)
+                shutil.copytree(self._kept[commands] / name, project / name)
+        return True
+
+    def keep(self, commands: tuple[str, ...], project: Path) -> None:
+        """Keep what the commands made, if they do nothing but train and export."""
+        if all(command.startswith(OFFLINE) for command in commands):
+            kept = self._kept[commands] = self._folder / str(len(self._kept))
+            for name in MADE:
+                if (project / name).is_dir():
+                    shutil.copytree(project / name, kept / name)
+
+
 def test_the_pages_have_commands() -> None:
     assert len(WITH_COMMANDS) > 2
     assert sum(len(page.steps()) for page in WITH_COMMANDS) > 12
-    assert {page.needs for page in pages()} <= {"", "service", "own service"}
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
-def test_every_command_prints_what_the_page_says(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_every_command_prints_what_the_page_says(
+    page: Page, tmp_path: Path, made: "Made", request: pytest.FixtureRequest
+) -> None:
     with ExitStack() as running:
         stack = None
-        if page.needs == "own service":
+        if page.has_service and page.is_alone:
             stack = running.enter_context(new_service(tmp_path / "project"))
         else:
             write_checkout(tmp_path / "project")
-        if page.needs == "service":
+        if page.has_service and not page.is_alone:
             stack = request.getfixturevalue("shared")
         if any(mark in step.command for step in page.steps() for mark in TRAINING):
             (tmp_path / "project" / ENCODER).symlink_to(request.getfixturevalue("encoder"))
         places = places_of(stack)
         shell = running.enter_context(PageShell(tmp_path / "project", page_env(stack)))
+        begun: tuple[str, ...] = ()
         for step in page.steps():
+            begun = (*begun, step.command)
+            if made.bring(begun, tmp_path / "project"):
+                continue
             run(shell, Step(replaced(step.command, places), step.output and replaced(step.output, places)))
+            made.keep(begun, tmp_path / "project")
 
 
 def places_of(stack: Stack | None) -> dict[str, str]:

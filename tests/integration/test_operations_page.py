@@ -1,4 +1,4 @@
-"""docs/operations.md: its commands, one after the other, on a running service print what the page says."""
+"""docs/guides/swap-pin-rollback.md: its commands, one after the other, print what the page says."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.integration.stack import PATIENCE, ROOT, Stack
 from tests.integration.swapping import SWAP_S, new_store, serving, write_model
 from tests.version_folders import write_golden
 
-PAGE = ROOT / "docs" / "operations.md"
+PAGE = ROOT / "docs" / "guides" / "swap-pin-rollback.md"
 BLOCK = re.compile(r"```sh\n(?P<command>.*?)\n```\n```text\n(?P<output>.*?)```", re.DOTALL)
 
 

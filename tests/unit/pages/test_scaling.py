@@ -1,4 +1,4 @@
-"""The numbers of docs/guides/scaling.md follow from the measured ones that the README has, too."""
+"""The numbers of docs/guides/scaling.md follow from those that it says were measured."""
 
 import re
 from pathlib import Path

@@ -111,7 +111,7 @@ def pages() -> list[Page]:
 
 
 def _pages() -> Iterator[Page]:
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*/**/*.md")), *(ROOT / "docs").glob("index.md")):
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         yield Page(path, path.read_text(encoding="utf-8"))
 
 

@@ -3,7 +3,7 @@
 import re
 
 NOT_RUN = re.compile(r"^(?P<fence>\s*`{3,}console) no-run\s*$", re.MULTILINE)
-DIAGRAM = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
+DIAGRAM = re.compile(r'<pre class="mermaid"><code>(?P<first>[^\n]*).*?</pre>', re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
@@ -13,4 +13,10 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 def on_page_content(html: str, **_: object) -> str:
     """Put each diagram into a box, which scrolls on a narrow screen."""
-    return DIAGRAM.sub(r'<div class="diagram">\g<0></div>', html)
+    return DIAGRAM.sub(_boxed, html)
+
+
+def _boxed(diagram: re.Match[str]) -> str:
+    # From left to right there is more to show than a narrow screen has room for.
+    kind = "diagram wide" if diagram["first"].strip().endswith("LR") else "diagram"
+    return f'<div class="{kind}">{diagram[0]}</div>'

@@ -118,7 +118,7 @@ def drawn(browser: Chrome) -> bool:
     """Whether every diagram is drawn and none of its text is left."""
     found = browser.find_elements(By.CSS_SELECTOR, "div.mermaid")
     waiting = browser.find_elements(By.CSS_SELECTOR, "pre.mermaid")
-    return bool(found) and not waiting and all(each.size["height"] > 60 for each in found)
+    return bool(found) and not waiting and all(each.size["height"] > 40 for each in found)
 
 
 def test_the_search_finds_a_page_from_the_disk(site: Path, browser: Chrome) -> None:

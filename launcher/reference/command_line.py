@@ -1,5 +1,6 @@
 """The page of commands: what each does, its arguments and options, from the objects that parse them."""
 
+import re
 from typing import Any
 
 from launcher.reference.markdown import GENERATED, code, paragraphs, plain, table
@@ -24,11 +25,15 @@ def command_line_page() -> str:
     overview = table(
         ("command", "in a checkout", ""),
         (
-            (f"[`{each.name}`](#{'-'.join(each.name.split())})", code(each.checkout), _first_line(each))
+            (f"[`{each.name}`](#{_anchor(each)})", code(each.checkout if each.words else ""), _first_line(each))
             for each in commands
         ),
     )
     return "\n".join([GENERATED, INTRODUCTION, overview, *map(_section, commands)])
+
+
+def _anchor(command: Command) -> str:
+    return re.sub(r"[ .]+", "-", command.name)
 
 
 def _first_line(command: Command) -> str:
@@ -38,7 +43,11 @@ def _first_line(command: Command) -> str:
 def _section(command: Command) -> str:
     context = command.click.context_class(command.click, info_name=command.name)
     usage = " ".join([command.name, *command.click.collect_usage_pieces(context)])
-    parts = [f"## {command.name}", f"```text\n{usage}\n```", paragraphs(command.click.help or "")]
+    parts = [
+        f"## {command.name} {{ #{_anchor(command)} }}",
+        f"```text\n{usage}\n```",
+        paragraphs(command.click.help or ""),
+    ]
     parameters = [each for each in command.click.get_params(context) if not LEFT_OUT & set(each.opts)]
     arguments = [_row(each, context) for each in parameters if each.param_type_name == "argument"]
     options = [_row(each, context) for each in parameters if each.param_type_name == "option" and not each.hidden]

@@ -19,14 +19,14 @@ class Program:
         checkout: what does the same in a checkout.
         app: module and name of the Typer application.
         commands: which of its commands; all if empty.
-        shown: what the command itself is called where that is not its own name.
+        shown: what a command that is alone in its application is called; "" where only a checkout has it.
     """
 
     name: str
     checkout: str
     app: str
     commands: tuple[str, ...] = ()
-    shown: str | None = None
+    shown: str = ""
 
 
 PROGRAMS = (
@@ -37,6 +37,7 @@ PROGRAMS = (
     Program("repository", "python -m repository", "repository.__main__:app"),
     Program("", "python -m launcher", "launcher.__main__:app", shown="serve"),
     Program("", "python -m launcher.pipeline", "launcher.pipeline:app", shown="pipeline"),
+    Program("", "python -m launcher.publish", "launcher.publish:app"),
     Program("", "python -m launcher.gate", "launcher.gate:app", shown="gate"),
     Program("", "python -m gateway", "gateway.__main__:cli", shown="gateway"),
     Program("triton", "python -m server", "server.__main__:app"),
@@ -50,7 +51,7 @@ class Command:
     """One command that can be typed.
 
     Attributes:
-        words: its name for those who installed the package, without the program's.
+        words: its name for those who installed the package, without the program's; none if only a checkout has it.
         checkout: what does the same in a checkout.
         click: Typer's command: its help, its parameters.
     """
@@ -62,7 +63,7 @@ class Command:
     @property
     def name(self) -> str:
         """As it is typed."""
-        return " ".join((PROGRAM, *self.words))
+        return " ".join((PROGRAM, *self.words)) if self.words else self.checkout
 
 
 def all_commands() -> Iterator[Command]:
@@ -77,7 +78,7 @@ def _commands(program: Program) -> Iterator[Command]:
     above = (program.name,) if program.name else ()
     commands: dict[str, Any] = getattr(root, "commands", {})
     if not commands:
-        yield Command((program.shown or program.name,), program.checkout, root)
+        yield Command((program.shown,) if program.shown else (), program.checkout, root)
         return
     if getattr(root, "invoke_without_command", False):
         yield Command(above, program.checkout, root)

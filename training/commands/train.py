@@ -14,6 +14,7 @@ from training.commands import options
 from training.commands.train_checks import UserError, check_settings
 from training.commands.train_options import DEFAULTS, TrainOptions
 from training.data.load import DataError, TrainingData
+from training.encoders.base_folder import BaseModelError
 from training.report.settings import ReportSettings
 from training.settings import Settings
 from training.tracking import log as tracking
@@ -93,7 +94,7 @@ def _how_to_go_on(output: Path, trials: int | None) -> str:
 def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":
     """Check all that the data doesn't decide, before the first long step; return the base model."""
     from training.commands.output import OutputError, check_output
-    from training.encoders.base_model import BaseModelError, read_base_model
+    from training.encoders.base_model import read_base_model
 
     try:
         check_output(output)
@@ -200,7 +201,6 @@ def _announce(run: "Run", resume: bool) -> None:
 
 
 def _trained(data: TrainingData, base: "BaseModel", settings: Settings, run: "Run") -> "TrainedModel":
-    from training.encoders.base_model import BaseModelError
     from training.fit.lora import LoraError
     from training.fit.predict import DivergedError
     from training.fit.train import fine_tune

@@ -4,30 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-import pytest
 
 from tests.integration.ports import free_ports
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 PORT_SETTINGS = ("GATEWAY_PORT", "TRITON_HTTP_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
-PATIENCE = 4
-"""How many times as long as on a quiet machine a wait may take: the tests say what happens, not how fast."""
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Poll until the condition holds; fail the test with `what` if it does not within `PATIENCE * timeout_s`."""
-    deadline = time.monotonic() + PATIENCE * timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {PATIENCE * timeout_s:g} s: {what}")
-        time.sleep(0.05)
 
 
 class Stack:

@@ -23,8 +23,9 @@ from gateway.batch.__main__ import cli
 from gateway.batch.rows import CHUNK_ROWS
 from repository.manifest import ProblemType
 from tests.integration.gateways import publish
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 WORDS = {"aprende": "Education", "pan": "Food", "huerto": "Home"}
 KINDS = ("csv", "tsv.gz", "jsonl", "jsonl.gz", "parquet")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.wire import Wire, ask, chunked, get, post
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 BODY = json.dumps({"inputs": "cat oak cat"}).encode()
 OFFERS = {

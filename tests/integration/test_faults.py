@@ -16,8 +16,9 @@ import pytest
 from server.ports import port_in_use
 from tests.integration.callers import Caller, Load, ask_at_once, for_seconds, keep_asking
 from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant", "void": "Plant"}
 SENTENCE = "cat oak cat cat oak cat"

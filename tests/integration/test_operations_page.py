@@ -14,9 +14,10 @@ import pytest
 
 from repository.store import ModelStore
 from tests.integration.ports import free_ports
-from tests.integration.stack import PATIENCE, ROOT, Stack
+from tests.integration.stack import ROOT, Stack
 from tests.integration.swapping import SWAP_S, new_store, serving, write_model
 from tests.version_folders import write_golden
+from tests.waiting import PATIENCE
 
 PAGE = ROOT / "docs" / "operations.md"
 BLOCK = re.compile(r"```sh\n(?P<command>.*?)\n```\n```text\n(?P<output>.*?)```", re.DOTALL)

@@ -34,7 +34,8 @@ $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
-FUNCTIONAL := alternatives any_data architectures batch end_to_end external_data golden inputs openapi pairs s3 tei tracking
+FUNCTIONAL := alternatives any_data architectures batch batch_interrupted end_to_end external_data fast_lane golden
+FUNCTIONAL += inputs openapi pairs s3 tei tracking
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python

@@ -1,9 +1,11 @@
 """The whole service as a user starts it, `python -m launcher`, on free ports and a repository of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,6 +81,18 @@ class Stack:
     def classify(self, sentence: str) -> httpx.Response:
         """GET /classify."""
         return self.client.get("/classify", params={"sentence": sentence})
+
+    @contextlib.contextmanager
+    def hanging(self, *programs: str) -> Iterator[None]:
+        """These programs of the run get no processor time."""
+        pids = [pid for program in programs for pid in self.processes(program)]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def processes(self, program: str | None = None) -> list[int]:
         """Processes of this run, or those of one program: all inherited the run's gateway port."""

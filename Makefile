@@ -35,7 +35,7 @@ export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted end_to_end external_data fast_lane golden
-FUNCTIONAL += inputs openapi pairs s3 tei tracking
+FUNCTIONAL += inputs openapi pages pairs s3 tei tracking
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python
@@ -45,7 +45,8 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format licenses readme lock clean
+.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak
+.PHONY: lint format licenses reference docs docs-serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +82,7 @@ $(INSTALLED): pyproject.toml locks/app.txt | check
 tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
 
 $(TOOLS): $(INSTALLED)
-	$(PIP) -e '.[$(EXTRAS),track,bench,dev]'
+	$(PIP) -e '.[$(EXTRAS),track,bench,dev,docs]'
 	@touch $@
 
 check-ports:
@@ -126,8 +127,14 @@ mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow
 licenses: setup ## Write THIRD_PARTY_LICENSES.md anew, from what is installed
 	@$(PY) -m launcher.licenses
 
-readme: setup ## Write the README's table of settings anew
-	$(PY) -m launcher.settings_table
+reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, command line, manifest, metrics
+	$(PY) -m launcher.reference
+
+docs: tools ## Build the documentation into site/; a link or anchor that leads nowhere fails
+	$(PY) -m mkdocs build
+
+docs-serve: tools ## Show the documentation at http://127.0.0.1:DOCS_PORT (8088), anew after each change
+	$(PY) -m mkdocs serve --dev-addr 127.0.0.1:$${DOCS_PORT:-8088}
 
 lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in files, UPGRADE=1 to newer versions (needs uv)
 	@cp locks/app.txt locks/app.new
@@ -137,5 +144,5 @@ lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in f
 	@cd benchmarks/alternatives/locks && for name in *.in; do lock=$${name%.in}.txt; uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o $$lock $$name && sed -i '1i # Exact versions of everything that this environment holds: a pip constraints file, written by `make lock`.' $$lock || exit 1; done
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache site .pytest_cache checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

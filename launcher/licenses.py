@@ -11,10 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from launcher.settings_table import ROOT
 from repository.console import Console
 from server.settings import ServerSettings
 
+ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "THIRD_PARTY_LICENSES.md"
 PROJECT = "text-classifier-server"
 # What is in the images, by the extras that each installs.

@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # cpu or gpu: which ONNX Runtime the export measures with. An NVIDIA card is found by itself.
 ACCELERATOR ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo gpu || echo cpu)
-# More options for pip, such as an index with CPU builds of torch (see README).
+# More options for pip, such as an index with CPU builds of torch (see docs/get-started/index.md).
 PIP_ARGS ?=
 
 DATA ?= data/public_maps.csv

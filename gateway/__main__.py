@@ -31,8 +31,8 @@ def serve(
 ) -> None:
     """Serve /classify for the model that Triton serves.
 
-    Every setting is an environment variable; the README lists them. Triton may start later or go away: until it
-    serves a version, requests get 503.
+    Every setting is an environment variable; docs/reference/settings.md lists them. Triton may start later or go
+    away: until it serves a version, requests get 503.
     """
     given = {"gateway_host": host, "gateway_port": port, "workers": workers}
     for name, value in given.items():

@@ -33,7 +33,8 @@ console = Console(stderr=True)
 def up() -> None:
     """Bring the service up: train, export and publish if nothing is published yet, then Triton and the gateway.
 
-    Ports, folders and models are set by environment variables; the README lists them. Ctrl-C stops both processes.
+    Ports, folders and models are set by environment variables; docs/reference/settings.md lists them. Ctrl-C
+    stops both processes.
     """
     queue_output()
     log_to_stderr()

@@ -60,8 +60,8 @@ def pipeline(
     """Inspect data, train a model, evaluate it, hold it against the served one, export and publish it.
 
     Settings are environment variables (DATA, TEXT_COLUMN, LABEL_COLUMN, BASE_MODEL, TRAIN_OPTIONS, CHECKPOINT,
-    GATE_MARGIN, PRECISION, MODEL_REPOSITORY and others); the README lists them. The first step that fails ends it; go
-    on with --from once what it said is mended.
+    GATE_MARGIN, PRECISION, MODEL_REPOSITORY and others); docs/reference/settings.md lists them. The first step that
+    fails ends it; go on with --from once what it said is mended.
 
     Exit status: that of the step that failed; 0 all done, 1 the gate refused the model, 2 a setting can't be used,
     130 interrupted.

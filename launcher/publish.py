@@ -26,7 +26,7 @@ def publish(
         bool, typer.Option("--again", help="Publish one more version, from CHECKPOINT if that is there.")
     ] = False,
 ) -> None:
-    """Publish a model if none is published yet. Settings are environment variables; the README lists them."""
+    """Publish a model if none is published yet. Settings (docs/reference/settings.md) are environment variables."""
     try:
         launcher, repository = LauncherSettings(), RepositorySettings()
         number = (publish_another if again else ensure_published)(launcher, repository)

@@ -36,7 +36,7 @@ def run(context: typer.Context) -> None:
 
     Set by environment variables: MODEL_REPOSITORY (./model_repository), TRITON_HOST (127.0.0.1), TRITON_HTTP_PORT
     (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV (./.triton), TRITON_PYTHON, TRITON_GPU,
-    TRITON_LOG_VERBOSE and others: the README lists them all.
+    TRITON_LOG_VERBOSE and others: docs/reference/settings.md lists them all.
     """
     queue_output()
     log_to_stderr()

@@ -1,14 +1,23 @@
-"""The README's figures: tables and plot of a result, so that none of them is written by hand."""
+"""The README's table of figures and the page with all tables: none of them is written by hand."""
 
+import re
 import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+PAGE = Path("docs", "guides", "how-fast.md")
+"""The page with the tables in full, from the README's folder."""
 BEGIN, END = "<!-- benchmarks: written by `python -m benchmarks readme` -->\n", "<!-- end of benchmarks -->\n"
-# The tables of a report that the README shows, in this order; the others stay in the report.
-SHOWN = ("The gateway beside the limit", "The alternatives beside this server", "Precisions")
+LIMIT, ALTERNATIVES = "The gateway beside the limit", "The alternatives beside this server"
+SHOWN = (LIMIT, ALTERNATIVES, "Precisions")
+"""The tables of a report that the page shows, in this order; the others stay in the report."""
+COLUMNS = ("", "1 connection, p50", "64 connections", "× this server", "memory")
 PLOT = "load.png"
+
+_CELL = re.compile(r"(?<!\\)\|")
+
+Row = dict[str, str]
 
 
 class ReadmeError(ValueError):
@@ -28,25 +37,31 @@ def newest_result(results: Path) -> Path:
 
 
 def write_readme(readme: Path, result: Path) -> None:
-    """Put the result between the two marks of `readme`, and its plot into `docs` beside it.
+    """Put the one table between the two marks of `readme`, and all tables and the plot into the page below it.
 
     Raises:
-        ReadmeError: `result` holds no report, or `readme` lacks the marks.
+        ReadmeError: `result` holds no report or no figures, or a file lacks the marks.
     """
+    page = readme.parent / PAGE
     try:
         report = (result / "report.md").read_text(encoding="utf-8")
     except OSError:
         raise ReadmeError(f"{result} holds no report.md") from None
-    plot = None
-    if (result / PLOT).is_file():
-        plot = readme.parent / "docs" / PLOT
-        plot.parent.mkdir(exist_ok=True)
-        shutil.copyfile(result / PLOT, plot)
-    readme.write_text(with_result(readme.read_text(encoding="utf-8"), report, plot is not None), encoding="utf-8")
+    has_plot = (result / PLOT).is_file()
+    texts = {}
+    for path, content in ((readme, one_table(report)), (page, all_tables(report, has_plot))):
+        try:
+            texts[path] = with_content(path.read_text(encoding="utf-8"), content)
+        except (OSError, ReadmeError) as error:
+            raise ReadmeError(f"{path.name} lacks {BEGIN.strip()} or {END.strip()}") from error
+    if has_plot:
+        shutil.copyfile(result / PLOT, page.with_name(PLOT))
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
 
 
-def with_result(text: str, report: str, has_plot: bool) -> str:
-    """The README's text with what is between its two marks renewed from a report in Markdown.
+def with_content(text: str, content: str) -> str:
+    """A file's text with what is between its two marks replaced.
 
     Raises:
         ReadmeError: the marks are missing.
@@ -54,16 +69,79 @@ def with_result(text: str, report: str, has_plot: bool) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ReadmeError(f"README.md lacks {BEGIN.strip()} or {END.strip()}")
-    opening, *parts = report.split("\n## ")
-    title, _, machine = opening.partition("\n")
-    tables = {part.partition("\n")[0]: part for part in parts}
-    shown = [f"{title.removeprefix('# ')}, on {' '.join(machine.split())}."]
+        raise ReadmeError(f"{BEGIN.strip()} or {END.strip()} is missing")
+    return f"{head}{BEGIN}\n{content}\n\n{END}{tail}"
+
+
+def all_tables(report: str, has_plot: bool) -> str:
+    """The tables of a report in Markdown that the page shows, whole, under the machine that they were measured on."""
+    tables = _tables(report)
+    shown = [f"{_title(report)}."]
     for name in SHOWN:
         if name in tables:
             # A plot that follows the table in the report belongs to the report.
             lines = [line for line in tables[name].splitlines() if not line.startswith("![")]
             shown.append("### " + "\n".join(lines).strip())
     if has_plot:
-        shown.append(f"![Latency of the gateway against the load](docs/{PLOT})")
-    return f"{head}{BEGIN}\n" + "\n\n".join(shown) + f"\n\n{END}{tail}"
+        shown.append(f"![Latency of the gateway against the load]({PLOT})")
+    return "\n\n".join(shown)
+
+
+def one_table(report: str) -> str:
+    """This server, the limit and the alternatives in a row each, from a report in Markdown.
+
+    Raises:
+        ReadmeError: the report holds neither of the two tables.
+    """
+    tables = _tables(report)
+    rows = [*_alternatives(tables.get(ALTERNATIVES, ""))]
+    limits = {row[""]: row for row in _rows(tables.get(LIMIT, ""))}
+    if not rows and not limits:
+        raise ReadmeError(f"the result holds neither {LIMIT!r} nor {ALTERNATIVES!r}: run `make bench`")
+    alone, busy = limits.get("one connection, p50"), limits.get("64 connections, GET")
+    if alone and busy:
+        if not rows:
+            rows = [["this server", alone["gateway"], busy["gateway"], "1", ""]]
+        times = f"{1 / float(busy['median']):.2f}"
+        rows.insert(1, ["the limit: ONNX Runtime alone", alone["beside it"], busy["beside it"], times, ""])
+    lines = [_line(COLUMNS), "|" + " --- |" * len(COLUMNS), *map(_line, rows)]
+    return f"{_title(report)}.\n\n" + "\n".join(lines)
+
+
+def _alternatives(table: str) -> list[list[str]]:
+    """A row for each server: the median latency of one caller, and the answers to 64 of them."""
+    servers: dict[str, dict[str, Row]] = {}
+    for row in _rows(table):
+        servers.setdefault(row[""], {})[row["connections"]] = row
+    found = []
+    for name, loads in servers.items():
+        alone, busy, reason = loads.get("1"), loads.get("64"), loads.get("")
+        if reason:
+            found.append([name, f"not measured: {reason['not measured']}", "", "", ""])
+        elif alone and busy:
+            p50 = alone["p50, p99 in ms"].partition(",")[0]
+            ratio = busy["× this server"].partition(" ")[0]
+            found.append([name, f"{p50} ms", busy["answers"], ratio, busy["memory"]])
+    return found
+
+
+def _title(report: str) -> str:
+    opening = report.partition("\n## ")[0]
+    title, _, machine = opening.partition("\n")
+    return f"{title.removeprefix('# ')}, on {' '.join(machine.split())}"
+
+
+def _tables(report: str) -> dict[str, str]:
+    """The parts of a report by their headings."""
+    return {part.partition("\n")[0]: part for part in report.split("\n## ")[1:]}
+
+
+def _rows(table: str) -> list[Row]:
+    """The rows of a table in Markdown, each cell by its column's name."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in _CELL.split(line)[1:-1]] for line in lines]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,4 +1,4 @@
-"""The numbers of docs/scaling.md follow from the measured ones that the README has, too."""
+"""The numbers of docs/guides/scaling.md follow from those that it says were measured."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.places import ROOT
 
-PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "scaling.md").read_text(encoding="utf-8")
 BASE, OVERLAYS = (ROOT / "deploy" / "kubernetes" / name for name in ("base", "overlays"))
 WORKER_MB, TOKENIZER_MB, TRITON_MB, GRAPHS = 115, 305, 45, 10.5
 MODEL_MS, GATEWAY_MS, PLANNED_LOAD = 4.5, 0.38, 0.7

@@ -27,9 +27,9 @@ def ort_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     del sys.modules["ort_session"]
 
 
-def test_tf32_is_switched_off_by_what_the_readme_shows(ort_session: Any) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"^    optimization \{(?:.|\n    )*", readme, re.MULTILINE)
+def test_tf32_is_switched_off_by_what_the_guide_shows(ort_session: Any) -> None:
+    guide = (ROOT / "docs" / "guides" / "export-and-precision.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^optimization \{(?:.|\n(?!```))*", guide, re.MULTILINE)
     message = text_format.Parse(shown, model_config_pb2.ModelConfig())
     config = json_format.MessageToDict(message, preserving_proto_field_name=True)
     cuda, *others = ort_session.gpu_providers(config, "0")

@@ -34,7 +34,8 @@ $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
-FUNCTIONAL := alternatives any_data architectures batch end_to_end external_data golden inputs openapi pages pairs s3 tei tracking
+FUNCTIONAL := alternatives any_data architectures batch batch_interrupted end_to_end external_data fast_lane golden
+FUNCTIONAL += inputs openapi pages pairs s3 tei tracking
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python
@@ -44,10 +45,27 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak lint format reference docs docs-serve lock clean
+.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak
+.PHONY: lint format licenses reference docs docs-serve lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Run it
+
+up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
+	@exec $(PY) -m launcher
+
+train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
+	@$(PY) -m launcher.pipeline --only train
+
+export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
+	@$(PY) -m launcher.pipeline --only export --only publish
+
+pipeline: setup ## Inspect, train, evaluate, hold against the served version, export and publish; FROM=step to go on
+	@$(PY) -m launcher.pipeline $(if $(filter command,$(origin FROM)),--from="$$FROM")
+
+##@ Install it
 
 check:
 	@$(PYTHON) -m server.preflight
@@ -67,24 +85,24 @@ $(TOOLS): $(INSTALLED)
 	$(PIP) -e '.[$(EXTRAS),track,bench,dev,docs]'
 	@touch $@
 
-train: setup ## Fine-tune the classifier on DATA, into CHECKPOINT
-	@$(PY) -m launcher.pipeline --only train
-
-export: setup ## Export CHECKPOINT in PRECISION and publish it as the next version
-	@$(PY) -m launcher.pipeline --only export --only publish
-
-pipeline: setup ## Inspect, train, evaluate, hold against the served version, export and publish; FROM=step to go on
-	@$(PY) -m launcher.pipeline $(if $(filter command,$(origin FROM)),--from="$$FROM")
-
-up: check-ports setup ## Train and publish a model if there is none, then start Triton and the gateway
-	@exec $(PY) -m launcher
-
 check-ports:
 	@$(PYTHON) -m server.preflight --ports
+
+##@ Check it
 
 test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest $(SIDE_BY_SIDE) --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
+
+lint: tools ## Run linter and type checker, and check that imports run one way
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo --no-cache
+
+format: tools ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
 docker-test: tools ## Build all images and run the CPU compose file, on the Docker engine that answers
 	COMPOSE_TRAIN=1 $(PY) -m pytest tests/unit/deploy/test_deploy.py tests/integration/test_compose.py
@@ -92,9 +110,7 @@ docker-test: tools ## Build all images and run the CPU compose file, on the Dock
 airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installed into .airflow; some minutes
 	AIRFLOW_TEST=1 $(PY) -m pytest tests/integration/test_airflow.py
 
-mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow's own pages, installed into .mlflow
-	@$(PY) -m tests.own_environments mlflow mlflow
-	.mlflow/bin/python -m mlflow server --host 127.0.0.1 --port "$${MLFLOW_PORT:-5000}" --backend-store-uri sqlite:///mlflow.db --artifacts-destination mlartifacts
+##@ Measure it
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
@@ -102,14 +118,14 @@ bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 fo
 soak: tools ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
 	$(PY) -m benchmarks soak $(if $(MINUTES),--minutes $(MINUTES))
 
-lint: tools ## Run linter and type checker
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow's own pages, installed into .mlflow
+	@$(PY) -m tests.own_environments mlflow mlflow
+	.mlflow/bin/python -m mlflow server --host 127.0.0.1 --port "$${MLFLOW_PORT:-5000}" --backend-store-uri sqlite:///mlflow.db --artifacts-destination mlartifacts
 
-format: tools ## Format the code
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+##@ Look after it
+
+licenses: setup ## Write THIRD_PARTY_LICENSES.md anew, from what is installed
+	@$(PY) -m launcher.licenses
 
 reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, command line, manifest, metrics
 	$(PY) -m launcher.reference

@@ -4,6 +4,7 @@ import typer
 
 from benchmarks.measure.service import ServiceError
 from repository.console import Console
+from repository.exit_status import fail
 from repository.settings import RepositorySettings
 from repository.store import ModelStore
 
@@ -24,8 +25,7 @@ def published() -> tuple[ModelStore, int]:
     store = ModelStore.from_settings(RepositorySettings())
     numbers = store.numbers()
     if not numbers:
-        errors.error(f"{store.folder} holds no version: run `make up` or publish one first.")
-        raise typer.Exit(2)
+        fail(f"{store.folder} holds no version: run `make up` or publish one first.")
     return store, numbers[-1]
 
 

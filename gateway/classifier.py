@@ -13,8 +13,9 @@ from gateway.errors import (
     SentenceTooLongError,
     VersionGoneError,
 )
+from gateway.loaded_version import LoadedVersion
 from gateway.tokenization import Side
-from gateway.versions import LoadedVersion, VersionFollower
+from gateway.versions import VersionFollower
 from repository.inference import Float32Array
 
 VERSIONS_TRIED = 3

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import InvalidRequestError, SentenceTooLongError
+from gateway.loaded_version import LoadedVersion
 from gateway.tokenization import Side
-from gateway.versions import LoadedVersion
 from repository.inference import mask_of
 
 LONG_TEXT = 2_000

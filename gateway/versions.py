@@ -5,16 +5,13 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
-from gateway.files import FileStamps, VersionFiles, stamps_of
+from gateway.files import VersionFiles, stamps_of
+from gateway.loaded_version import LoadedVersion
 from gateway.spread import Spread
-from gateway.tokenization import Tokenizers
 from gateway.triton import READY, TritonClient, VersionState
 from gateway.warm_up import warm_up
-from repository.golden import GOLDEN_FILE, Golden
-from repository.inference import load_tokenizer
 from repository.manifest import Manifest, RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -23,24 +20,6 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 DAMAGED = "DAMAGED"
 """State of a version that is in the repository and does not get to Triton; Triton's own states are other words."""
-
-
-@dataclass(frozen=True)
-class LoadedVersion:
-    """All that is needed to ask a version and to read its answer."""
-
-    number: int
-    manifest: Manifest
-    tokenizers: Tokenizers
-    golden: Golden | None
-    """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
-    stamps: FileStamps
-    """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """The version's own tokenizer, which cuts long texts where the checkpoint's did."""
-        return self.tokenizers.own
 
 
 @dataclass(frozen=True)
@@ -212,7 +191,7 @@ class VersionFollower:
         Raises:
             RepositoryError: the files are not those of the manifest, or not those that once were current.
         """
-        version = await asyncio.to_thread(_load, self._files, number)
+        version = await asyncio.to_thread(LoadedVersion.read, self._files, number)
         if version.manifest != self._known.get(number, version.manifest):
             raise RepositoryError(
                 f"version {number} was replaced by another in place: publish that one as a new version"
@@ -273,17 +252,6 @@ class VersionFollower:
             self.problem = problem
             if problem:
                 logger.warning("Not ready: %s", problem)
-
-
-def _load(files: VersionFiles, number: int) -> LoadedVersion:
-    folder = files.model_folder / str(number)
-    files.prepare(number)
-    manifest = Manifest.read(folder)
-    stamps = stamps_of(folder, manifest)  # before the check: a file changed during it is found at the next look
-    manifest.verify_files(folder, files.read_here)
-    golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
-    tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
-    return LoadedVersion(number, manifest, tokenizers, golden, stamps)
 
 
 def _with_damaged(states: list[VersionState], problems: Mapping[int, str]) -> list[VersionState]:

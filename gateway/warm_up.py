@@ -1,20 +1,15 @@
 """Does a version answer as it should? Its golden sentences are asked before it becomes current, and warm it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.loaded_version import LoadedVersion
 from gateway.triton import TritonClient
 from repository.golden import replay_batches
 from repository.inference import Float32Array, mask_of, pad_batch
 from repository.manifest import RepositoryError
-
-if TYPE_CHECKING:
-    from gateway.versions import LoadedVersion
 
 WARM_UP_S = 30.0
 

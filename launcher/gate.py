@@ -5,76 +5,33 @@ numbers the mean absolute error) is computed again over draws of whole groups: o
 worse than the margin allows is the model refused.
 """
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
 import typer
 from pydantic import ValidationError
 
+from launcher import gate_options as own
+from launcher.gate_options import UnsureOption
 from launcher.settings import LauncherSettings
 from launcher.verdict import GateError, UnsureError, Verdict, judge
 from repository.console import Console
+from repository.exit_status import INTERRUPTED, fail, one_line
 from repository.manifest import RepositoryError
 from repository.settings import RepositorySettings, setting_mistakes
 from training.data.examples import DataError
 
 REFUSED = 1
-USER_MISTAKE = 2
-INTERRUPTED = 130
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 out = Console()
 errors = Console(stderr=True)
 
 
-class Unsure(StrEnum):
-    """Values of `--unsure`."""
-
-    REFUSE = "refuse"
-    PASS = "pass"
-
-
 @app.command()
 def gate(
-    candidate: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder of a checkpoint that `python -m training` wrote, or of an exported version.",
-            show_default="CHECKPOINT",
-        ),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the model was tested on: the file that it was trained on, or its test file. Repeat it for "
-            "several.",
-            show_default="DATA, VALIDATION_DATA and TEST_DATA",
-        ),
-    ] = None,
-    served: Annotated[
-        str | None,
-        typer.Option(
-            help="Version to hold it against: a number in MODEL_REPOSITORY, or a version folder.",
-            show_default="the one that is served",
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="How much worse it may be beyond the noise: in macro-F1, or in the unit of the numbers.",
-            show_default="GATE_MARGIN, else 0",
-        ),
-    ] = None,
-    unsure: Annotated[
-        Unsure | None,
-        typer.Option(
-            help="What to do where the two cannot be compared: they answer different things, or too few test texts are "
-            "new to both.",
-            show_default="GATE_UNSURE, else refuse",
-        ),
-    ] = None,
+    candidate: own.Candidate = None,
+    data: own.Data = None,
+    served: own.Served = None,
+    margin: own.Margin = None,
+    unsure: own.Unsure = None,
 ) -> None:
     """Refuse a model that is worse than the served version beyond the noise; one line says why.
 
@@ -94,13 +51,11 @@ def gate(
             repository,
         )
     except UnsureError as error:
-        passes = (unsure or Unsure(settings.gate_unsure)) is Unsure.PASS
-        hint = "let through as --unsure pass says" if passes else "--unsure pass (GATE_UNSURE) lets it through"
-        verdict = Verdict(passes, f"cannot be compared: {error} ({hint}).")
+        verdict = _unsure(error, unsure or UnsureOption(settings.gate_unsure))
     except ValidationError as error:
-        _fail("; ".join(setting_mistakes(error)))
+        fail("; ".join(setting_mistakes(error)))
     except (GateError, DataError, RepositoryError) as error:
-        _fail(str(error))
+        fail(one_line(error))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if not verdict.passed:
@@ -109,9 +64,11 @@ def gate(
     out.print(f"Gate passed: {verdict.line}")
 
 
-def _fail(reason: str) -> None:
-    errors.error(" ".join(reason.split()))
-    raise typer.Exit(USER_MISTAKE)
+def _unsure(error: UnsureError, wanted: UnsureOption) -> Verdict:
+    """What becomes of a model that cannot be compared."""
+    passes = wanted is UnsureOption.PASS
+    hint = "let through as --unsure pass says" if passes else "--unsure pass (GATE_UNSURE) lets it through"
+    return Verdict(passes, f"cannot be compared: {error} ({hint}).")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,10 @@ from launcher import steps
 from launcher.settings import LauncherSettings
 from launcher.steps import Command, StepFailedError, end_as_by_ctrl_c
 from repository.console import Console, Table, styled
+from repository.exit_status import FAILED, INTERRUPTED, USER_MISTAKE, fail
 from repository.manifest import RepositoryError
 from repository.places import open_history
 from repository.settings import RepositorySettings, setting_mistakes
-
-FAILED = 1
-USER_MISTAKE = 2
-INTERRUPTED = 130
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 out = Console()
@@ -81,8 +78,7 @@ def pipeline(
     if start is not None:
         names = names[names.index(start) :] if start in names else []
     if not names:
-        errors.error(f"--from {start} leaves none of the steps that --only names.")
-        raise typer.Exit(USER_MISTAKE)
+        fail(f"--from {start} leaves none of the steps that --only names.")
     raise typer.Exit(run_steps(names, settings, repository))
 
 

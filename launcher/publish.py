@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from launcher.model import StepFailedError, ensure_published, publish_another
 from launcher.settings import LauncherSettings
 from repository.console import Console
+from repository.exit_status import USER_MISTAKE, fail
 from repository.manifest import RepositoryError
 from repository.settings import RepositorySettings, setting_mistakes
 
@@ -32,10 +33,9 @@ def publish(
     except ValidationError as error:
         for mistake in setting_mistakes(error):
             errors.error(mistake)
-        raise typer.Exit(2) from None
+        raise typer.Exit(USER_MISTAKE) from None
     except (StepFailedError, RepositoryError) as error:
-        errors.error(error)
-        raise typer.Exit(2) from None
+        fail(error)
     out.print(f"Version {number} of {repository.model_name} is published in {repository.model_repository}.")
 
 

@@ -15,6 +15,7 @@ from training.data.examples import Example, Target
 from training.data.reading import read_examples
 from training.data.sources import read_source
 from training.data.split_record import SPLIT_FILE, SplitRecord
+from training.report.asked import UnusableError, ask, open_checkpoint
 from training.report.served import ServedError, ServedVersion, served_version
 
 # Of fewer, nobody can say what is noise.
@@ -127,16 +128,14 @@ def _ask(candidate: Path, texts: Sequence[str]) -> Candidate:
     if (candidate / MANIFEST_FILE).is_file():
         with served_version(str(candidate.absolute())) as exported:
             return Candidate(exported.manifest.labels, exported.manifest.problem_type, exported.ask(texts).answers)
-    with Console(stderr=True).doing("Loading PyTorch…"):  # seconds, which nobody waits for where nothing is served
-        from export import ExportError
-        from export.checkpoint.load import load_checkpoint
-        from training.figures.scores import answers_of
-        from training.fit.predict import DivergedError, logits_of
     try:
-        loaded = load_checkpoint(str(candidate.absolute()))
-        logits = logits_of(loaded.model, loaded.tokenizer, texts, loaded.max_length)
-    except (ExportError, DivergedError) as error:
+        with Console(stderr=True).doing("Loading PyTorch…"):  # seconds, which nobody waits for where nothing is served
+            loaded = open_checkpoint(candidate.absolute())
+        logits = ask(loaded, texts)
+    except UnusableError as error:
         raise GateError(str(error)) from None
+    from training.figures.scores import answers_of
+
     return Candidate(loaded.labels, loaded.problem_type, answers_of(logits, loaded.labels, loaded.problem_type))
 
 

@@ -11,8 +11,20 @@ from typing import Any
 
 import yaml
 
+from tests.places import ROOT
+
 Manifest = dict[str, Any]
 
+DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+COMPONENTS = [KUBERNETES / "components" / name for name in ("s3", "keda", "prometheus")]
+BUILDS: dict[str, tuple[Path, list[Path]]] = {
+    "cpu": (KUBERNETES / "overlays" / "cpu", []),
+    "gpu": (KUBERNETES / "overlays" / "gpu", []),
+    "cpu with all components": (KUBERNETES / "overlays" / "cpu", COMPONENTS),
+    "gpu with all components": (KUBERNETES / "overlays" / "gpu", COMPONENTS),
+    "kserve": (DEPLOY / "kserve", []),
+}
 MERGE_KEYS = {
     "containers": "name",
     "initContainers": "name",
@@ -27,6 +39,17 @@ KNOWN = {"apiVersion", "kind", "resources", "components", "patches"}
 def build(folder: Path, extra: Mapping[str, list[Path]] | None = None) -> list[Manifest]:
     """Every object of a kustomization; `extra` adds `components` to it, as an overlay of one's own would."""
     return _build(folder, [], (extra or {}).get("components", []))
+
+
+def of_kind(objects: list[Manifest], kind: str) -> dict[str, Manifest]:
+    """Objects of a kind, by name."""
+    return {item["metadata"]["name"]: item for item in objects if item["kind"] == kind}
+
+
+def containers(deployment: Manifest) -> list[Manifest]:
+    """Those of its pods, the ones that run first before the others."""
+    pod = deployment["spec"]["template"]["spec"]
+    return [*pod.get("initContainers", []), *pod["containers"]]
 
 
 def _build(folder: Path, objects: list[Manifest], more: list[Path]) -> list[Manifest]:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import boto3
 
 from tests.integration.ports import free_ports
+from tests.waiting import wait_until
 
 BUCKET = "models"
 SECRET = "kept-secret-0123456789"
@@ -60,14 +60,15 @@ def s3_server(log: Path) -> Iterator[S3Server]:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
         server = S3Server(port)
-        deadline = time.monotonic() + 60
-        while True:
+
+        def has_bucket() -> bool:
+            assert process.poll() is None, log.read_text()
             with contextlib.suppress(Exception):
                 server.client.create_bucket(Bucket=BUCKET)
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+                return True
+            return False
+
+        wait_until(has_bucket, 15, f"the S3 server answers, see {log}")
         yield server
     finally:
         process.terminate()

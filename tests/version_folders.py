@@ -1,5 +1,6 @@
 """Small real version folders: a word-level tokenizer and an ONNX graph that counts words, without torch."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from repository.golden import GOLDEN_FILE, Golden, GoldenSentence
 from repository.inference import load_tokenizer, scores
 from repository.manifest import (
+    MANIFEST_FILE,
     MODEL_FILE,
     REPORT_PAGE,
     TOKENIZER_FILE,
@@ -172,3 +174,13 @@ def write_manifest(
     )
     manifest.write(folder)
     return manifest
+
+
+def versions_in(folder: Path) -> list[int]:
+    """The versions of the model in a repository's folder, each of which has all the files of its manifest."""
+    found = sorted(int(entry.name) for entry in (folder / "classifier").iterdir() if entry.name.isdecimal())
+    for number in found:
+        version = folder / "classifier" / str(number)
+        Manifest.read(version).verify_files(version)
+        assert json.loads((version / MANIFEST_FILE).read_text())["schema_version"] == 1
+    return found

@@ -13,6 +13,7 @@ from benchmarks.measure.service import ServiceError
 from benchmarks.options import errors, numbers, show_failure
 from launcher.settings import LauncherSettings
 from repository.console import Console
+from repository.exit_status import FAILED, fail
 from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
@@ -54,15 +55,14 @@ def alternatives(
     loads = Loads(tuple(numbers(connections)), seconds, rounds)
     folder = checkpoint or LauncherSettings().checkpoint
     if not (folder / "config.json").is_file():
-        errors.error(f"{folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
-        raise typer.Exit(2)
+        fail(f"{folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
     errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
     try:
         texts = load_sentences(data, SENTENCES)
         outcomes = measure_alternatives(chosen, folder, texts, loads, environments, create=True, report=errors.print)
     except (BenchmarkError, ServiceError) as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(alternatives_table(outcomes).to_rich())
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from gateway.batch.run import Run
 from gateway.batch.tables import DelimitedWriter
 from gateway.settings import GatewaySettings
 from repository.console import Console
+from repository.exit_status import FAILED
 from repository.store import ModelStore
 from training import SAMPLE_DATA
 
@@ -46,7 +47,7 @@ def batch(
         compared = compare_batch(store, number, texts, rounds, calls, tokens, errors.print)
     except (BenchmarkError, BatchError, ServiceError) as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(comparison_table([compared]).to_rich())
 
 

@@ -15,8 +15,7 @@ from benchmarks.options import errors
 from benchmarks.report.results import ResultFolder
 from benchmarks.report.tables import ResultTable
 from repository.console import Console
-
-INTERRUPTED = 130
+from repository.exit_status import FAILED, INTERRUPTED
 
 out = Console()
 
@@ -55,7 +54,7 @@ def soak(
         errors.print("Interrupted: that is what there was until then.")
         raise typer.Exit(INTERRUPTED)
     if found.failures():
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _write(folder: ResultFolder, found: Soak) -> None:

@@ -1,17 +1,15 @@
 """`python -m benchmarks tune`."""
 
 import os
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
-from typing import Annotated
 
 import typer
 
+from benchmarks.commands.tune_options import TuneOptions
 from benchmarks.measure.machine import this_machine
 from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.tuning import (
-    START_S,
-    Grid,
     Setting,
     Trial,
     best_within,
@@ -21,33 +19,24 @@ from benchmarks.measure.tuning import (
     pareto_front,
     try_settings,
 )
-from benchmarks.options import errors, numbers, published
+from benchmarks.options import errors, published
 from benchmarks.report.render import tuning_table
 from benchmarks.report.results import ResultFolder
 from repository.console import Console
+from repository.exit_status import FAILED
+from repository.option_class import takes_option_class
 from repository.strict_json import strict_json
-from training import SAMPLE_DATA
 
 # Less gain than this, and what is in force may stay.
 WORTHWHILE = 1.03
 
+Measure = Callable[[Sequence[Setting]], Iterator[Trial]]
+
 out = Console()
 
 
-def tune(
-    p99_ms: Annotated[float, typer.Option(min=1, help="Latency budget: the 99th percentile, in ms.")] = 400,
-    connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 64,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a trial.")] = 4,
-    confirm: Annotated[int, typer.Option(min=0, help="Rounds of the best beside what is in force now.")] = 3,
-    instances: Annotated[str, typer.Option(help="Copies of the model in Triton to try, with commas.")] = "1,2",
-    threads: Annotated[str, typer.Option(help="Threads of an execution to try; 0: the backend's choice.")] = "0,1",
-    max_batch_sizes: Annotated[str, typer.Option(help="Most sentences of an execution to try.")] = "64",
-    queue_delays_us: Annotated[str, typer.Option(help="Triton's queue delays to try, in microseconds.")] = "0",
-    triton_calls: Annotated[str, typer.Option(help="TRITON_CALLS of the gateway to try.")] = "2,3,4",
-    batch_tokens: Annotated[str, typer.Option(help="BATCH_TOKENS of the gateway to try.")] = "128,256,512",
-    data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
-    results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
-) -> None:
+@takes_option_class
+def tune(given: TuneOptions) -> None:
     """Try settings of Triton and the gateway on this machine; the best within a latency budget, ready to paste.
 
     Every value is tried with every other, each time with a service of its own over the published model; the model
@@ -56,40 +45,60 @@ def tune(
     latency are left in the results. Ctrl-C keeps what was tried so far.
     """
     store, number = published()
-    given = (instances, threads, max_batch_sizes, queue_delays_us, triton_calls, batch_tokens)
-    lists = [numbers(text, least=0) for text in given]
-    settings = Grid(*lists).settings()
-    texts = load_sentences(data, 4096)
-    minutes = (len(settings) + 2 * confirm) * (seconds + START_S) / 60
-    folder = ResultFolder.create(results, this_machine())
+    settings = given.settings()
+    texts = load_sentences(given.data, 4096)
+    folder = ResultFolder.create(given.results, this_machine())
+    minutes = given.minutes(len(settings))
     errors.print(f"{len(settings)} settings, about {minutes:.0f} minutes; results go to {folder.folder}.")
 
-    def measure(chosen: list[Setting]) -> list[Trial]:
-        return list(try_settings(store, number, chosen, texts, connections, seconds, errors.print))
+    def measure(chosen: Sequence[Setting]) -> Iterator[Trial]:
+        return try_settings(store, number, chosen, texts, given.connections, given.seconds, errors.print)
 
-    trials: list[Trial] = []
-    for trial in try_settings(store, number, settings, texts, connections, seconds, errors.print):
-        trials.append(trial)
-        (folder.folder / "trials.json").write_text(strict_json([trial.as_dict() for trial in trials], indent=2) + "\n")
-    best = best_within(trials, p99_ms)
-    folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, pareto_front(trials), p99_ms))
-    _plot(folder, trials, p99_ms)
-    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
+    trials = _tried(settings, measure, folder)
+    _report(trials, given.p99_ms, folder)
+    best = best_within(trials, given.p99_ms)
     if best is None:
         errors.print(
-            f"No setting answers 99 % of requests within {p99_ms:g} ms: raise --p99-ms, or lower --connections."
+            f"No setting answers 99 % of requests within {given.p99_ms:g} ms: raise --p99-ms, or lower --connections."
         )
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     current = current_setting(store, dict(os.environ))
-    out.print(f"Best within {p99_ms:g} ms: {best.setting}")
-    if not confirm:
+    out.print(f"Best within {given.p99_ms:g} ms: {best.setting}")
+    if given.confirm:
+        _confirm(trials, given, current, measure, folder)
+    else:
         _recommend(folder, best.setting, "not confirmed")
-        return
-    for again in confirm_within(trials, p99_ms, current, confirm, measure):
+
+
+def _tried(settings: Sequence[Setting], measure: Measure, folder: ResultFolder) -> list[Trial]:
+    """Measure each; what was tried is on the disk before the next begins."""
+    trials: list[Trial] = []
+    for trial in measure(settings):
+        trials.append(trial)
+        (folder.folder / "trials.json").write_text(strict_json([trial.as_dict() for trial in trials], indent=2) + "\n")
+    return trials
+
+
+def _report(trials: Sequence[Trial], p99_ms: float, folder: ResultFolder) -> None:
+    from benchmarks.report.plots import plot_tuning
+
+    front = pareto_front(trials)
+    folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, front, p99_ms))
+    plot_tuning(trials, front, p99_ms, folder.plot_path("tune"))
+    folder.write()
+    out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
+
+
+def _confirm(
+    trials: Sequence[Trial], given: TuneOptions, current: Setting, measure: Measure, folder: ResultFolder
+) -> None:
+    """Measure the best beside what is in force, in turns; recommend it if it is faster and keeps the budget again."""
+    confirmed = confirm_within(trials, given.p99_ms, current, given.confirm, lambda chosen: list(measure(chosen)))
+    for again in confirmed:
         found = gain(again.ratios)
         out.print(f"{again.setting} beside what is in force now ({current}): {found}")
-        if again.p99_ms > p99_ms:
-            out.print(f"Its p99 was {again.p99_ms:.0f} ms this time, past the {p99_ms:g}: not taken.")
+        if again.p99_ms > given.p99_ms:
+            out.print(f"Its p99 was {again.p99_ms:.0f} ms this time, past the {given.p99_ms:g}: not taken.")
             continue
         if again.ratios and median(again.ratios) >= WORTHWHILE:
             _recommend(folder, again.setting, found)
@@ -101,10 +110,3 @@ def tune(
 def _recommend(folder: ResultFolder, setting: Setting, found: str) -> None:
     (folder.folder / "best.sh").write_text(f"# {found}\n{setting.commands}\n")
     out.page(setting.commands)
-
-
-def _plot(folder: ResultFolder, trials: list[Trial], p99_ms: float) -> None:
-    from benchmarks.report.plots import plot_tuning
-
-    plot_tuning(trials, pareto_front(trials), p99_ms, folder.plot_path("tune"))
-    folder.write()

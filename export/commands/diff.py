@@ -9,6 +9,7 @@ from export import ExportError
 from export.commands.facts import facts_table
 from export.commands.versions import find_version
 from repository.console import Cell, Console, Table, lines, shortened, styled
+from repository.exit_status import FAILED
 from repository.figures import NAMES
 from repository.manifest import Manifest, ProblemType
 from training import SAMPLE_DATA
@@ -59,7 +60,7 @@ def diff_versions(
         _print(comparison)
     if fail_under is not None and comparison.agreement < fail_under:
         errors.print(f"{comparison.agreement:.2%} of answers agree, {fail_under:.2%} needed.")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _ask(name: str, folder: Path, sentences: list[str]) -> "Answers":

@@ -4,7 +4,7 @@ import importlib.metadata
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -66,14 +66,8 @@ def build_version(
     output = output.absolute()  # fusion works from another folder
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
-        scratch = Path(temporary)
         texts = ask_pytorch(checkpoint, reference.sentences, step)
-        with step("Tracing the graph", 1) as advance:
-            raw = export_graph(checkpoint, scratch)
-            # The weights are on the disk now, and PyTorch has answered: let its copy of them go.
-            checkpoint.model.to("meta")
-            advance(1)
-
+        raw = _traced(checkpoint, Path(temporary), step)
         provider = Provider.CUDA if cuda_serves() else Provider.CPU
 
         def candidate(wanted: Precision) -> Candidate:
@@ -81,17 +75,31 @@ def build_version(
                 measured = make_candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
                 return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step), provider=provider)
 
-        if precision is None:
-            chosen, reason, candidates = choose(candidate, provider)
-        else:
-            chosen = candidate(precision)
-            candidates = [chosen]
+        chosen, reason, candidates = _chosen(precision, reason, candidate, provider)
         found = _refuse_or_force(chosen, force)
         write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
-        manifest = _manifest(checkpoint, chosen, reason).model_copy(update={"forced": found})
-        manifest.write(chosen.folder)
+        manifest = _write_manifest(checkpoint, chosen, reason, found)
         _replace(chosen.folder, output)
     return manifest, candidates
+
+
+def _traced(checkpoint: Checkpoint, scratch: Path, step: Step) -> Path:
+    """Trace the graph, and let PyTorch's copy of the weights go: they are on the disk, and PyTorch has answered."""
+    with step("Tracing the graph", 1) as advance:
+        raw = export_graph(checkpoint, scratch)
+        checkpoint.model.to("meta")
+        advance(1)
+    return raw
+
+
+def _chosen(
+    precision: Precision | None, reason: str, candidate: Callable[[Precision], Candidate], provider: Provider
+) -> tuple[Candidate, str, list[Candidate]]:
+    """The version to be, why it has its precision, and all that were measured."""
+    if precision is None:
+        return choose(candidate, provider)
+    chosen = candidate(precision)
+    return chosen, reason, [chosen]
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
@@ -107,9 +115,9 @@ def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
     return found
 
 
-def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifest:
+def _write_manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str, forced: list[str]) -> Manifest:
     opset, ir_version = check_graph(chosen.folder / MODEL_FILE)
-    return Manifest(
+    manifest = Manifest(
         source=checkpoint.name,
         labels=checkpoint.labels,
         problem_type=checkpoint.problem_type,
@@ -125,7 +133,10 @@ def _manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str) -> Manifes
         evaluation=chosen.evaluation,
         library_versions=_library_versions(),
         files={path.name: digest_file(path) for path in sorted(chosen.folder.iterdir())},
+        forced=forced,
     )
+    manifest.write(chosen.folder)
+    return manifest
 
 
 def _library_versions() -> dict[str, str]:

@@ -3,67 +3,32 @@
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from gateway.batch.answers import AnswerNames
 from gateway.batch.errors import BatchError, UsageError
-from gateway.batch.formats import STREAM, Format, format_of
+from gateway.batch.formats import STREAM
 from gateway.batch.job import Job
-from gateway.batch.journal import State, Workplace, partial_folder, skipped_file
+from gateway.batch.journal import State, Workplace, partial_folder
+from gateway.batch.options import ScoreOptions
 from gateway.batch.run import Interrupted, Run
 from gateway.batch.stream import OutputStream
 from gateway.batch.telling import learn, shown_progress, summary
 from gateway.memory import limit_arenas
 from gateway.settings import GatewaySettings
 from repository.console import Console
+from repository.exit_status import INTERRUPTED, fail
+from repository.option_class import takes_option_class
 from repository.settings import setting_mistakes
-
-STOPPED = 130
-"""Status of a program that was told to end."""
 
 cli = typer.Typer(pretty_exceptions_enable=False)
 console = Console(stderr=True)
 
 
 @cli.command()
-def score(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="CSV, TSV, JSON Lines or Parquet; `-` is stdin.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="What to write, of any of these; `-` is stdout.")],
-    text: Annotated[
-        list[str] | None,
-        typer.Option(help="Column of the text; again for several, joined by a space (by itself: as in training)."),
-    ] = None,
-    text_pair: Annotated[
-        list[str] | None, typer.Option(help="Column of the second text, for models of pairs; again for several.")
-    ] = None,
-    version: Annotated[
-        int | None, typer.Option(min=1, help="Version that scores; MODEL_VERSION if not given, else the newest.")
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(min=1, help="So many labels, in columns label, score, label_2, score_2 ...")
-    ] = None,
-    all_labels: Annotated[bool, typer.Option("--all-labels", help="A column score_LABEL for each label, too.")] = False,
-    label_column: Annotated[str, typer.Option(help="Name of the label's column.")] = "label",
-    score_column: Annotated[str, typer.Option(help="Name of the score's column, or of a regression's number.")] = (
-        "score"
-    ),
-    version_column: Annotated[str, typer.Option(help="Name of the version's column.")] = "model_version",
-    separator: Annotated[str, typer.Option(help="Between several labels in a field of CSV or TSV.")] = "|",
-    on_error: Annotated[
-        str, typer.Option(metavar="stop|skip", help="What a row that can't be read or scored does.")
-    ] = "stop",
-    skipped: Annotated[
-        Path | None, typer.Option(help="Where skipped rows go, with the reason; OUT.skipped.jsonl if not given.")
-    ] = None,
-    input_format: Annotated[Format | None, typer.Option(help="Of IN, where its name does not say it.")] = None,
-    output_format: Annotated[Format | None, typer.Option(help="Of OUT, where its name does not say it.")] = None,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds that Triton may be away before the run ends.")] = 60,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever is there of OUT.")] = False,
-) -> None:
+@takes_option_class
+def score(given: ScoreOptions) -> None:
     """Score the texts of a file through the Triton that runs: IN's columns are kept, label, score and version added.
 
     The same answers as from /classify, by the same version from the first row to the last. Rows keep their order, and
@@ -83,38 +48,17 @@ def score(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limit_arenas()
     try:
-        if on_error not in ("stop", "skip"):
-            raise UsageError("--on-error is stop or skip.")
         settings = _settings()
-        job = Job(
-            source,
-            output,
-            format_of(source, input_format, "--input-format"),
-            format_of(output, output_format, "--output-format"),
-            tuple(text or ()),
-            tuple(text_pair or ()),
-            AnswerNames(label_column, score_column, version_column, top_k, all_labels, settings.threshold),
-            separator,
-            version or settings.model_version,
-            on_error == "skip",
-            skipped or skipped_file(output),
-            patience,
-        )
-        if output == STREAM:
-            if job.skip_broken and skipped is None:
-                raise UsageError("with OUT - and --on-error skip, --skipped must name a file.")
-            run = Run(job, settings, OutputStream(skipped if job.skip_broken else None), lambda _: None)
-            _run(run, job, None)
-            for line in summary(run, job):
-                console.print(line)
+        job = given.job(settings)
+        if job.output == STREAM:
+            _score_stream(job, settings)
         else:
-            _score_file(job, settings, restart, version)
+            _score_file(job, settings, given.restart, given.version)
     except BatchError as error:
-        console.error(error)
-        raise typer.Exit(error.status) from None
+        fail(error, error.status)
     except KeyboardInterrupt:
         console.print("Stopped before anything was scored.")
-        raise typer.Exit(STOPPED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _settings() -> GatewaySettings:
@@ -122,6 +66,13 @@ def _settings() -> GatewaySettings:
         return GatewaySettings()
     except ValidationError as error:
         raise UsageError(setting_mistakes(error)[0]) from None
+
+
+def _score_stream(job: Job, settings: GatewaySettings) -> None:
+    run = Run(job, settings, OutputStream(job.skipped if job.skip_broken else None), lambda _: None)
+    _run(run, job, None)
+    for line in summary(run, job):
+        console.print(line)
 
 
 def _score_file(job: Job, settings: GatewaySettings, restart: bool, version: int | None) -> None:
@@ -151,7 +102,7 @@ def _run(run: Run, job: Job, before: State | None, place: Workplace | None = Non
         run.score(before, lambda reader: learn(console, reader, job))
     except (Interrupted, KeyboardInterrupt):
         console.print(f"Interrupted{_how_to_go_on(job, place)}")
-        raise typer.Exit(STOPPED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except BatchError as error:
         if isinstance(error, UsageError) and (place is None or place.state is None):
             raise

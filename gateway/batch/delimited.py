@@ -10,10 +10,9 @@ from gateway.batch.errors import UsageError
 from gateway.batch.formats import Format
 from gateway.batch.rows import Broken, BrokenRowError, Chunk, Place, TextColumns
 from gateway.batch.source import LONGEST_LINE_BYTES, Source
+from repository.delimited_text import DELIMITERS, QUOTING_ADVICE, SEP_LINE
 
-_DELIMITERS = (",", ";", "\t", "|")
-_SEP_LINE = re.compile(r'"?sep=(.)"?[,;\t|]*\s*', re.IGNORECASE)
-_ADVICE = "a field with a comma, a quotation mark or a line break in it must stand in quotation marks"
+_SEP_LINE = re.compile(SEP_LINE, re.IGNORECASE)
 
 
 class DelimitedReader:
@@ -82,14 +81,14 @@ class DelimitedReader:
             raise BrokenRowError("is not in UTF-8")
         count, wide = len(cells), len(self.columns)
         if any(cell.strip() for cell in cells[wide:]) or count < wide:
-            raise BrokenRowError(f"has {count} columns where the header has {wide}; {_ADVICE}")
+            raise BrokenRowError(f"has {count} columns where the header has {wide}; {QUOTING_ADVICE}")
         return dict(zip(self.columns, cells, strict=False))
 
     def _explained(self, number: int, error: csv.Error) -> str:
         """Say what is wrong. Raises UsageError: nobody can tell where the next row begins."""
         if "unexpected end" in str(error) or "field larger" in str(error):
             raise self._refused(f"row {number} opens a quotation mark that is never closed.")
-        return f"is not quoted as it must be ({error}); {_ADVICE}"
+        return f"is not quoted as it must be ({error}); {QUOTING_ADVICE}"
 
     def _broken(self, number: int, reason: str) -> Broken:
         return Broken(number, reason, b"".join(self._raw).decode("utf-8", "backslashreplace").rstrip("\r\n"))
@@ -128,4 +127,4 @@ def _delimiter_of(line: str, usual: str) -> str:
     def columns(delimiter: str) -> tuple[int, bool]:
         return len(next(csv.reader([line], delimiter=delimiter), [])), delimiter == usual
 
-    return max(_DELIMITERS, key=columns)
+    return max(DELIMITERS, key=columns)

@@ -16,7 +16,7 @@ from gateway.batch.rows import TableReader
 from gateway.batch.source import Source, fingerprint
 from gateway.batch.tables import ArrowWriter, DelimitedWriter, JsonLinesWriter, PackedWriter, TableWriter
 from gateway.batch.version import identity
-from gateway.versions import LoadedVersion
+from gateway.loaded_version import LoadedVersion
 
 
 @dataclass(frozen=True)

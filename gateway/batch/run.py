@@ -22,9 +22,9 @@ from gateway.batch.scoring import CallLimits, Scored, Scorer
 from gateway.batch.stream import OutputStream
 from gateway.batch.tables import TableWriter
 from gateway.batch.version import pick_version
+from gateway.loaded_version import LoadedVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import TritonClient
-from gateway.versions import LoadedVersion
 
 LEAST_DEADLINE_S = 60.0
 """Of one call: nobody waits for it, and a large batch on a slow machine is no fault."""

@@ -16,9 +16,9 @@ from gateway.batch.rows import Chunk
 from gateway.batch.version import is_gone
 from gateway.encoding import Tokens, encode_all, is_blank
 from gateway.errors import GatewayError, ModelFailedError, VersionGoneError
+from gateway.loaded_version import LoadedVersion
 from gateway.rows import rows_of
 from gateway.triton import TritonClient
-from gateway.versions import LoadedVersion
 from repository.inference import Float32Array, Int64Array, pad_batch
 
 READ_AHEAD = 2

@@ -5,9 +5,10 @@ import hashlib
 from gateway.batch.errors import BatchError, UsageError
 from gateway.errors import GatewayError, NotReadyError
 from gateway.files import S3Files, version_files
+from gateway.loaded_version import LoadedVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import TritonClient
-from gateway.versions import LoadedVersion, VersionFollower
+from gateway.versions import VersionFollower
 from repository.addresses import host_and_port
 from repository.manifest import RepositoryError
 

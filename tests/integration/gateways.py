@@ -13,7 +13,8 @@ import httpx
 from repository.config import ModelConfig
 from repository.store import ModelStore
 from tests.integration.ports import free_ports
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
+from tests.waiting import wait_until
 
 
 def publish(repository: Path, model: str, version_folder: Path) -> ModelStore:

@@ -1,33 +1,22 @@
 """The whole service as a user starts it, `python -m launcher`, on free ports and a repository of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-import pytest
 
 from tests.integration.ports import free_ports
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 PORT_SETTINGS = ("GATEWAY_PORT", "TRITON_HTTP_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
-PATIENCE = 4
-"""How many times as long as on a quiet machine a wait may take: the tests say what happens, not how fast."""
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Poll until the condition holds; fail the test with `what` if it does not within `PATIENCE * timeout_s`."""
-    deadline = time.monotonic() + PATIENCE * timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {PATIENCE * timeout_s:g} s: {what}")
-        time.sleep(0.05)
 
 
 class Stack:
@@ -92,6 +81,18 @@ class Stack:
     def classify(self, sentence: str) -> httpx.Response:
         """GET /classify."""
         return self.client.get("/classify", params={"sentence": sentence})
+
+    @contextlib.contextmanager
+    def hanging(self, *programs: str) -> Iterator[None]:
+        """These programs of the run get no processor time."""
+        pids = [pid for program in programs for pid in self.processes(program)]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def processes(self, program: str | None = None) -> list[int]:
         """Processes of this run, or those of one program: all inherited the run's gateway port."""

@@ -14,9 +14,10 @@ from repository.inference import load_tokenizer, pad_batch, scores
 from repository.manifest import MODEL_FILE, Manifest
 from repository.names import visible
 from repository.store import ModelStore
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
 from tests.integration.traffic import Answer, Question, Traffic
 from tests.version_folders import write_random_version
+from tests.waiting import wait_until
 
 WORDS = [f"word{number}" for number in range(60)]
 # Two models that have nothing in common: the same word has another id, or none, and sentences are cut elsewhere.

@@ -13,9 +13,10 @@ from tokenizers import Tokenizer, models
 from repository.manifest import TOKENIZER_FILE
 from tests.integration.callers import ask_at_once
 from tests.integration.gateways import gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.test_faults import HOLD, WAITING, triton_hanging
 from tests.version_folders import write_manifest, write_version
+from tests.waiting import wait_until
 
 LETTERS = {"a": "Animal", "b": "Plant"}
 LIMIT = 2048

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -23,9 +22,10 @@ from pretrained.architectures import ARCHITECTURES
 from repository.manifest import Manifest
 from tests.integration.gateways import publish
 from tests.integration.ports import free_ports
-from tests.integration.stack import PATIENCE, ROOT, wait_until
+from tests.integration.stack import ROOT
 from tests.tiny_pipeline import BPE, SENTENCES, WORD_PIECES, export_checkpoint, train_tiny_base
 from tests.tiny_tokenizers import SENTENCEPIECE
+from tests.waiting import wait_until
 
 PRECISIONS = ("fp32", "int8")
 # The same sums in another order.
@@ -76,10 +76,7 @@ class Triton:
             model_repository=str(self.repository), model_name=model, triton_http_port=self.port, version_poll_ms=50
         )
         with TestClient(create_app(settings)) as client:
-            deadline = time.monotonic() + 30 * PATIENCE
-            while client.get("/health/ready").status_code != 200:
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.05)
+            wait_until(lambda: client.get("/health/ready").status_code == 200, 30, f"it is ready, see {self.log}")
             alone = [client.get("/classify", params={"sentence": s, "top_k": "all"}).json() for s in SENTENCES]
             together = client.post("/classify", json={"sentences": SENTENCES, "top_k": "all"}).json()
         return _by_label(alone), _by_label(together)

@@ -18,8 +18,9 @@ import pytest
 
 from tests.integration.gateways import publish
 from tests.integration.ports import free_ports
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 WORDS = {"cat": "Animal", "oak": "Plant", "música": "Art"}
 CLIENTS = Path(__file__).parent / "clients"

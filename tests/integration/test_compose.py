@@ -10,9 +10,9 @@ import pytest
 
 from repository.store import ModelStore
 from tests.integration.docker import TRAIN_TOO, ComposeProject, missing_engine
-from tests.integration.stack import wait_until
 from tests.integration.test_service import new_store
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 MISSING = missing_engine()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"not run in containers: {MISSING}")

@@ -1,9 +1,6 @@
-"""What a connection may do: offers, half an end, half a request, too many at once; whoever asks rightly is answered."""
+"""What a connection may do: offers, half an end, half a request, trailers; whoever asks rightly is answered."""
 
-import contextlib
 import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -11,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
-from tests.integration.wire import Wire, ask, chunked, get, post
+from tests.integration.gateways import publish
+from tests.integration.stack import Stack
+from tests.integration.wire import BODY, Wire, ask, chunked, get, post
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
-BODY = json.dumps({"inputs": "cat oak cat"}).encode()
 OFFERS = {
     "h2c as Java and curl make it": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n",
     "websocket": b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: eA==\r\n",
@@ -24,9 +21,6 @@ OFFERS = {
     "several in several lines": b"Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: a, h2c\r\nUpgrade: b\r\n",
     "a part of one": b"Connection: Upgrade\r\n",
 }
-DESCRIPTORS = 200
-HEAD_S = BODY_S = 2.0
-KEEP_ALIVE_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +34,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def port(stack: Stack) -> int:
     return stack.ports["GATEWAY_PORT"]
-
-
-@pytest.fixture(scope="module")
-def strict(stack: Stack) -> Iterator[Gateway]:
-    """A gateway with few descriptors and short limits."""
-    limits = {"HEAD_TIMEOUT_SECONDS": HEAD_S, "BODY_TIMEOUT_SECONDS": BODY_S, "SEND_TIMEOUT_SECONDS": 2.0}
-    limits |= {"KEEP_ALIVE_SECONDS": KEEP_ALIVE_S}
-    settings = {name: str(value) for name, value in limits.items()}
-    log = stack.log.with_name("log-strict")
-    with gateway_beside(stack, log, descriptors=DESCRIPTORS, DEADLINE_MS="60000", **settings) as gateway:
-        yield gateway
 
 
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
@@ -139,24 +122,12 @@ def test_half_a_request_is_told_to_be_half(port: int, sent: bytes) -> None:
         assert wire.is_closed()
 
 
-@contextlib.contextmanager
-def triton_hanging(stack: Stack) -> Iterator[None]:
-    pids = stack.processes("tritonserver")  # not its stubs: it would take them for dead
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 def test_a_caller_who_only_stops_sending_is_waited_for_also_while_the_answer_takes_long(
     stack: Stack, port: int
 ) -> None:
     one, other = ask(port, get())[0], ask(port, *post(BODY))[0]
     with Wire(port) as first, Wire(port) as second:
-        with triton_hanging(stack):
+        with stack.hanging("tritonserver"):  # not its stubs: it would take them for dead
             first.send(get())
             second.send(b"".join(post(BODY)) + get())
             for wire in (first, second):
@@ -166,130 +137,6 @@ def test_a_caller_who_only_stops_sending_is_waited_for_also_while_the_answer_tak
         assert second.answers(2) == [other, one]
         assert first.is_closed()
         assert second.is_closed()
-
-
-def drip(wire: Wire, sent: bytes) -> None:
-    """A byte at a time, until the gateway has had enough."""
-    wire.socket.settimeout(0.2)
-    for at in range(len(sent)):
-        with contextlib.suppress(TimeoutError):
-            wire.socket.send(sent[at : at + 1])
-            if wire.socket.recv(1, socket.MSG_PEEK):
-                wire.socket.settimeout(60)
-                return
-    pytest.fail("nobody minded")
-
-
-@pytest.mark.parametrize(
-    ("at_once", "slowly"),
-    [
-        (b"", b"GET /classify?sentence=" + b"cat+" * 1000),
-        (get(), b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 500),
-        (post(b"x" * 4000)[0], b"x" * 4000),
-        (chunked([])[0], b"1\r\nx\r\n" * 1000),
-    ],
-    ids=["first head", "second head", "body", "chunks"],
-)
-def test_a_caller_who_drips_is_told_to_be_late(strict: Gateway, at_once: bytes, slowly: bytes) -> None:
-    counted = 'classifier_rejected_requests_total{error="RequestTimeout"}'
-    before = strict.metric(counted)
-    with Wire(strict.port) as wire:
-        wire.send(at_once)
-        if at_once == get():
-            assert wire.answer().status == 200
-        start = time.monotonic()
-        drip(wire, slowly)
-        assert time.monotonic() - start > HEAD_S * 0.9
-        answer = wire.answer()
-        assert answer.status == 408
-        assert "2 seconds" in json.loads(answer.body)["error"]
-        assert answer.headers["connection"] == "close"
-    assert strict.metric(counted) == before + 1
-
-
-def test_a_connection_that_rests_is_closed_without_a_word(strict: Gateway) -> None:
-    with Wire(strict.port) as unused, Wire(strict.port) as used:
-        used.send(get())
-        assert used.answer().status == 200
-        start = time.monotonic()
-        assert used.is_closed()
-        assert time.monotonic() - start > KEEP_ALIVE_S * 0.9
-        assert unused.is_closed()
-
-
-def descriptors(gateway: Gateway) -> int:
-    return sum(1 for _ in Path(f"/proc/{gateway.process.pid}/fd").iterdir())
-
-
-def test_an_answer_that_nobody_reads_is_given_up(strict: Gateway) -> None:
-    before = descriptors(strict)
-    with socket.socket() as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.connect(("127.0.0.1", strict.port))
-        deaf.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
-        wait_until(lambda: descriptors(strict) > before, 5, "it is connected")
-        wait_until(lambda: descriptors(strict) <= before, 10, "its connection is closed")
-
-
-def test_health_answers_while_others_hold_half_requests_on_every_descriptor(strict: Gateway) -> None:
-    wires: list[Wire] = []
-    try:
-        for number in range(3 * DESCRIPTORS):
-            wires.append(Wire(strict.port))
-            with contextlib.suppress(ConnectionError):
-                wires[-1].send(get()[:8] if number % 3 else post(BODY)[0])
-            if number % 20 == 0:
-                assert strict.client.get("/health/live").status_code == 200
-                with Wire(strict.port) as fresh:
-                    fresh.send(get())
-                    assert fresh.answer().status == 200
-        assert descriptors(strict) < DESCRIPTORS
-    finally:
-        for wire in wires:
-            wire.socket.close()
-    assert "Traceback" not in strict.log.read_text()
-
-
-def test_health_answers_while_all_others_wait_for_answers(stack: Stack, tmp_path: Path) -> None:
-    most = 20
-    settings = {"MAX_CONNECTIONS": str(most), "DEADLINE_MS": "60000", "VERSION_POLL_MS": "60000"}
-    with gateway_beside(stack, tmp_path / "log", **settings) as gateway, contextlib.ExitStack() as connections:
-
-        def is_full() -> bool:
-            return ask(gateway.port, b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n")[0][0] == 503
-
-        gateway.client.close()  # its place would be given to one of those who come
-        waiting = [connections.enter_context(Wire(gateway.port)) for _ in range(most)]
-        with triton_hanging(stack):
-            for wire in waiting:
-                wire.send(get())
-            wait_until(is_full, 10, "there is no room for one more")
-            with Wire(gateway.port) as late:
-                late.send(get())
-                refused = late.answer()
-            assert refused.headers["retry-after"] == "1"
-            assert "connections" in json.loads(refused.body)["error"]
-            for _ in range(3):
-                assert ask(gateway.port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")[0][0] == 200
-        assert [wire.answer().status for wire in waiting] == [200] * most
-
-
-def bytes_around(kind: str) -> tuple[bytes, ...]:
-    head, body = chunked([BODY])
-    if kind == "trailers":
-        return head, body[:-2], *[b"a: b\r\n" * 10_000] * 10
-    if kind == "one trailer":
-        return head, body[:-2] + b"a: ", *[b"b" * 60_000] * 10
-    return head, *[b"1;" + b"x" * 60_000 + b"\r\nx\r\n"] * 10
-
-
-@pytest.mark.parametrize("kind", ["trailers", "one trailer", "extensions"])
-def test_bytes_that_are_no_body_are_bounded(port: int, kind: str) -> None:
-    with Wire(port) as wire:
-        wire.send(*bytes_around(kind), pause_s=0.001)
-        answer = wire.answer()
-    assert answer.status == 400
-    assert "chunks" in json.loads(answer.body)["error"]
 
 
 def test_trailers_are_no_headers_and_small_chunks_are_a_body(port: int) -> None:

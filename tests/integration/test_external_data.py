@@ -11,10 +11,11 @@ from repository.config import ModelConfig
 from repository.inference import scores
 from repository.manifest import MODEL_FILE, Precision
 from repository.store import ModelStore
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.swapping import SWAP_S
 from tests.steps import no_step
 from tests.tiny_models import write_architecture
+from tests.waiting import wait_until
 
 SENTENCES = ["budget plan", "learn spanish at school with a doctor", "a family trip"]
 BESIDE, WITHIN = 100_000, 2**31

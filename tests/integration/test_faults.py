@@ -16,8 +16,9 @@ import pytest
 from server.ports import port_in_use
 from tests.integration.callers import Caller, Load, ask_at_once, for_seconds, keep_asking
 from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant", "void": "Plant"}
 SENTENCE = "cat oak cat cat oak cat"
@@ -106,16 +107,10 @@ def test_while_triton_hangs_callers_get_504_at_the_deadline_or_503_at_once(stack
 
 @contextlib.contextmanager
 def triton_hanging(stack: Stack) -> Iterator[None]:
-    """None of Triton's processes gets any processor time."""
-    pids = stack.processes("tritonserver") + stack.processes("triton_python_backend_stub")
-    assert len(pids) == 3  # one stub a model
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+    """Neither Triton nor its stubs get any processor time."""
+    assert len(stack.processes("triton_python_backend_stub")) == 2  # one a model
+    with stack.hanging("tritonserver", "triton_python_backend_stub"):
         yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def ask_and_look_whether_alive(gateway: Gateway) -> tuple[Load, float]:

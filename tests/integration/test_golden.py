@@ -15,7 +15,7 @@ import pytest
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Manifest
 from repository.store import ModelStore
 from tests.integration.gateways import gateway_beside
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
 from tests.integration.swapping import (
     SWAP_S,
     assert_failed,
@@ -30,6 +30,7 @@ from tests.integration.swapping import (
     write_model,
 )
 from tests.version_folders import write_golden, write_manifest
+from tests.waiting import wait_until
 
 SENTENCES = [" ".join(f"word{start + step}" for step in range(length)) for start, length in enumerate(range(1, 20))]
 SENTENCES.append("word1 música 数学 😀")

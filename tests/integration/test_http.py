@@ -12,8 +12,9 @@ import pytest
 
 from tests.integration.callers import for_seconds, keep_asking
 from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 WORDS = {"cat": "Animal", "oak": "Plant"}
 SECRETS = ("first-key", "second-key")

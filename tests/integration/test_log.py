@@ -19,9 +19,10 @@ from repository.manifest import MODEL_FILE
 from tests.integration.callers import Load, keep_asking
 from tests.integration.gateways import Gateway, gateway_beside, publish, running_gateway
 from tests.integration.ports import free_ports
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
 from tests.integration.swapping import until_failed
 from tests.version_folders import write_manifest, write_version
+from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant"}
 DROPPED = "gateway_log_lines_dropped_total"

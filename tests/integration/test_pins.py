@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repository.store import ModelStore
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.swapping import (
     SWAP_S,
     assert_undisturbed,
@@ -23,6 +23,7 @@ from tests.integration.swapping import (
     until_answered,
     write_model,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from repository.config import ModelConfig
 from repository.location import S3Location
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE
 from repository.s3_store import S3Store
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.swapping import (
     SWAP_S,
     assert_undisturbed,
@@ -22,6 +22,7 @@ from tests.integration.swapping import (
     write_model,
 )
 from tests.s3_server import CREDENTIALS, SECRET, S3Server, environment, s3_server
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from repository.store import ModelStore
-from tests.integration.stack import PORT_SETTINGS, ROOT, Stack, wait_until
+from tests.integration.stack import PORT_SETTINGS, ROOT, Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant"}
 

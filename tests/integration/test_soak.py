@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.stack import PATIENCE, ROOT, wait_until
+from tests.integration.stack import ROOT
+from tests.waiting import PATIENCE, wait_until
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":

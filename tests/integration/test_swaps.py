@@ -9,7 +9,7 @@ import pytest
 
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE
 from repository.store import ModelStore
-from tests.integration.stack import Stack, wait_until
+from tests.integration.stack import Stack
 from tests.integration.swapping import (
     MODELS,
     SWAP_S,
@@ -26,6 +26,7 @@ from tests.integration.swapping import (
     write_model,
 )
 from tests.version_folders import write_manifest
+from tests.waiting import wait_until
 
 SWAPS, REQUESTS = 20, 20_000
 SOONER_THAN_TRITON = "100"

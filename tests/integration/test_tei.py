@@ -13,8 +13,9 @@ import pytest
 
 from repository.manifest import MODEL_FILE
 from repository.store import ModelStore
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import ROOT, Stack
 from tests.version_folders import SPECIAL, write_graph, write_manifest, write_version
+from tests.waiting import wait_until
 
 WORDS = {"cat": "Animal", "oak": "Plant", "void": "Plant"}
 LABELS = ["Animal", "Plant"]

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tests.integration.ports import free_ports
 from tests.own_environments import EnvironmentMissingError, own_python
 from tests.places import ROOT
 from tests.tiny_pipeline import train_tiny_base
+from tests.waiting import wait_until
 from tests.word_checkpoints import logits
 from training.data.split_record import SPLIT_FILE
 from training.report.contents import REPORT_FILE
@@ -51,11 +51,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 300
-        while not answers(f"{address}/health"):
+
+        def is_up() -> bool:
             assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, "MLflow's server does not start"
-            time.sleep(0.5)
+            return answers(f"{address}/health")
+
+        wait_until(is_up, 75, "MLflow's server answers", pause_s=0.5)
         yield address
     finally:
         os.killpg(process.pid, signal.SIGKILL)

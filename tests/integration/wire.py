@@ -1,9 +1,13 @@
 """What goes over one connection, byte by byte as a test wants it, and the answers that come back."""
 
+import json
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+BODY = json.dumps({"inputs": "cat oak cat"}).encode()
+"""Of a POST to /predict."""
 
 
 @dataclass(frozen=True)

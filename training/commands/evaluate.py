@@ -1,12 +1,14 @@
 """`python -m training evaluate`: how good a checkpoint is on a data file, without training; its report made again."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from repository.console import Console
+from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
 from training import SAMPLE_DATA
+from training.commands import evaluate_options as own
 from training.commands import options
 from training.data.load import DataError, TrainingData
 from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
@@ -14,26 +16,14 @@ from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
 if TYPE_CHECKING:
     from training.report.asked import AskedCheckpoint
 
-FAILED = 1
-USER_MISTAKE = 2
-INTERRUPTED = 130
 errors = Console(stderr=True)
 
 
 def evaluate_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder that `python -m training` wrote.")],
+    checkpoint: options.Checkpoint,
     data: options.Data = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the report.", show_default="the checkpoint's own, whose report is replaced"),
-    ] = None,
-    served: Annotated[
-        str | None,
-        typer.Option(
-            help="Version to compare with: a number in MODEL_REPOSITORY, or a version folder.",
-            show_default="the one that is served",
-        ),
-    ] = None,
+    output: own.Output = None,
+    served: own.Served = None,
     report: options.Report = ReportKind.full,
     license_id: options.License = UNKNOWN_LICENSE,
 ) -> None:
@@ -57,11 +47,9 @@ def evaluate_checkpoint(
             found, asked, loaded, output or checkpoint, checkpoint.absolute().name, ReportSettings(report, license_id)
         )
     except (DataError, UnusableError) as error:
-        errors.error(" ".join(str(error).split()))
-        raise typer.Exit(USER_MISTAKE) from None
+        fail(one_line(error))
     except OSError as error:
-        errors.error(f"{error}; the report was not written.")
-        raise typer.Exit(FAILED) from None
+        fail(f"{error}; the report was not written.", FAILED)
     except KeyboardInterrupt:
         errors.print("Interrupted: the report is as it was.")
         raise typer.Exit(INTERRUPTED) from None

@@ -2,27 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from repository.console import Console, Table
+from repository.exit_status import INTERRUPTED, fail, one_line
 from repository.manifest import ProblemType
+from repository.option_class import takes_option_class
 from repository.strict_json import strict_json
-from training import SAMPLE_DATA
-from training.commands import options
-from training.data.columns import Wanted
+from training.commands.inspect_options import InspectOptions, Judge
 from training.data.examples import Target
 from training.data.load import DataError, tables_of
 from training.data.reading import columns_of, read_examples
 from training.data.split import SPLIT_NAMES
 from training.inspection.findings import Inspection, Wishes, inspect_sources
 from training.inspection.mislabelled import Advance, Embed
-from training.settings import Settings
 
-FOUND, USER_MISTAKE, INTERRUPTED = 1, 2, 130
+FOUND = 1
 # Lines of a table on the terminal; files and --json hold all.
 SHOWN_LABELS, SHOWN_LANGUAGES, SHOWN_DOUBTS = 30, 12, 10
 # Columns of a text, at least.
@@ -30,59 +28,8 @@ SHOWN_TEXT = 24
 errors = Console(stderr=True)
 
 
-class Judge(StrEnum):
-    """By what a label is doubted."""
-
-    WORDS = "words"
-    ENCODER = "encoder"
-    NONE = "none"
-
-
-def inspect_data(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="What to look at; as --data.", show_default=False)
-    ] = None,
-    data: options.Data = None,
-    text: options.Text = None,
-    label: options.Label = None,
-    group: options.Group = None,
-    language: options.Language = None,
-    label_separator: options.LabelSeparator = None,
-    task: options.Task = options.TaskOption.AUTO,
-    validation: options.Validation = None,
-    test: options.Test = None,
-    base_model: Annotated[
-        str | None,
-        typer.Option(help="Model whose tokens are counted: a folder or a hub id.", show_default="that of train"),
-    ] = None,
-    max_length: Annotated[int, typer.Option(min=8, help="Tokens that a text is cut at in training.")] = (
-        Settings().max_length
-    ),
-    judge: Annotated[
-        Judge,
-        typer.Option(
-            help="By what labels are doubted. words: TF-IDF, seconds. encoder: vectors of the base model, which is "
-            "right far more often and reads some 50 texts a second on two cores. none: not at all."
-        ),
-    ] = Judge.WORDS,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for mislabelled.csv, duplicates.csv and conflicts.csv, to be corrected in a spreadsheet.",
-            show_default="nothing is written",
-        ),
-    ] = None,
-    corrections: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="One of these files, its column label corrected; a row whose label is emptied is left out. The "
-            "data is written to --out anew, to be trained on.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, complete, in place of tables.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with 1 when something is wrong with the data, for CI.")] = False,
-) -> None:
+@takes_option_class
+def inspect_data(given: InspectOptions) -> None:
     """Say what is in data before any training.
 
     Rows and what is left out, labels, languages, lengths in tokens, duplicates, texts under two labels, leaks between
@@ -93,26 +40,27 @@ def inspect_data(
     Exit status: 0 looked at, 1 with --strict when something is wrong, 2 something you gave can't be read, 130
     interrupted.
     """
-    sources = [*(files or ()), *(data or ())] or [str(SAMPLE_DATA)]
-    wanted = options.wanted_of(text, label, group, language, label_separator, task)
     try:
-        if corrections:
-            _correct(sources, wanted, validation or (), test or (), corrections, out)
+        if given.corrections:
+            _correct(given, given.corrections)
             return
-        embed = _encoder(base_model, max_length) if judge is Judge.ENCODER else None
-        wishes = Wishes(base_model, max_length, embed, judge is not Judge.NONE)
-        found = inspect_sources(sources, wanted, wishes, validation or (), test or (), _step)
-        written = _write(found, out) if out else []
-    except DataError as error:
-        _fail(str(error), USER_MISTAKE)
-    except OSError as error:
-        _fail(str(error), USER_MISTAKE)
+        found = inspect_sources(
+            given.sources, given.wanted, _wishes(given), given.validation or (), given.test or (), _step
+        )
+        written = _write(found, given.out) if given.out else []
+    except (DataError, OSError) as error:
+        fail(one_line(error))
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
     else:
-        _tell(found, written, as_json)
-        raise typer.Exit(FOUND if strict and found.problems else 0)
+        _tell(found, written, given.as_json)
+        raise typer.Exit(FOUND if given.strict and found.problems else 0)
+
+
+def _wishes(given: InspectOptions) -> Wishes:
+    embed = _encoder(given.base_model, given.max_length) if given.judge is Judge.ENCODER else None
+    return Wishes(given.base_model, given.max_length, embed, given.judge is not Judge.NONE)
 
 
 def _encoder(base_model: str | None, max_length: int) -> Embed:
@@ -130,35 +78,23 @@ def _step(step: str, total: int) -> Iterator[Any]:
         yield advance
 
 
-def _fail(reason: str, status: int) -> None:
-    errors.error(" ".join(reason.split()))
-    raise typer.Exit(status)
-
-
 def _write(found: Inspection, out: Path) -> list[Path]:
     from training.inspection.corrections import write_tables
 
     return write_tables(found, out)
 
 
-def _correct(
-    sources: Sequence[str],
-    wanted: Wanted,
-    validation: Sequence[str],
-    test: Sequence[str],
-    corrections: Sequence[Path],
-    out: Path | None,
-) -> None:
+def _correct(given: InspectOptions, corrections: Sequence[Path]) -> None:
     from training.inspection.corrections import read_corrections, write_corrected
 
-    if out is None:
+    if given.out is None:
         raise DataError("--corrections needs --out, a folder for the corrected data.")
-    by_split = tables_of(sources, wanted, validation, test)
-    columns = columns_of(by_split["train"][0], wanted)
-    task = read_examples(by_split["train"][0], columns, wanted.task).task
+    by_split = tables_of(given.sources, given.wanted, given.validation or (), given.test or ())
+    columns = columns_of(by_split["train"][0], given.wanted)
+    task = read_examples(by_split["train"][0], columns, given.wanted.task).task
     tables = [table for part in by_split.values() for table in part]
     labels = {key: label for path in corrections for key, label in read_corrections(path, task).items()}
-    for path, changed, left_out in write_corrected(tables, columns, labels, out):
+    for path, changed, left_out in write_corrected(tables, columns, labels, given.out):
         Console().print(f"{path}: {changed} labels changed, {left_out} rows left out.")
 
 

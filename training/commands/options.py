@@ -1,6 +1,8 @@
 """Options that several commands share: which data, and what in it is meant."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ class TaskOption(StrEnum):
     REGRESSION = "regression"
 
 
+Checkpoint = Annotated[Path, typer.Argument(help="Folder that `python -m training` wrote.")]
 Data = Annotated[
     list[str] | None,
     typer.Option(
@@ -105,37 +108,34 @@ Track = Annotated[
 ]
 
 
-def wanted_of(
-    text: list[str] | None,
-    label: str | None,
-    group: str | None,
-    language: str | None,
-    label_separator: str | None,
-    task: TaskOption,
-) -> Wanted:
-    """Return what these options say of a table."""
-    return Wanted(tuple(text or ()), label, group, language, label_separator, TASKS.get(task.value))
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What is read, and what in it is meant."""
 
+    data: Data = None
+    text: Text = None
+    label: Label = None
+    group: Group = None
+    language: Language = None
+    label_separator: LabelSeparator = None
+    task: Task = TaskOption.AUTO
+    validation: Validation = None
+    test: Test = None
 
-def read_training_data(
-    data: list[str] | None,
-    text: list[str] | None,
-    label: str | None,
-    group: str | None,
-    language: str | None,
-    label_separator: str | None,
-    task: TaskOption,
-    validation: list[str] | None,
-    test: list[str] | None,
-    split: SplitKind = "groups",
-) -> TrainingData:
-    """Read and split what these options name.
+    @property
+    def wanted(self) -> Wanted:
+        """What these options say of a table."""
+        task = TASKS.get(self.task.value)
+        return Wanted(tuple(self.text or ()), self.label, self.group, self.language, self.label_separator, task)
 
-    Raises:
-        DataError: the data can't be trained on; the message is one sentence.
-    """
-    wanted = wanted_of(text, label, group, language, label_separator, task)
-    return load_data(data or [str(SAMPLE_DATA)], split, wanted, validation or (), test or ())
+    def read(self, split: SplitKind = "groups") -> TrainingData:
+        """Read and split what these options name.
+
+        Raises:
+            DataError: the data can't be trained on; the message is one sentence.
+        """
+        sources = self.data or [str(SAMPLE_DATA)]
+        return load_data(sources, split, self.wanted, self.validation or (), self.test or ())
 
 
 def summary_of(data: TrainingData) -> str:

@@ -1,21 +1,19 @@
 """`python -m training track`: logs a checkpoint in MLflow, or which version it has become."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from repository.console import Console
+from repository.exit_status import FAILED, INTERRUPTED, fail
+from training.commands import options
 from training.tracking.log import TrackedRun, TrackingError, not_tracked, tracking_uri, without_password
 
-FAILED = 1
-USER_MISTAKE = 2
-INTERRUPTED = 130
 errors = Console(stderr=True)
 
 
 def track_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder that `python -m training` wrote.")],
+    checkpoint: options.Checkpoint,
     version: Annotated[
         str | None,
         typer.Option(
@@ -38,8 +36,7 @@ def track_checkpoint(
     from training.tracking.mlflow_run import log_checkpoint, log_version
 
     if not (checkpoint / REPORT_FILE).is_file():
-        errors.error(f"{checkpoint} is no checkpoint of this program: it has no {REPORT_FILE}.")
-        raise typer.Exit(USER_MISTAKE)
+        fail(f"{checkpoint} is no checkpoint of this program: it has no {REPORT_FILE}.")
     try:
         if version is not None:
             run = TrackedRun.read(checkpoint)

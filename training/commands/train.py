@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from repository.console import Console
+from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
+from repository.option_class import takes_option_class
 from training.commands import options
-from training.commands import train_options as own
 from training.commands.train_checks import UserError, check_settings
-from training.commands.train_options import DEFAULTS
+from training.commands.train_options import DEFAULTS, TrainOptions
 from training.data.load import DataError, TrainingData
-from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
-from training.settings import Settings, usual_epochs
+from training.encoders.base_folder import BaseModelError
+from training.report.settings import ReportSettings
+from training.settings import Settings
 from training.tracking import log as tracking
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are answered before
@@ -22,49 +24,11 @@ if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are an
     from training.fit.checkpoints import Run
     from training.fit.train import TrainedModel
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-FAILED = 1
-USER_MISTAKE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 errors = Console(stderr=True)
 
 
-def train_classifier(
-    data: options.Data = None,
-    text: options.Text = None,
-    label: options.Label = None,
-    group: options.Group = None,
-    language: options.Language = None,
-    label_separator: options.LabelSeparator = None,
-    task: options.Task = options.TaskOption.AUTO,
-    validation: options.Validation = None,
-    test: options.Test = None,
-    base_model: own.BaseModelName = None,
-    output: own.Output = REPOSITORY / "checkpoints" / "classifier",
-    resume: own.Resume = False,
-    epochs: own.Epochs = None,
-    batch_size: own.BatchSize = DEFAULTS.batch_size,
-    gradient_accumulation: own.GradientAccumulation = DEFAULTS.gradient_accumulation,
-    learning_rate: own.LearningRate = DEFAULTS.learning_rate,
-    frozen_share: own.FrozenShare = DEFAULTS.frozen_share,
-    max_length: own.MaxLength = DEFAULTS.max_length,
-    seed: own.Seed = DEFAULTS.seed,
-    patience: own.Patience = DEFAULTS.patience,
-    class_weights: own.ClassWeights = own.ClassWeightsOption.NONE,
-    label_smoothing: own.LabelSmoothing = DEFAULTS.label_smoothing,
-    mixed_precision: own.MixedPrecision = own.MixedPrecisionOption.AUTO,
-    lora: own.Lora = False,
-    lora_rank: own.LoraRank = own.LORA_RANK,
-    few_shot: own.FewShot = False,
-    trials: own.Trials = None,
-    split: own.Split = own.SplitOption.GROUPS,
-    baseline: own.WithBaseline = True,
-    vocabulary: own.Vocabulary = None,
-    report: options.Report = ReportKind.full,
-    license_id: options.License = UNKNOWN_LICENSE,
-    max_steps: own.MaxSteps = None,
-    track: options.Track = None,
-) -> None:
+@takes_option_class
+def train_classifier(given: TrainOptions) -> None:
     """Fine-tune a text classifier.
 
     Without files of their own for it, 15 % of the groups choose the best epoch and 15 % test the result; the same on
@@ -79,60 +43,43 @@ def train_classifier(
     130 interrupted (nothing is written to the output; --resume goes on).
     """
     start = perf_counter()
-    output = output.absolute()
-    settings = Settings(
-        epochs=epochs or DEFAULTS.epochs,
-        batch_size=batch_size,
-        gradient_accumulation=gradient_accumulation,
-        learning_rate=learning_rate,
-        frozen_share=frozen_share,
-        max_length=max_length,
-        seed=seed,
-        patience=patience,
-        class_weights=class_weights.value,
-        label_smoothing=label_smoothing,
-        mixed_precision=mixed_precision.value,
-        lora_rank=lora_rank if lora else 0,
-        few_shot=few_shot,
-        vocabulary=vocabulary.value if vocabulary else None,
-        max_steps=max_steps,
-    )
+    output = given.output.absolute()
     try:
-        training_data = options.read_training_data(
-            data, text, label, group, language, label_separator, task, validation, test, split.value
-        )
-        Console().print(options.summary_of(training_data))
-        for warning in training_data.warnings:
-            errors.print(f"Warning: {warning}")
-        if epochs is None:
-            texts_a_step = batch_size * gradient_accumulation
-            settings = replace(settings, epochs=usual_epochs(len(training_data.splits["train"]), texts_a_step))
-        check_settings(settings, training_data, trials)
-        base = _checked_base_model(base_model, output, settings)
-        training_data = _without_what_was_seen(training_data, base)
-        base = _with_vocabulary(base, training_data, settings)
-        written = ReportSettings(report, license_id, baseline)
-        found = _run(training_data, base, settings, output, written, resume, trials, start)
+        data = _read(given)
+        settings = given.settings(len(data.splits["train"]))
+        check_settings(settings, data, given.trials)
+        base = _checked_base_model(given.base_model, output, settings)
+        data = _without_what_was_seen(data, base)
+        base = _with_vocabulary(base, data, settings)
+        found = _run(data, base, settings, output, given.written(), given.resume, given.trials, start)
     except (DataError, UserError) as error:
-        _fail(str(error), USER_MISTAKE)
+        fail(one_line(error))
     except OSError as error:  # a full disk, a folder that was taken away
-        _fail(f"{error}; nothing was written to {output}.", FAILED)
+        fail(f"{one_line(error)}; nothing was written to {output}.", FAILED)
     except KeyboardInterrupt:
-        errors.print(f"Interrupted: nothing was written to {output}{_how_to_go_on(output, trials)}.")
+        errors.print(f"Interrupted: nothing was written to {output}{_how_to_go_on(output, given.trials)}.")
         raise typer.Exit(INTERRUPTED) from None
     else:
-        from training.report.contents import show_report
-
-        console = Console()
-        show_report(found, console)
-        console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
-        if tracking.is_wanted(track):
+        _tell(found, output)
+        if tracking.is_wanted(given.track):
             tracking.track(output)
 
 
-def _fail(reason: str, status: int) -> None:
-    errors.error(" ".join(reason.split()))  # what a library says may have several lines
-    raise typer.Exit(status)
+def _read(given: TrainOptions) -> TrainingData:
+    """The data, and a line of what it is: a column that was guessed wrong shows there."""
+    data = given.read(given.split.value)
+    Console().print(options.summary_of(data))
+    for warning in data.warnings:
+        errors.print(f"Warning: {warning}")
+    return data
+
+
+def _tell(found: dict[str, Any], output: Path) -> None:
+    from training.report.contents import show_report
+
+    console = Console()
+    show_report(found, console)
+    console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
 
 
 def _how_to_go_on(output: Path, trials: int | None) -> str:
@@ -147,7 +94,7 @@ def _how_to_go_on(output: Path, trials: int | None) -> str:
 def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":
     """Check all that the data doesn't decide, before the first long step; return the base model."""
     from training.commands.output import OutputError, check_output
-    from training.encoders.base_model import BaseModelError, read_base_model
+    from training.encoders.base_model import read_base_model
 
     try:
         check_output(output)
@@ -254,7 +201,6 @@ def _announce(run: "Run", resume: bool) -> None:
 
 
 def _trained(data: TrainingData, base: "BaseModel", settings: Settings, run: "Run") -> "TrainedModel":
-    from training.encoders.base_model import BaseModelError
     from training.fit.lora import LoraError
     from training.fit.predict import DivergedError
     from training.fit.train import fine_tune

@@ -1,13 +1,17 @@
 """Options of `train`: how it is trained (which data is meant: `training.commands.options`)."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.settings import Settings
+from training.commands import options
+from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
+from training.settings import Settings, usual_epochs
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULTS = Settings()
 LORA_RANK = 16
 # With more examples of a class, --few-shot does no better.
@@ -168,3 +172,59 @@ WithBaseline = Annotated[
 MaxSteps = Annotated[
     int | None, typer.Option(min=1, help="Stop after so many training steps, for a quick try.", show_default="no")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(options.DataOptions):
+    """All of them, in the order of --help."""
+
+    base_model: BaseModelName = None
+    output: Output = REPOSITORY / "checkpoints" / "classifier"
+    resume: Resume = False
+    epochs: Epochs = None
+    batch_size: BatchSize = DEFAULTS.batch_size
+    gradient_accumulation: GradientAccumulation = DEFAULTS.gradient_accumulation
+    learning_rate: LearningRate = DEFAULTS.learning_rate
+    frozen_share: FrozenShare = DEFAULTS.frozen_share
+    max_length: MaxLength = DEFAULTS.max_length
+    seed: Seed = DEFAULTS.seed
+    patience: Patience = DEFAULTS.patience
+    class_weights: ClassWeights = ClassWeightsOption.NONE
+    label_smoothing: LabelSmoothing = DEFAULTS.label_smoothing
+    mixed_precision: MixedPrecision = MixedPrecisionOption.AUTO
+    lora: Lora = False
+    lora_rank: LoraRank = LORA_RANK
+    few_shot: FewShot = False
+    trials: Trials = None
+    split: Split = SplitOption.GROUPS
+    baseline: WithBaseline = True
+    vocabulary: Vocabulary = None
+    report: options.Report = ReportKind.full
+    license_id: options.License = UNKNOWN_LICENSE
+    max_steps: MaxSteps = None
+    track: options.Track = None
+
+    def settings(self, training_texts: int) -> Settings:
+        """How it is trained, on so many texts."""
+        texts_a_step = self.batch_size * self.gradient_accumulation
+        return Settings(
+            epochs=self.epochs or usual_epochs(training_texts, texts_a_step),
+            batch_size=self.batch_size,
+            gradient_accumulation=self.gradient_accumulation,
+            learning_rate=self.learning_rate,
+            frozen_share=self.frozen_share,
+            max_length=self.max_length,
+            seed=self.seed,
+            patience=self.patience,
+            class_weights=self.class_weights.value,
+            label_smoothing=self.label_smoothing,
+            mixed_precision=self.mixed_precision.value,
+            lora_rank=self.lora_rank if self.lora else 0,
+            few_shot=self.few_shot,
+            vocabulary=self.vocabulary.value if self.vocabulary else None,
+            max_steps=self.max_steps,
+        )
+
+    def written(self) -> ReportSettings:
+        """What is reported of the training."""
+        return ReportSettings(self.report, self.license_id, self.baseline)

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.delimited_text import DELIMITERS, QUOTING_ADVICE, SEP_LINE
 from training.data.examples import DataError
 from training.data.file_text import decode
 
 # Python's own limit (131,072 characters) is one for the whole process and short for pasted texts; this is a C long's.
 _FIELD_SIZE_LIMIT = 2**31 - 1
-_DELIMITERS = (",", ";", "\t", "|")
 # Long enough for any header; so much is split by each delimiter in turn.
 _HEADER_CHARACTERS = 65_536
-# What Excel puts first to say its delimiter; saved once more, it has the other columns' delimiters behind it.
-_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[,;\t|]*\s*(?:\r\n|\r|\n)', re.IGNORECASE)
+_SEP_LINE = re.compile(rf"\s*{SEP_LINE}(?:\r\n|\r|\n)", re.IGNORECASE)
 _ADVICE = ' (in Excel as "CSV UTF-8")'
 _DOUBLE_IT = 'a quotation mark inside a text must be written twice, as in "say ""hi"" now".'
 
@@ -104,7 +103,7 @@ def _start(text: str, wanted: Sequence[str], usual: str) -> tuple[str, str, int]
         names = {name.strip() for name in _first_row(start, delimiter)}
         return len(names & set(wanted)), len(names), delimiter == usual
 
-    return max(_DELIMITERS, key=fit), text, 1
+    return max(DELIMITERS, key=fit), text, 1
 
 
 def _first_row(text: str, delimiter: str) -> list[str]:
@@ -142,7 +141,7 @@ def _fitting(path: Path, line: Line, header: list[str]) -> Line:
         column = _name(header, count) + " is missing" if count < wide else f"column {wide + 1} is one too many"
         raise DataError(
             f"{path}: row {line.number} has {count} columns where the header has {wide} ({column}{_line_of(line)}); "
-            "a field with a comma, a quotation mark or a line break in it must stand in quotation marks."
+            f"{QUOTING_ADVICE}."
         )
     return Line(line.number, line.first, [*line.cells[:wide], *[""] * (wide - count)])
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
@@ -14,17 +13,10 @@ from pretrained.architectures import Head, architecture_of, require_known
 from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import check_vocabulary, load_fast_tokenizer, padding_token
-from training.encoders.e5_encoder import PackagedEncoderError
-from training.encoders.packaged import DEFAULT, ENCODERS
+from training.encoders.base_folder import BaseModelError, first_line, place_of, tokenizer_folder, why_not_fetched
 
-# What a tokenizer is read from; its folders and the weights can wait until all else is known to be right.
-_TOKENIZER_FILES = ["*.json", "*.model", "*.txt"]
 # For a decoder whose tokenizer names no token that could fill rows.
 _NEW_PADDING = "<pad>"
-
-
-class BaseModelError(ValueError):
-    """The base model can't be used; the message is one sentence for the person who named it."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +46,10 @@ def read_base_model(name: str | None) -> BaseModel:
         BaseModelError: there is no such model, the hub can't be reached, or it can't be trained, exported and served.
     """
     transformers_logging.set_verbosity_error()  # what it warns of is checked here, or no news to the user
-    name = _packaged(name or DEFAULT)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        name = str(folder)
-        if not (folder / "config.json").is_file():
-            raise BaseModelError(f"base model {name} is a folder without a config.json; name a Hugging Face model.")
-    elif folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise BaseModelError(f"base model {name}: there is no such folder.")
+    name = place_of(name)
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise BaseModelError(f"base model {name} is a folder without a config.json; name a Hugging Face model.")
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # transformers raises OSError, ValueError, KeyError, ImportError, its own ...
@@ -71,7 +59,7 @@ def read_base_model(name: str | None) -> BaseModel:
         require_full_precision(name, config.to_dict(), folder if folder.is_dir() else None)
         if type(config) not in AutoModelForSequenceClassification._model_mapping:
             raise CheckpointError(f"{name} is of type {config.model_type}, which has no sequence classifier.")
-        tokenizer = load_fast_tokenizer(_tokenizer_folder(name, folder))
+        tokenizer = load_fast_tokenizer(tokenizer_folder(name))
         check_vocabulary(name, tokenizer, config.vocab_size)
     except CheckpointError as error:
         raise BaseModelError(f"base model {error}") from None
@@ -82,41 +70,8 @@ def read_base_model(name: str | None) -> BaseModel:
     return BaseModel(name, config, tokenizer, usual, own_length or usual, _pools_by_mean(name))
 
 
-def _packaged(name: str) -> str:
-    """Return the folder of a packaged encoder for its name; any other name, and that of a folder, as it is."""
-    if name not in ENCODERS or Path(name).is_dir():
-        return name
-    try:
-        return str(ENCODERS[name]())
-    except PackagedEncoderError as error:
-        raise BaseModelError(str(error)) from None
-
-
-def _tokenizer_folder(name: str, folder: Path) -> Path:
-    if folder.is_dir():
-        return folder
-    try:
-        return Path(snapshot_download(name, allow_patterns=_TOKENIZER_FILES, ignore_patterns=["*/*"]))
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        raise BaseModelError(_why(name, False, error)) from None
-
-
 def _why(name: str, local: bool, error: Exception) -> str:
-    if local:
-        return f"base model {name} can't be loaded: {_first_line(error)}"
-    if "trust_remote_code" in str(error):
-        return f"base model {name} needs code of its own to be run, which is never done here; choose another one."
-    if "not a valid model identifier" in str(error) or "gated" in str(error) or "401" in str(error):
-        return f"base model {name}: no such folder, and no public model of this id on the Hugging Face hub."
-    return (
-        f"base model {name} is no local folder and could not be fetched from the Hugging Face hub "
-        f"({_first_line(error)}); give a local folder that holds the model."
-    )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]
+    return f"base model {name} can't be loaded: {first_line(error)}" if local else why_not_fetched(name, error)
 
 
 def _mend_padding(config: Any, tokenizer: Any) -> None:

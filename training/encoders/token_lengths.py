@@ -11,8 +11,8 @@ import numpy as np
 
 from pretrained.lengths import NO_LIMIT, own_max_length, usual_max_length
 from training.data.examples import DataError
-from training.encoders.e5_encoder import PackagedEncoderError
-from training.encoders.packaged import DEFAULT, ENCODERS
+from training.encoders.base_folder import BaseModelError, place_of, tokenizer_folder
+from training.encoders.packaged import DEFAULT
 
 PERCENTILES = (50, 90, 95, 99, 100)
 _CHUNK = 1024
@@ -50,7 +50,10 @@ def measure_lengths(
     Raises:
         DataError: there is no such model, or it has no tokenizer that is known.
     """
-    folder = base_folder(base_model)
+    try:
+        folder = tokenizer_folder(place_of(base_model))
+    except BaseModelError as error:
+        raise DataError(str(error)) from None
     tokenizer = _tokenizer(folder)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -88,27 +91,6 @@ def _tokenizer(folder: Path) -> Any:
         raise DataError(
             f"base model {folder} has no tokenizer to count by ({' '.join(str(error).split())[:150]})."
         ) from None
-
-
-def base_folder(name: str | None) -> Path:
-    """Return the folder of a base model's configuration and tokenizer. Raises DataError: there is none."""
-    name = name or DEFAULT
-    if (folder := Path(name).expanduser()).is_dir():
-        return folder
-    if name in ENCODERS:
-        try:
-            return ENCODERS[name]()
-        except PackagedEncoderError as error:
-            raise DataError(str(error)) from None
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise DataError(f"base model {name}: there is no such folder.")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.model", "*.txt"], ignore_patterns=["*/*"]))
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise DataError(f"base model {name} is no folder and could not be fetched from the hub ({reason}).") from None
 
 
 def _unknown_id(tokenizer: Any) -> int | None:

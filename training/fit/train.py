@@ -26,7 +26,8 @@ from repository.console import Console
 from repository.manifest import ProblemType
 from training.data.examples import Target
 from training.data.load import Example, SplitName, TrainingData
-from training.encoders.base_model import BaseModel, BaseModelError
+from training.encoders.base_folder import BaseModelError
+from training.encoders.base_model import BaseModel
 from training.encoders.mean_pooling import begin_as_mean_pooling, can_hold_mean_pooling
 from training.encoders.vocabulary import cut_embeddings
 from training.figures.scores import scores

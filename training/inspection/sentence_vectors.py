@@ -8,7 +8,8 @@ import numpy as np
 
 from repository.manifest import ProblemType
 from training.data.examples import DataError
-from training.encoders.base_model import BaseModelError, read_base_model
+from training.encoders.base_folder import BaseModelError
+from training.encoders.base_model import read_base_model
 from training.fit.embeddings import base_vectors
 
 

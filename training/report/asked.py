@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repository.manifest import ProblemType
 from training.data.columns import Wanted
@@ -13,6 +13,9 @@ from training.data.reading import Reading, columns_of, read_examples
 from training.data.sources import read_source
 from training.data.split_record import SPLIT_FILE, SplitRecord
 from training.report.contents import REPORT_FILE
+
+if TYPE_CHECKING:  # importing PyTorch takes seconds, which a wrong file need not wait for
+    from export.checkpoint.load import Checkpoint
 
 
 class UnusableError(ValueError):
@@ -98,23 +101,43 @@ def ask_checkpoint(checkpoint: Path, data: TrainingData) -> AskedCheckpoint:
         UnusableError: it can't be loaded, or answers no finite numbers.
         DataError: a test text has a label that it does not know.
     """
+    loaded = open_checkpoint(checkpoint)
+    _check_labels(data, loaded.labels)
+    logits = {
+        name: ask(loaded, [example.text for example in data.splits[name]])
+        for name in ("validation", "test")
+        if data.splits[name]
+    }
+    return AskedCheckpoint(loaded.labels, loaded.max_length, logits)  # type: ignore[arg-type]
+
+
+def open_checkpoint(folder: Path) -> "Checkpoint":
+    """Load a checkpoint, or a LoRA adapter, as the export does.
+
+    Raises:
+        UnusableError: it can't be loaded.
+    """
     from export import ExportError
     from export.checkpoint.load import load_checkpoint
+
+    try:
+        return load_checkpoint(str(folder))
+    except ExportError as error:
+        raise UnusableError(f"{str(error).rstrip('.')}.") from None
+
+
+def ask(checkpoint: "Checkpoint", texts: Sequence[str]) -> Any:
+    """Return the logits of texts, FP32 `[texts, labels]`, each text cut where it is cut when served.
+
+    Raises:
+        UnusableError: they are no finite numbers.
+    """
     from training.fit.predict import DivergedError, logits_of
 
     try:
-        loaded = load_checkpoint(str(checkpoint))
-        _check_labels(data, loaded.labels)
-        logits = {
-            name: logits_of(
-                loaded.model, loaded.tokenizer, [example.text for example in data.splits[name]], loaded.max_length
-            )
-            for name in ("validation", "test")
-            if data.splits[name]
-        }
-    except (ExportError, DivergedError) as error:
+        return logits_of(checkpoint.model, checkpoint.tokenizer, texts, checkpoint.max_length)
+    except DivergedError as error:
         raise UnusableError(f"{str(error).rstrip('.')}.") from None
-    return AskedCheckpoint(loaded.labels, loaded.max_length, logits)  # type: ignore[arg-type]
 
 
 def _check_labels(data: TrainingData, labels: Sequence[str]) -> None:

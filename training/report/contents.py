@@ -25,6 +25,8 @@ REPORT_FILE = "training_report.json"
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "scikit-learn", "numpy")
 
 _DIGITS = 4
+# Characters that the table of classes takes at least, and each column of its confusion matrix.
+_NARROWEST, _COLUMN = 58, 9
 
 
 def figures(
@@ -135,10 +137,12 @@ def show_report(report: dict[str, Any], console: Console) -> None:
     """Print a `training_report.json`'s figures as tables."""
     tables = [_summary(report)]
     if report["test"]["per_class"]:
-        tables.append(_classes(report))
+        tables.append(_classes(report, console.width))
     if report["test"]["per_language"]:
         tables.append(_languages(report))
     console.table(*tables)
+    if not _matrix_fits(report, console.width):
+        console.print("What each class was taken for does not fit here: see the report, or widen the window.")
     if served := report.get("served"):
         console.print(compared_in_words(served))
     unit = report["data"]["unit"]
@@ -205,8 +209,14 @@ def shown(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.3f}"
 
 
-def _classes(report: dict[str, Any]) -> Table:
+def _matrix_fits(report: dict[str, Any], width: int) -> bool:
+    """Whether no column of the confusion matrix would be cut off, and what is in it with it."""
     matrix = report["test"].get("confusion_matrix")
+    return matrix is None or _NARROWEST + _COLUMN * len(matrix["classes"]) <= width
+
+
+def _classes(report: dict[str, Any], width: int) -> Table:
+    matrix = report["test"].get("confusion_matrix") if _matrix_fits(report, width) else None
     aside = "; to the right, what it was taken for" if matrix else ""
     table = Table(title=f"Test, each class{aside}", title_justify="left")
     table.add_column("class", min_width=16)

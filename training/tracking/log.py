@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from repository.console import Console
+from repository.exit_status import INTERRUPTED
 from repository.strict_json import strict_json
 
 TRACKING_FILE = "tracking.json"
@@ -20,7 +21,6 @@ LOCAL_STORE = "mlflow.db"
 LOCAL_ARTIFACTS = "mlartifacts"
 # A server that takes no more than a few MB a second is given up on with a large checkpoint.
 LONGEST_SECONDS = 600
-INTERRUPTED = 130
 _PASSWORD = re.compile(r"(?<=//)[^/\s]+@|(?<=[?&])(?:password|token|sig)=[^&\s]+", re.IGNORECASE)
 
 

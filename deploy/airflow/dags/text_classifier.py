@@ -2,7 +2,7 @@
 
 CLASSIFIER_HOME is the project's folder and CLASSIFIER_PYTHON an interpreter that has it installed with its extras train
 and export. What a run is not told, it takes from Airflow's own environment: DATA, CHECKPOINT, MODEL_REPOSITORY and
-whatever else docs/reference/settings.md has.
+whatever else docs/reference/settings.md lists.
 """
 
 import os

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from export.precision.int8.calibration import CalibrationText, frugal_session
-from export.precision.int8.nodes import SWITCHES, Int8Graph
+from export.precision.int8.graph import SWITCHES, Int8Graph
 from pretrained.batches import batches_by_length
 from repository.inference import Float32Array, pad_batch
 from repository.manifest import OUTPUT

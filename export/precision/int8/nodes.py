@@ -1,14 +1,12 @@
-"""Writes the int8 nodes of products into a graph: in place of the float32 ones, or beside them behind a switch."""
+"""Which nodes give a product in int8? Those on fixed scales, or those that put each token on a scale of its own."""
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from export.graph.floor import used_names
 from export.graph.weights import is_stored, pieces
@@ -18,7 +16,6 @@ from export.precision.int8.weights import Int8Array
 from repository.inference import Float32Array
 
 MICROSOFT = "com.microsoft"
-SWITCHES = "int8_switches"
 # How far below zero these activations reach, whatever comes in.
 LOWEST = {"Gelu": 0.1701, "BiasGelu": 0.1701, "FastGelu": 0.1701, "Relu": 0.0}
 # The step of a token that is all zeros.
@@ -75,51 +72,7 @@ def constant_array(tensor: Any, folder: Path) -> npt.NDArray[Any]:
     return np.frombuffer(content, kind).reshape(tuple(tensor.dims))
 
 
-class Int8Graph:
-    """A float32 graph and the int8 form of its products."""
-
-    def __init__(self, model: Any, folder: Path, products: Sequence[Product], rounded: Mapping[str, Rounded]) -> None:
-        self.model = model
-        self.folder = folder
-        self.products = products
-        self.rounded = rounded
-
-    def rewrite(self, kept: Collection[str]) -> None:
-        """Replace the products but for those whose outputs are named, in place."""
-        writer = _Writer(self.model, self.folder)
-        chosen = {product.output: product for product in self.products if product.output not in kept}
-        for node in list(self.model.graph.node):
-            product = chosen.get(node.output[0])
-            if product is None:
-                writer.nodes.append(node)
-            else:
-                writer.multiply(product, self.rounded[product.output], product.output, fold_bias=True)
-        writer.finish()
-
-    def with_switches(self) -> Any:
-        """A copy in which a further input, BOOL `[products]`, tells of each product whether int8 gives its output."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        writer = _Writer(model, self.folder)
-        places = {product.output: place for place, product in enumerate(self.products)}
-        for node in list(model.graph.node):
-            place = places.get(node.output[0])
-            writer.nodes.append(node)
-            if place is None:
-                continue
-            product, output = self.products[place], self.products[place].output
-            node.output[0] = f"{output}/float32"
-            writer.multiply(product, self.rounded[output], f"{output}/int8", fold_bias=False)
-            index = writer.constant(f"{output}/place", np.asarray(place))
-            switch = writer.add("Gather", [SWITCHES, index], f"{output}/switch")
-            writer.add("Where", [switch, f"{output}/int8", f"{output}/float32"], output)
-        writer.finish()
-        shape = [len(self.products)]
-        model.graph.input.append(helper.make_tensor_value_info(SWITCHES, TensorProto.BOOL, shape))
-        return model
-
-
-class _Writer:
+class NodeWriter:
     """Nodes and constants to come; a tensor that several products read is quantized once."""
 
     def __init__(self, model: Any, folder: Path) -> None:

@@ -20,8 +20,9 @@ import onnx
 from export import ExportError, Step
 from export.precision.int8.calibration import CalibrationText, Moments, observe
 from export.precision.int8.choice import products_to_keep
+from export.precision.int8.graph import Int8Graph
 from export.precision.int8.inputs import FixedScale, fixed_scale, row_zero_point
-from export.precision.int8.nodes import Int8Graph, Product, Rounded, constant_array
+from export.precision.int8.nodes import Product, Rounded, constant_array
 from export.precision.int8.weights import round_weights
 
 # Attributes of Attention that QAttention has too; with any other one, the node stays float32.

@@ -14,7 +14,7 @@ from benchmarks.measure.soak.memory import MOST_CHANGE, MOST_GROWTH, PARTS, Leve
 from benchmarks.measure.soak.traffic import CheckedTraffic, own_answers, some_requests
 from benchmarks.measure.soak.versions import KINDS, Kind, some_texts, write_version
 from repository.store import ModelStore
-from tests.integration.stack import wait_until
+from tests.waiting import wait_until
 
 OWN = [{"a": ("cat", 0.75), "b": ("oak", 0.5)}, {"a": ("dog", 0.75), "b": ("elm", 0.5)}]
 """What versions 1 and 2 answer."""

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, RepositoryError
 from repository.store import STAGING_PREFIX, ModelStore
 from tests.version_folders import write_manifest, write_version
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -142,10 +142,7 @@ def test_a_killed_publish_leaves_nothing_that_counts_and_the_next_cleans_up(stor
         "ModelStore(Path(sys.argv[1]), 'classifier').publish(Path(sys.argv[2]))"
     )
     publisher = subprocess.Popen([sys.executable, "-c", script, str(store.folder.parent), str(exported)])
-    deadline = time.monotonic() + 30
-    while not list(store.folder.glob(f"{STAGING_PREFIX}*")):
-        assert time.monotonic() < deadline, "the publisher never began to copy"
-        time.sleep(0.005)
+    wait_until(lambda: list(store.folder.glob(f"{STAGING_PREFIX}*")), 30, "it begins to copy", pause_s=0.005)
     os.kill(publisher.pid, signal.SIGKILL)
     publisher.wait()
     assert store.numbers() == [1]

@@ -17,8 +17,8 @@ from server import ports, preflight, shared_memory
 from server.install import InstallError, ensure_installed, requirements
 from server.process import ChildSpec, Supervisor
 from server.settings import ServerSettings
-from tests.integration.stack import wait_until
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -133,13 +133,8 @@ def test_a_child_that_cannot_be_started_is_tried_again_with_a_growing_pause(capl
 
 
 def _pid_of(supervisor: Supervisor, name: str, other_than: int = 0) -> int:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        pid = supervisor.pids().get(name, other_than)
-        if pid != other_than:
-            return pid
-        time.sleep(0.02)
-    pytest.fail(f"{name} does not run")
+    wait_until(lambda: supervisor.pids().get(name, other_than) != other_than, 10, f"{name} runs")
+    return supervisor.pids()[name]
 
 
 def _group(pgid: int) -> list[str]:

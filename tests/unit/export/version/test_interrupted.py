@@ -3,13 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from repository.manifest import Manifest
 from tests.unit.export.checkpoint.test_pairs import TEXTS, export
+from tests.waiting import wait_until
 from tests.word_checkpoints import write
 
 
@@ -34,9 +34,13 @@ def test_a_stopped_export_leaves_only_the_version_that_was_there(
         [*command, "--precision", "fp32"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        while not list(version.parent.glob(stage)):
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            time.sleep(0.002)
+        wait_until(
+            lambda: process.poll() is not None or list(version.parent.glob(stage)),
+            60,
+            f"{stage} is there",
+            pause_s=0.002,
+        )
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     finally:

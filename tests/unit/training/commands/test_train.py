@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tests.places import ROOT as REPOSITORY
+from tests.waiting import wait_until
 from training.__main__ import app
 from training.data.load import load_split
 
@@ -199,9 +199,7 @@ def test_an_interrupted_run_leaves_the_older_checkpoint_and_says_how_to_go_on(
     running = subprocess.Popen(
         [*command, "--epochs", "500", "--patience", "500"], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 300
-    while not list(tmp_path.glob(".classifier.training/run-*/trainer")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: list(tmp_path.glob(".classifier.training/run-*/trainer")), 75, "training has begun")
     os.kill(running.pid, sent)
     _, stderr = running.communicate(timeout=300)
     assert running.returncode == 130

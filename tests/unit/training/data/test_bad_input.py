@@ -1,13 +1,9 @@
 """Whatever format data is in, what is wrong with it is one line with the cause and the place, before anything long."""
 
-import csv
-import gzip
-import json
 import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,100 +11,11 @@ import pytest
 
 from repository.manifest import ProblemType
 from tests.places import ROOT as REPOSITORY
+from tests.table_formats import FORMATS, WANTED, Rows, rows_of
 from training.data.columns import Wanted
 from training.data.load import DataError, load_data
 
-pyarrow = pytest.importorskip("pyarrow")
-parquet_files = pytest.importorskip("pyarrow.parquet")
-datasets = pytest.importorskip("datasets")
-
-Rows = list[dict[str, Any]]
-
-
-def rows_of(count: int = 8) -> Rows:
-    return [
-        {"text": f"text {number} of {label}", "label": label, "author": f"{label}{number // 2}"}
-        for label in ("good", "bad")
-        for number in range(count)
-    ]
-
-
-def write_delimited(path: Path, rows: Rows, delimiter: str) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["text", "label", "author"], delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def write_lines(path: Path, rows: Rows) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def write_list(path: Path, rows: Rows) -> Path:
-    path.write_text(json.dumps(rows), encoding="utf-8")
-    return path
-
-
-def table_of(rows: Rows, kind: str = "plain") -> Any:
-    names = list(rows[0]) if rows else ["text", "label", "author"]
-    columns = {name: pyarrow.array([row.get(name) for row in rows]) for name in names}
-    if not rows:
-        columns = {name: pyarrow.array([], pyarrow.string()) for name in names}
-    if kind != "plain":
-        for name, values in columns.items():
-            if pyarrow.types.is_string(values.type):
-                columns[name] = values.cast(pyarrow.large_string()) if kind == "large" else values.dictionary_encode()
-    return pyarrow.table(columns)
-
-
-def write_parquet(path: Path, rows: Rows, kind: str = "plain") -> Path:
-    parquet_files.write_table(table_of(rows, kind), path)
-    return path
-
-
-def write_packed(path: Path, rows: Rows) -> Path:
-    path.write_bytes(gzip.compress(write_delimited(path.with_suffix(".plain"), rows, ",").read_bytes()))
-    return path
-
-
-def write_saved(path: Path, rows: Rows) -> Path:
-    datasets.Dataset(table_of(rows)).save_to_disk(str(path))
-    return path
-
-
-def write_dictionary(path: Path, rows: Rows) -> Path:
-    datasets.DatasetDict({"train": datasets.Dataset(table_of(rows))}).save_to_disk(str(path))
-    return path
-
-
-def write_hub_layout(path: Path, rows: Rows, suffix: str) -> Path:
-    (path / "data").mkdir(parents=True)
-    file = path / "data" / f"train-00000-of-00001.{suffix}"
-    if suffix == "csv":
-        write_delimited(file, rows, ",")
-    else:
-        write_parquet(file, rows)
-    return path
-
-
-FORMATS: dict[str, Callable[[Path, Rows], Path]] = {
-    "csv": lambda folder, rows: write_delimited(folder / "d.csv", rows, ","),
-    "tsv": lambda folder, rows: write_delimited(folder / "d.tsv", rows, "\t"),
-    "packed": lambda folder, rows: write_packed(folder / "d.csv.gz", rows),
-    "lines": lambda folder, rows: write_lines(folder / "d.jsonl", rows),
-    "list": lambda folder, rows: write_list(folder / "d.json", rows),
-    "parquet": lambda folder, rows: write_parquet(folder / "d.parquet", rows),
-    "large strings": lambda folder, rows: write_parquet(folder / "d.parquet", rows, "large"),
-    "dictionary columns": lambda folder, rows: write_parquet(folder / "d.parquet", rows, "dictionary"),
-    "saved": lambda folder, rows: write_saved(folder / "d", rows),
-    "saved splits": lambda folder, rows: write_dictionary(folder / "d", rows),
-    "hub, csv": lambda folder, rows: write_hub_layout(folder / "d", rows, "csv"),
-    "hub, parquet": lambda folder, rows: write_hub_layout(folder / "d", rows, "parquet"),
-}
 TYPED = [name for name in FORMATS if name not in ("csv", "tsv", "packed", "hub, csv")]
-WANTED = Wanted(("text",), "label", "author")
 
 
 def without(name: str) -> Rows:
@@ -280,60 +187,3 @@ def test_the_command_says_it_in_one_line_and_imports_no_torch(tmp_path: Path, co
     assert done.stderr.startswith(f"Error: {path}")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
-
-
-def test_groups_span_files(tmp_path: Path) -> None:
-    halves = rows_of()[::2], rows_of()[1::2]
-    files = [write_delimited(tmp_path / f"{number}.csv", half, ",") for number, half in enumerate(halves)]
-    data = load_data(files, "groups", WANTED)
-    split_of: dict[str, set[str]] = {}
-    for name, members in data.splits.items():
-        for one in members:
-            split_of.setdefault(one.group, set()).add(name)
-    assert len(split_of) == 8
-    assert all(len(names) == 1 for names in split_of.values())
-
-
-def test_a_validation_file_alone_leaves_the_test_split_to_be_dealt(tmp_path: Path) -> None:
-    train, validation = rows_of(8), [row | {"text": f"own {row['text']}"} for row in rows_of(2)]
-    files = [write_delimited(tmp_path / f"{name}.csv", r, ",") for name, r in (("t", train), ("v", validation))]
-    data = load_data(files[0], "groups", WANTED, validation=[files[1]])
-    assert [one.text for one in data.splits["validation"]] == [row["text"] for row in validation]
-    assert data.splits["test"]
-    assert len(data.splits["train"]) + len(data.splits["test"]) == len(train)
-
-
-def test_a_data_set_of_train_and_test_has_its_validation_dealt_from_train(tmp_path: Path) -> None:
-    parts = {"train": rows_of(8), "test": [row | {"text": f"own {row['text']}"} for row in rows_of(2)]}
-    datasets.DatasetDict({name: datasets.Dataset(table_of(rows)) for name, rows in parts.items()}).save_to_disk(
-        str(tmp_path / "d")
-    )
-    data = load_data(tmp_path / "d", "groups", WANTED)
-    assert [one.text for one in data.splits["test"]] == [row["text"] for row in parts["test"]]
-    assert data.splits["validation"]
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_label_of_one_or_two_rows_beside_others_does_not_stop_training(tmp_path: Path, times: int) -> None:
-    rows = [{"text": f"text {n}", "label": ["a", "b"] if n % 3 else ["a"]} for n in range(30)]
-    for number in range(times):
-        rows[number]["label"] = ["a", "rare"]
-    data = load_data(write_lines(tmp_path / "d.jsonl", rows), "groups", Wanted(("text",), "label"))
-    assert data.labels == ["a", "b", "rare"]
-    assert sum("rare" in one.labels for one in data.splits["train"]) == times
-    assert any(f"rare ({times}" in warning for warning in data.warnings)
-
-
-def test_classes_by_number_are_read_by_name(tmp_path: Path) -> None:
-    names = datasets.ClassLabel(names=["good", "bad"])
-    text = datasets.Value("string")
-    one = {"text": [f"text {n}" for n in range(12)], "label": [n % 2 for n in range(12)]}
-    single = datasets.Dataset.from_dict(one, features=datasets.Features({"text": text, "label": names}))
-    single.save_to_disk(str(tmp_path / "one"))
-    assert load_data(tmp_path / "one").labels == ["bad", "good"]
-    several = {"text": one["text"], "label": [[n % 2] if n % 3 else [0, 1] for n in range(12)]}
-    features = datasets.Features({"text": text, "label": datasets.Sequence(names)})
-    datasets.Dataset.from_dict(several, features=features).save_to_disk(str(tmp_path / "several"))
-    data = load_data(tmp_path / "several")
-    assert data.task is ProblemType.MULTI_LABEL
-    assert data.labels == ["bad", "good"]

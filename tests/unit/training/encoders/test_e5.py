@@ -19,7 +19,8 @@ from tests.tiny_e5 import HIDDEN, PIECES, ROWS, write_tiny_e5
 from tests.tiny_pipeline import export_checkpoint, run, write_maps
 from training.__main__ import app
 from training.encoders import e5_encoder
-from training.encoders.base_model import BaseModelError, read_base_model
+from training.encoders.base_folder import BaseModelError
+from training.encoders.base_model import read_base_model
 from training.encoders.e5_encoder import PackagedEncoderError, e5_folder, write_encoder
 from training.encoders.four_bit_file import FourBitFile, FourBitFileError
 

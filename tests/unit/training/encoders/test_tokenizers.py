@@ -8,7 +8,8 @@ import pytest
 from tests.tiny_architectures import tiny_config
 from tests.tiny_models import WORDS
 from tests.tiny_tokenizers import write_sentencepiece
-from training.encoders.base_model import BaseModelError, read_base_model
+from training.encoders.base_folder import BaseModelError
+from training.encoders.base_model import read_base_model
 
 
 @pytest.mark.parametrize(("model_type", "class_name"), [("xlm-roberta", None), ("bert", "XLMRobertaTokenizer")])

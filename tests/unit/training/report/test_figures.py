@@ -67,3 +67,25 @@ def test_the_tables_show_the_model_beside_the_baseline_and_warn_of_a_leak(result
     assert "0.667" in shown
     assert "3 rows without idea_title were left out" in shown
     assert ("remembers titles" in shown) == (kind == "rows")
+
+
+def test_a_confusion_matrix_that_does_not_fit_is_left_to_the_report(result: dict[str, Any]) -> None:
+    classes = [f"class number {number}" for number in range(7)]
+    rows = [[1000 + number] * 7 for number in range(7)]
+    test = result | {
+        "per_class": {name: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 7000} for name in classes},
+        "confusion_matrix": {"classes": classes, "rows": rows},
+    }
+    data = {"split_kind": "groups", "skipped_rows": {}, "unit": "maps", "copies": {"groups": 0, "sets": []}}
+    shown = {}
+    for width in (80, 121, 160):
+        screen = io.StringIO()
+        show_report(
+            {"data": data, "validation": test, "test": test, "baseline": None}, Console(file=screen, width=width)
+        )
+        shown[width] = screen.getvalue()
+    assert "1000" not in shown[80]
+    assert "widen the window" in shown[80]
+    for width in (121, 160):
+        assert all(f" {1000 + number} " in shown[width] for number in range(7))
+        assert shown[width].count(" 1006 ") == 7

@@ -31,8 +31,8 @@ from export.graph.cpu_kernels import split_skip_layer_norms
 from export.graph.weights import write_model
 from export.precision.int8.calibration import CalibrationText, Moments, observe
 from export.precision.int8.choice import products_to_keep
+from export.precision.int8.graph import Int8Graph
 from export.precision.int8.inputs import fixed_scale, row_zero_point
-from export.precision.int8.nodes import Int8Graph
 from export.precision.int8.quantize import products_of, quantize, round_products
 from export.precision.int8.weights import round_weights
 from export.texts.sentences import choose_sentences, read_data

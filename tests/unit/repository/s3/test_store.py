@@ -1,52 +1,20 @@
-"""Versions in S3: there whole or not at all, under numbers that are never used twice, and checked wherever they go."""
+"""Versions in S3: whole or not there, under numbers that are never used twice, whoever publishes, by any command."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.files import S3Files
-from repository.bucket import AwayError, NotChangedError
-from repository.config import ModelConfig, parse_config, with_pin
+from repository.bucket import NotChangedError
+from repository.config import parse_config, with_pin
 from repository.location import S3Location
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, REPORT_PAGE, TOKENIZER_FILE, Manifest, RepositoryError
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, RepositoryError
 from repository.mirror import Mirror
 from repository.s3_store import S3Store
-from tests.s3_server import CREDENTIALS, SECRET, S3Server, environment, s3_server
-from tests.version_folders import write_version
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with environment(CREDENTIALS), s3_server(tmp_path_factory.mktemp("s3") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    """A repository of its own for each test."""
-    return request.node.name.replace("[", "-").replace("]", "")
-
-
-@pytest.fixture
-def location(server: S3Server, name: str) -> S3Location:
-    return S3Location.parse(server.repository(name))
-
-
-@pytest.fixture
-def store(location: S3Location) -> S3Store:
-    store = S3Store(location, "classifier")
-    store.ensure_config(ModelConfig("classifier").to_pbtxt())
-    return store
-
-
-@pytest.fixture
-def exported(tmp_path: Path) -> Path:
-    return write_version(tmp_path / "exported", {"cat": "Animal", "oak": "Plant"}, golden=["cat", "oak"])
+from tests.s3_server import CREDENTIALS, SECRET, S3Server, environment
+from tests.version_folders import versions_in, write_version
 
 
 @pytest.fixture
@@ -154,110 +122,6 @@ def test_a_config_that_somebody_else_changed_meanwhile_is_not_overwritten(store:
     assert parse_config(store.config()).pinned == 2
 
 
-@pytest.mark.parametrize("file", [MODEL_FILE, TOKENIZER_FILE])
-def test_a_damaged_version_is_refused_and_the_one_before_stays(
-    store: S3Store, server: S3Server, location: S3Location, exported: Path, name: str, file: str, tmp_path: Path
-) -> None:
-    store.publish(exported)
-    store.publish(exported)
-    key = f"{name}/classifier/2/{file}"
-    content = server.read(key)
-    server.write(key, content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(RepositoryError, match=f"{file} is not the file"):
-        store.verify(2)
-    mirror = Mirror(location, tmp_path / "mirror")
-    assert mirror.sync() == 1
-    assert versions_in(tmp_path / "mirror") == [1]
-    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
-    files.look({1})
-    files.look({1})  # what nothing says of the graph is found once Triton has not listed it for a while
-    assert list(files.problems) == [2]
-    assert f"{file} is not the file" in files.problems[2]
-    server.write(key, content)
-    assert mirror.sync() == 2
-    files.look({1})
-    assert files.problems == {}
-
-
-def test_a_version_of_which_a_file_is_gone_is_refused(
-    store: S3Store, server: S3Server, location: S3Location, exported: Path, name: str, tmp_path: Path
-) -> None:
-    store.publish(exported)
-    store.publish(exported)
-    server.delete(f"{name}/classifier/2/{TOKENIZER_FILE}")
-    Mirror(location, tmp_path / "mirror").sync()
-    assert versions_in(tmp_path / "mirror") == [1]
-    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
-    files.look({1})
-    assert "tokenizer.json: is missing" in files.problems[2]
-
-
-def test_a_report_is_fetched_when_it_is_asked_for_and_again_when_its_copy_is_damaged(
-    store: S3Store, tmp_path: Path
-) -> None:
-    store.publish(write_version(tmp_path / "exported", {"cat": "Animal", "oak": "Plant"}, report="<p>good</p>"))
-    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
-    files.look({1})
-    page = files.model_folder / "1" / REPORT_PAGE
-    assert not page.exists()
-    assert files.read(1, REPORT_PAGE) == b"<p>good</p>"
-    page.write_bytes(b"<p>evil</p>")
-    assert files.read(1, REPORT_PAGE) == page.read_bytes() == b"<p>good</p>"
-    assert files.read(1, "none.html") is None
-    assert files.read(2, REPORT_PAGE) is None
-
-
-def test_damage_to_a_local_copy_is_mended(store: S3Store, location: S3Location, exported: Path, tmp_path: Path) -> None:
-    store.publish(exported)
-    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
-    files.prepare(1)
-    mirror = Mirror(location, tmp_path / "mirror")
-    mirror.sync()
-    places = [files.model_folder / "1" / TOKENIZER_FILE, tmp_path / "mirror" / "classifier" / "1" / MODEL_FILE]
-    for path in places:
-        content = path.read_bytes()
-        path.write_bytes(b"x" + content[1:])
-        files.prepare(1)
-        mirror.sync()
-        assert path.read_bytes() == content
-    assert not (files.model_folder / "1" / MODEL_FILE).exists(), "the gateway needs no graph"
-
-
-def test_a_mirror_holds_what_triton_loads_and_follows_a_pin(
-    store: S3Store, location: S3Location, exported: Path, tmp_path: Path
-) -> None:
-    mirror, folder = Mirror(location, tmp_path / "mirror"), tmp_path / "mirror"
-    for _ in range(3):
-        store.publish(exported)
-    mirror.sync()
-    assert versions_in(folder) == [2, 3]
-    store.change_config(lambda text: with_pin(text, 1))
-    mirror.sync()
-    assert versions_in(folder) == [1]
-    assert parse_config((folder / "classifier" / "config.pbtxt").read_text()).pinned == 1
-    store.change_config(lambda text: with_pin(text, None))
-    store.retract(3)
-    mirror.sync()
-    assert versions_in(folder) == [1, 2]
-
-
-def test_a_mirror_stays_as_it_is_while_the_bucket_is_empty_or_away(
-    store: S3Store, server: S3Server, location: S3Location, exported: Path, name: str, tmp_path: Path
-) -> None:
-    store.publish(exported)
-    mirror = Mirror(location, tmp_path / "mirror")
-    mirror.sync()
-    server.delete(f"{name}/classifier/1/{MANIFEST_FILE}")
-    assert mirror.sync() == 1
-    for key in server.keys(f"{name}/"):
-        server.delete(key)
-    assert mirror.sync() == 1
-    nowhere = S3Location("models", name, "http://127.0.0.1:1")
-    with pytest.raises(AwayError, match="cannot be reached"):
-        Mirror(nowhere, tmp_path / "mirror").sync()
-    assert versions_in(tmp_path / "mirror") == [1]
-
-
 def test_the_command_line_works_on_a_bucket_and_names_no_secret(
     server: S3Server, exported: Path, other: Path, name: str
 ) -> None:
@@ -303,12 +167,3 @@ def manage(*arguments: str, status: int = 0) -> str:
     if status:
         assert len(said.strip().splitlines()) == 1, said
     return said
-
-
-def versions_in(folder: Path) -> list[int]:
-    found = sorted(int(entry.name) for entry in (folder / "classifier").iterdir() if entry.name.isdecimal())
-    for number in found:
-        version = folder / "classifier" / str(number)
-        Manifest.read(version).verify_files(version)
-        assert json.loads((version / MANIFEST_FILE).read_text())["schema_version"] == 1
-    return found

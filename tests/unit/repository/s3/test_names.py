@@ -7,61 +7,34 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.files import S3Files
-from repository.config import ModelConfig
 from repository.location import S3Location
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE
 from repository.mirror import Mirror
 from repository.s3_store import NUMBERS, S3Store
 from repository.store import STAGING_PREFIX
-from tests.s3_server import BUCKET, CREDENTIALS, S3Server, environment, s3_server
+from tests.s3_server import BUCKET, S3Server
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NO_MODEL_NAMES = ["..", ".", "", ".hidden", "-x", "a b", "a\\b", "[red]", "x" * 300]
 NO_NUMBERS = ["0", "01", "-1", "1e3", "1.bak", "+1", " 1", "٣", "9" * 400]
 SOON_S = 20
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with environment(CREDENTIALS), s3_server(tmp_path_factory.mktemp("s3") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    """A repository of its own for each test."""
-    return request.node.name.replace("[", "-").replace("]", "")
-
-
-@pytest.fixture
-def store(server: S3Server, name: str) -> S3Store:
-    store = S3Store(S3Location.parse(server.repository(name)), "classifier")
-    store.ensure_config(ModelConfig("classifier").to_pbtxt())
-    return store
-
-
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
+    """Of as few files as can be."""
     return write_version(tmp_path / "exported", {"cat": "Animal", "oak": "Plant"})
 
 
 def label(server: S3Server, key: str, sha256: str) -> None:
     """Write an object anew with other metadata, as a tool of somebody else may have."""
     server.client.put_object(Bucket=BUCKET, Key=key, Body=server.read(key), Metadata={"sha256": sha256})
-
-
-def soon(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SOON_S
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_key_that_is_no_models_name_writes_and_deletes_nothing(
@@ -149,7 +122,7 @@ def test_the_gateways_follower_outlives_whatever_lies_in_its_cache_and_goes_wron
 
     async def follow() -> None:
         following = asyncio.create_task(S3Files(store, cache, 0.01).follow(lambda: [1]))
-        await asyncio.wait_for(asyncio.to_thread(soon, lambda: looks > 8), SOON_S)
+        await asyncio.to_thread(wait_until, lambda: looks > 8, SOON_S, "it goes on looking")
         assert not following.done()
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -193,7 +166,7 @@ def test_the_process_that_syncs_ends_at_once_when_told_with_nothing_by_half(
     process = subprocess.Popen([*as_process_1(), *command], env={**os.environ, **settings})
     try:
         begun = f"{STAGING_PREFIX}*/1/{MODEL_FILE}" if moment == "downloading" else "config.pbtxt"
-        soon(lambda: any(model.glob(begun)))
+        wait_until(lambda: any(model.glob(begun)), SOON_S, "it has begun", pause_s=0.01)
         os.kill(child_of(process.pid) if as_process_1() else process.pid, signal.SIGTERM)
         assert process.wait(timeout=SOON_S) == 0
     finally:

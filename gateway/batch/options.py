@@ -1,0 +1,80 @@
+"""Options of `python -m gateway.batch`, and the job that they ask for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.batch.answers import AnswerNames
+from gateway.batch.errors import UsageError
+from gateway.batch.formats import STREAM, Format, format_of
+from gateway.batch.job import Job
+from gateway.batch.journal import skipped_file
+from gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """All of them, in the order of --help."""
+
+    source: Annotated[Path, typer.Argument(metavar="IN", help="CSV, TSV, JSON Lines or Parquet; `-` is stdin.")]
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="What to write, of any of these; `-` is stdout.")]
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the text; again for several, joined by a space (by itself: as in training)."),
+    ] = None
+    text_pair: Annotated[
+        list[str] | None, typer.Option(help="Column of the second text, for models of pairs; again for several.")
+    ] = None
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Version that scores; MODEL_VERSION if not given, else the newest.")
+    ] = None
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="So many labels, in columns label, score, label_2, score_2 ...")
+    ] = None
+    all_labels: Annotated[bool, typer.Option("--all-labels", help="A column score_LABEL for each label, too.")] = False
+    label_column: Annotated[str, typer.Option(help="Name of the label's column.")] = "label"
+    score_column: Annotated[str, typer.Option(help="Name of the score's column, or of a regression's number.")] = (
+        "score"
+    )
+    version_column: Annotated[str, typer.Option(help="Name of the version's column.")] = "model_version"
+    separator: Annotated[str, typer.Option(help="Between several labels in a field of CSV or TSV.")] = "|"
+    on_error: Annotated[
+        str, typer.Option(metavar="stop|skip", help="What a row that can't be read or scored does.")
+    ] = "stop"
+    skipped: Annotated[
+        Path | None, typer.Option(help="Where skipped rows go, with the reason; OUT.skipped.jsonl if not given.")
+    ] = None
+    input_format: Annotated[Format | None, typer.Option(help="Of IN, where its name does not say it.")] = None
+    output_format: Annotated[Format | None, typer.Option(help="Of OUT, where its name does not say it.")] = None
+    patience: Annotated[float, typer.Option(min=0, help="Seconds that Triton may be away before the run ends.")] = 60
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever is there of OUT.")] = False
+
+    def job(self, settings: GatewaySettings) -> Job:
+        """What is asked for. Raises UsageError: options that don't go together, or a file of no known kind."""
+        if self.on_error not in ("stop", "skip"):
+            raise UsageError("--on-error is stop or skip.")
+        source_format = format_of(self.source, self.input_format, "--input-format")
+        output_format = format_of(self.output, self.output_format, "--output-format")
+        if self.output == STREAM and self.on_error == "skip" and self.skipped is None:
+            raise UsageError("with OUT - and --on-error skip, --skipped must name a file.")
+        return Job(
+            source=self.source,
+            output=self.output,
+            source_format=source_format,
+            output_format=output_format,
+            text=tuple(self.text or ()),
+            text_pair=tuple(self.text_pair or ()),
+            names=self._names(settings.threshold),
+            separator=self.separator,
+            version=self.version or settings.model_version,
+            skip_broken=self.on_error == "skip",
+            skipped=self.skipped or skipped_file(self.output),
+            patience_s=self.patience,
+        )
+
+    def _names(self, threshold: float) -> AnswerNames:
+        return AnswerNames(
+            self.label_column, self.score_column, self.version_column, self.top_k, self.all_labels, threshold
+        )

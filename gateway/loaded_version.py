@@ -1,0 +1,44 @@
+"""All that the gateway holds of a version: manifest, tokenizer, golden sentences; read when its files are in order."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from gateway.files import FileStamps, VersionFiles, stamps_of
+from gateway.tokenization import Tokenizers
+from repository.golden import GOLDEN_FILE, Golden
+from repository.inference import load_tokenizer
+from repository.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """All that is needed to ask a version and to read its answer."""
+
+    number: int
+    manifest: Manifest
+    tokenizers: Tokenizers
+    golden: Golden | None
+    """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
+    stamps: FileStamps
+    """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The version's own tokenizer, which cuts long texts where the checkpoint's did."""
+        return self.tokenizers.own
+
+    @classmethod
+    def read(cls, files: VersionFiles, number: int) -> Self:
+        """Read a version. It takes as long as its tokenizer is large: not for the event loop.
+
+        Raises:
+            RepositoryError: a file is missing, or is not the one that the manifest describes.
+        """
+        folder = files.model_folder / str(number)
+        files.prepare(number)
+        manifest = Manifest.read(folder)
+        stamps = stamps_of(folder, manifest)  # before the check: a file changed during it is found at the next look
+        manifest.verify_files(folder, files.read_here)
+        golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
+        tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
+        return cls(number, manifest, tokenizers, golden, stamps)

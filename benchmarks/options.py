@@ -5,6 +5,7 @@ import typer
 from benchmarks.measure.service import ServiceError
 from repository.console import Console
 from repository.settings import RepositorySettings
+from repository.spelling import as_called
 from repository.store import ModelStore
 
 errors = Console(stderr=True)
@@ -24,7 +25,7 @@ def published() -> tuple[ModelStore, int]:
     store = ModelStore.from_settings(RepositorySettings())
     numbers = store.numbers()
     if not numbers:
-        errors.error(f"{store.folder} holds no version: run `make up` or publish one first.")
+        errors.error(f"{store.folder} holds no version: run `{as_called('make up')}` or publish one first.")
         raise typer.Exit(2)
     return store, numbers[-1]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from launcher.settings_table import ROOT
 from repository.console import Console
+from repository.shipped import ROOT
 from server.settings import ServerSettings
 
 OUTPUT = ROOT / "THIRD_PARTY_LICENSES.md"

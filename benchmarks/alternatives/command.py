@@ -13,6 +13,7 @@ from benchmarks.measure.service import ServiceError
 from benchmarks.options import errors, numbers, show_failure
 from launcher.settings import LauncherSettings
 from repository.console import Console
+from repository.spelling import as_called
 from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
@@ -54,7 +55,8 @@ def alternatives(
     loads = Loads(tuple(numbers(connections)), seconds, rounds)
     folder = checkpoint or LauncherSettings().checkpoint
     if not (folder / "config.json").is_file():
-        errors.error(f"{folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
+        advice = as_called("run `make train`, or name one by --checkpoint.")
+        errors.error(f"{folder} holds no checkpoint: {advice}")
         raise typer.Exit(2)
     errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
     try:

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks: written by `python -m benchmarks readme` -->\n", "<!-- end of benchmarks -->\n"
 # The tables of a report that the README shows, in this order; the others stay in the report.
 SHOWN = ("The gateway beside the limit", "The alternatives beside this server", "Precisions")
@@ -42,6 +40,8 @@ def write_readme(readme: Path, result: Path) -> None:
         plot = readme.parent / "docs" / PLOT
         plot.parent.mkdir(exist_ok=True)
         shutil.copyfile(result / PLOT, plot)
+    if not readme.is_file():
+        raise ReadmeError(f"{readme} is not there: only a checkout has one")
     readme.write_text(with_result(readme.read_text(encoding="utf-8"), report, plot is not None), encoding="utf-8")
 
 

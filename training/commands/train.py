@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # torch takes seconds to import: --help and a bad file are an
     from training.fit.checkpoints import Run
     from training.fit.train import TrainedModel
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -40,7 +39,7 @@ def train_classifier(
     validation: options.Validation = None,
     test: options.Test = None,
     base_model: own.BaseModelName = None,
-    output: own.Output = REPOSITORY / "checkpoints" / "classifier",
+    output: own.Output = Path("checkpoints/classifier"),
     resume: own.Resume = False,
     epochs: own.Epochs = None,
     batch_size: own.BatchSize = DEFAULTS.batch_size,

@@ -35,7 +35,7 @@ export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted end_to_end external_data fast_lane golden
-FUNCTIONAL += inputs openapi pages pairs s3 tei tracking
+FUNCTIONAL += inputs openapi pages pairs s3 tei tracking wheel
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python
@@ -144,5 +144,5 @@ lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in f
 	@cd benchmarks/alternatives/locks && for name in *.in; do lock=$${name%.in}.txt; uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o $$lock $$name && sed -i '1i # Exact versions of everything that this environment holds: a pip constraints file, written by `make lock`.' $$lock || exit 1; done
 
 clean: ## Remove environments, caches, checkpoints and exports; published versions stay
-	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache site .pytest_cache checkpoints exports *.egg-info
+	rm -rf $(VENV) .triton .floor .airflow .mlflow .alternatives .mypy_cache .ruff_cache .pytest_cache build dist site checkpoints exports *.egg-info
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

@@ -21,11 +21,12 @@ from benchmarks.measure.service import ServiceError, running_service, running_tr
 from benchmarks.measure.triton_sweep import Sweep, run_sweep
 from benchmarks.options import errors, numbers, published, show_failure
 from benchmarks.report import guard
-from benchmarks.report.readme import README, ReadmeError, newest_result, write_readme
+from benchmarks.report.readme import ReadmeError, newest_result, write_readme
 from benchmarks.report.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
 from benchmarks.report.results import ResultFolder
 from export import ExportError
 from repository.console import Console
+from repository.shipped import README
 from repository.strict_json import strict_json
 from server.install import InstallError, ensure_installed
 from server.settings import ServerSettings

@@ -6,6 +6,7 @@ from benchmarks.measure.service import ServiceError
 from repository.console import Console
 from repository.exit_status import fail
 from repository.settings import RepositorySettings
+from repository.spelling import as_called
 from repository.store import ModelStore
 
 errors = Console(stderr=True)
@@ -25,7 +26,7 @@ def published() -> tuple[ModelStore, int]:
     store = ModelStore.from_settings(RepositorySettings())
     numbers = store.numbers()
     if not numbers:
-        fail(f"{store.folder} holds no version: run `make up` or publish one first.")
+        fail(f"{store.folder} holds no version: run `{as_called('make up')}` or publish one first.")
     return store, numbers[-1]
 
 

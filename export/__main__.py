@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -12,6 +14,7 @@ from export.commands.inspect import inspect_version
 from repository.console import Console
 from repository.default_command import DefaultCommandGroup
 from repository.manifest import RepositoryError
+from repository.missing import extra_named
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -27,15 +30,23 @@ app.command("inspect")(inspect_version)
 app.command("diff")(diff_versions)
 
 
-def main() -> None:
-    """Run the command line; what cannot be exported becomes one line on stderr and exit status 2."""
+@contextmanager
+def running() -> Iterator[None]:
+    """What holds while a command runs: what cannot be exported becomes one line on stderr and exit status 2."""
     # As Ctrl-C does: what was begun beside the output folder is taken away again.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        app(prog_name="python -m export")
+        with extra_named("export"):
+            yield
     except (ExportError, RepositoryError) as error:
         errors.error(error)
         raise SystemExit(2) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    with running():
+        app(prog_name="python -m export")
 
 
 if __name__ == "__main__":

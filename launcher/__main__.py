@@ -33,8 +33,12 @@ console = Console(stderr=True)
 def up() -> None:
     """Bring the service up: train, export and publish if nothing is published yet, then Triton and the gateway.
 
-    Ports, folders and models are set by environment variables; docs/reference/settings.md lists them. Ctrl-C
-    stops both processes.
+    The first start takes some minutes: Triton is installed (once, about 130 MB), and without a CHECKPOINT the sample
+    data are trained on. What is published and installed by then, the next start finds. Ctrl-C stops both processes.
+
+    Set by environment variables: CHECKPOINT (checkpoints/classifier), DATA, PRECISION (auto), MODEL_REPOSITORY
+    (model_repository), GATEWAY_HOST (127.0.0.1), GATEWAY_PORT (8000), TRITON_HTTP_PORT (8100), TRITON_GRPC_PORT (8101),
+    TRITON_METRICS_PORT (8102), TRITON_ENV and others: docs/reference/settings.md lists them all.
     """
     queue_output()
     log_to_stderr()

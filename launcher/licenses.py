@@ -12,9 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from repository.console import Console
+from repository.shipped import ROOT
 from server.settings import ServerSettings
 
-ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "THIRD_PARTY_LICENSES.md"
 PROJECT = "text-classifier-server"
 # What is in the images, by the extras that each installs.

@@ -4,6 +4,8 @@ inspect, train, evaluate, gate, export, publish: each is the command that a pers
 """
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from time import perf_counter
@@ -20,6 +22,7 @@ from repository.exit_status import FAILED, INTERRUPTED, USER_MISTAKE, fail
 from repository.manifest import RepositoryError
 from repository.places import open_history
 from repository.settings import RepositorySettings, setting_mistakes
+from repository.spelling import by_command
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 out = Console()
@@ -92,9 +95,8 @@ def run_steps(names: list[StepName], settings: LauncherSettings, repository: Rep
     if len(outcomes) > 1:
         _sum_up(outcomes)
     if status != 0 and len(outcomes) > 1:
-        errors.print(
-            f"Stopped at {outcome.step}; go on with --from {outcome.step} (make pipeline FROM={outcome.step})."
-        )
+        hint = "" if by_command() else f" (make pipeline FROM={outcome.step})"
+        errors.print(f"Stopped at {outcome.step}; go on with --from {outcome.step}{hint}.")
     return status
 
 
@@ -147,6 +149,13 @@ def _sum_up(outcomes: list[Outcome]) -> None:
     out.table(table)
 
 
-if __name__ == "__main__":
+@contextmanager
+def running() -> Iterator[None]:
+    """What holds while the command runs: a SIGTERM ends it, and the step that it is at, as Ctrl-C does."""
     end_as_by_ctrl_c()
-    app(prog_name="python -m launcher.pipeline")
+    yield
+
+
+if __name__ == "__main__":
+    with running():
+        app(prog_name="python -m launcher.pipeline")

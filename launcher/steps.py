@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from launcher.settings import LauncherSettings
 from repository.settings import RepositorySettings
+from repository.spelling import as_called
 from training.tracking.log import TRACKING_FILE
 
 
@@ -17,7 +18,9 @@ class StepFailedError(Exception):
     """A step ended with an error, which it has already told the user."""
 
     def __init__(self, command: "Command", status: int) -> None:
-        super().__init__(f"python -m {command.module} ended with status {status}; the reason is above.")
+        subcommand = (word for word in command.arguments[:1] if not word.startswith("-"))
+        called = as_called(" ".join(["python -m", command.module, *subcommand]))
+        super().__init__(f"{called} ended with status {status}; the reason is above.")
         self.status = status if status > 0 else 128 - status
         """As a shell counts: ended by a signal, 128 and the signal's number."""
 

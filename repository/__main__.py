@@ -3,6 +3,8 @@
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,7 @@ from repository.history import VersionHistory
 from repository.location import S3Location
 from repository.log_lines import log_to_stderr
 from repository.manifest import CONFIG_FILE, RepositoryError
+from repository.missing import extra_named
 from repository.places import open_history
 from repository.s3_store import S3Store
 from repository.settings import RepositorySettings
@@ -263,21 +266,28 @@ def sync(
     out.print(f"{folder} has {mirror.sync()} versions.")
 
 
-def main() -> None:
-    """Run the command line; mistakes become one line on stderr and exit status 2."""
+@contextmanager
+def running() -> Iterator[None]:
+    """What holds while a command runs: mistakes become one line on stderr and exit status 2."""
     log_to_stderr()
     # As Ctrl-C does: what was begun is taken away again.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for library in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)  # they tell of credentials that they found
     try:
-        app(prog_name="python -m repository")
+        yield
     except RepositoryError as error:
         errors.error(error)
         raise SystemExit(2) from None
     except OSError as error:
         errors.error(f"{error.filename}: {error.strerror}")
         raise SystemExit(2) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    with running(), extra_named("export"):  # config.pbtxt is read by Triton's protobuf messages
+        app(prog_name="python -m repository")
 
 
 if __name__ == "__main__":

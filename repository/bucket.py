@@ -9,6 +9,7 @@ from typing import Any
 
 from repository.location import S3Location
 from repository.manifest import FileDigest, RepositoryError
+from repository.spelling import as_called
 
 LARGEST_PUT_BYTES = 5 * 2**30
 """S3 takes larger objects only in parts."""
@@ -141,7 +142,7 @@ def _client(endpoint: str | None) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError:
-        raise RepositoryError("s3:// needs boto3: pip install '.[s3]'") from None
+        raise RepositoryError(as_called("s3:// needs boto3: pip install '.[s3]'")) from None
     config = Config(
         connect_timeout=5,
         read_timeout=30,

@@ -18,6 +18,7 @@ from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, Repository
 from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
+from repository.spelling import as_called
 
 STAGING_PREFIX = ".staging-"
 LOCK_FILE = ".versions.lock"
@@ -36,7 +37,7 @@ class ModelStore(VersionHistory):
         if isinstance(settings.model_repository, S3Location):
             raise RepositoryError(
                 f"MODEL_REPOSITORY is {settings.model_repository}: a folder is needed here, "
-                "and `python -m repository sync FOLDER` makes one of it"
+                f"and `{as_called('python -m repository sync')} FOLDER` makes one of it"
             )
         return cls(settings.model_repository, settings.model_name)
 

@@ -12,6 +12,7 @@ from repository.console import Console
 from repository.log_lines import log_to_stderr
 from repository.log_queue import queue_output
 from repository.settings import setting_mistakes
+from repository.spelling import as_called
 from server import ports, preflight
 from server.install import Report, find_installed
 from server.process import Supervisor
@@ -35,7 +36,7 @@ def run(context: typer.Context) -> None:
     backend, as in NVIDIA's images.
 
     Set by environment variables: MODEL_REPOSITORY (./model_repository), TRITON_HOST (127.0.0.1), TRITON_HTTP_PORT
-    (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV (./.triton), TRITON_PYTHON, TRITON_GPU,
+    (8100), TRITON_GRPC_PORT (8101), TRITON_METRICS_PORT (8102), TRITON_ENV, TRITON_PYTHON, TRITON_GPU,
     TRITON_LOG_VERBOSE and others: docs/reference/settings.md lists them all.
     """
     queue_output()
@@ -64,7 +65,7 @@ def check(
     if with_ports:
         found += ports.check_ports(settings.triton_host, settings.ports())
     _stop_at(found)
-    state = "installed" if find_installed(settings) else "not installed yet (python -m server install)"
+    state = "installed" if find_installed(settings) else as_called("not installed yet (python -m server install)")
     console.print(f"nothing is missing; the embedded Triton is {state}")
 
 

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.shipped import TRITON_LOCK
 from repository.strict_json import strict_json
 from server import preflight
 from server.settings import ServerSettings
 
-LOCK_FILE = Path(__file__).parent.parent / "locks" / "triton.txt"
 BACKEND_SOURCES = Path(__file__).parent / "backends" / "onnxruntime"
 
 # Raise this when the way the environment is laid out changes, so that existing ones are made anew.
@@ -104,7 +104,7 @@ def ensure_installed(settings: ServerSettings, report: Report = lambda _line: No
         return find_installed(settings) or _install(settings, root, report)
 
 
-def requirements(gpu: bool, lock: Path = LOCK_FILE) -> list[str]:
+def requirements(gpu: bool, lock: Path = TRITON_LOCK) -> list[str]:
     """The lock file's lines for this kind of machine: the common part, then `# [cpu]` or `# [gpu]`."""
     kept, section = [], ""
     for line in lock.read_text(encoding="utf-8").splitlines():

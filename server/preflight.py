@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from repository.names import visible
+from repository.shipped import triton_environment
 from server import ports
 
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
@@ -193,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 when nothing is missing, 2 otherwise."""
     parser = argparse.ArgumentParser(prog="python3 -m server.preflight", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--python", default=os.environ.get("TRITON_PYTHON") or None, help="interpreter to embed")
-    parser.add_argument("--env", type=Path, default=Path(os.environ.get("TRITON_ENV") or ".triton"))
+    parser.add_argument("--env", type=Path, default=Path(os.environ.get("TRITON_ENV") or triton_environment()))
     parser.add_argument("--host", default="127.0.0.1", help="address that the ports are wanted on")
     parser.add_argument("--ports", nargs="*", metavar="SETTING=PORT", help="also check that these ports are free; "
                         "with none named, the gateway's and Triton's as the environment sets them")  # fmt: skip

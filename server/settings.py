@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from repository.addresses import Host, url_of
 from repository.settings import LocationSettings
+from repository.shipped import triton_environment
 from server.ports import DEFAULT_PORTS
 
 
@@ -45,7 +46,11 @@ class ServerSettings(LocationSettings):
         description="Let Triton fill in what a `config.pbtxt` leaves out (inputs, outputs). Every load of a version "
         "then takes about two seconds longer; the configurations this project writes are complete without.",
     )
-    triton_env: Path = Field(Path(".triton"), description="Folder that the embedded Triton is installed in.")
+    triton_env: Path = Field(
+        triton_environment(),
+        description="Folder that the embedded Triton is installed in; an installed `text-classifier` has it in the "
+        "user's cache, `~/.cache/text-classifier`.",
+    )
     triton_python: Path | None = Field(
         None,
         description="Python interpreter that the embedded Triton uses (3.11, 3.12 or 3.13); "

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from repository.location import S3Location
 from repository.manifest import RepositoryError
+from repository.spelling import as_called
 from server import ports, preflight, triton
 from server.install import EmbeddedTriton, InstallError, ensure_installed, find_installed
 from server.process import ChildSpec
@@ -62,7 +63,8 @@ def _first_sync(settings: ServerSettings, location: S3Location, report: Callable
     try:
         from repository.mirror import Mirror
     except ImportError:
-        raise StartError("MODEL_REPOSITORY is in S3, which needs more packages: pip install '.[s3]'") from None
+        advice = as_called("pip install '.[s3]'")
+        raise StartError(f"MODEL_REPOSITORY is in S3, which needs more packages: {advice}") from None
     folder = settings.local_copy("triton")
     report(f"copying {location} to {folder}")
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repository.addresses import numeric
+from repository.shipped import environment_of_others
 from server import shared_memory
 from server.install import EmbeddedTriton
 from server.process import ChildSpec
@@ -92,7 +93,7 @@ def native_child(settings: ServerSettings, triton: NativeTriton) -> ChildSpec:
     """NVIDIA's Triton as a child for the supervisor."""
     prefix = shared_memory.new_prefix()
     argv = [str(triton.binary), *arguments(settings, triton.backends, prefix, gpu=True)]
-    return _child(settings, argv, dict(os.environ), prefix)
+    return _child(settings, argv, environment_of_others(), prefix)
 
 
 def embedded_child(settings: ServerSettings, triton: EmbeddedTriton) -> ChildSpec:
@@ -104,7 +105,7 @@ def embedded_child(settings: ServerSettings, triton: EmbeddedTriton) -> ChildSpe
 
 def embedded_environment(triton: EmbeddedTriton) -> dict[str, str]:
     """The environment in which the binary finds its libraries, and its Python stub the environment's packages."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")}
+    env = {k: v for k, v in environment_of_others().items() if k not in ("PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")}
     # The stub takes the prefix of its embedded interpreter from the `python3` on PATH.
     env["PATH"] = os.pathsep.join([str(triton.python.parent), env.get("PATH", os.defpath)])
     env["PYTHONPATH"] = str(triton.site_packages)

@@ -1,10 +1,13 @@
 """`python -m training`: look at data, and fine-tune a classifier on it."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
 from repository.default_command import DefaultCommandGroup
+from repository.missing import extra_named
 from training.commands.evaluate import evaluate_checkpoint
 from training.commands.inspect import inspect_data
 from training.commands.track import track_checkpoint
@@ -24,10 +27,18 @@ app.command("inspect")(inspect_data)
 app.command("track")(track_checkpoint)
 
 
-def main() -> None:
-    """Run the command; a SIGTERM ends it as Ctrl-C does, so that nothing half-written is left then either."""
+@contextmanager
+def running() -> Iterator[None]:
+    """What holds while a command runs: a SIGTERM ends it as Ctrl-C does, so that nothing half-written is left."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app(prog_name="python -m training")
+    with extra_named("train"):
+        yield
+
+
+def main() -> None:
+    """Run the command line."""
+    with running():
+        app(prog_name="python -m training")
 
 
 if __name__ == "__main__":

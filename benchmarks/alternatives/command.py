@@ -14,6 +14,7 @@ from benchmarks.options import errors, numbers, show_failure
 from launcher.settings import LauncherSettings
 from repository.console import Console
 from repository.exit_status import FAILED, fail
+from repository.spelling import as_called
 from repository.strict_json import strict_json
 from training import SAMPLE_DATA
 
@@ -55,7 +56,8 @@ def alternatives(
     loads = Loads(tuple(numbers(connections)), seconds, rounds)
     folder = checkpoint or LauncherSettings().checkpoint
     if not (folder / "config.json").is_file():
-        fail(f"{folder} holds no checkpoint: run `make train`, or name one by --checkpoint.")
+        advice = as_called("run `make train`, or name one by --checkpoint.")
+        fail(f"{folder} holds no checkpoint: {advice}")
     errors.print(f"About {len(chosen) * loads.seconds_each / 60:.0f} minutes, and as long as installing takes.")
     try:
         texts = load_sentences(data, SENTENCES)

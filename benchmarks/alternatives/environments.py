@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.alternatives import AlternativeError
 from benchmarks.alternatives.registry import Alternative
+from repository.spelling import as_called
 
 LOCKS = Path(__file__).parent / "locks"
 ENVIRONMENTS = Path(".alternatives")
@@ -52,7 +53,7 @@ def obtain(alternative: Alternative, environments: Path, create: bool, report: R
     if _is_complete(folder, alternative.environment):
         return folder / "bin"
     if not create:
-        raise AlternativeError("not installed; `python -m benchmarks alternatives` installs it")
+        raise AlternativeError(as_called("not installed; `python -m benchmarks alternatives` installs it"))
     report(f"installing {alternative.environment} into {environments / alternative.environment}")
     _install(folder, alternative.environment)
     return folder / "bin"

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.alternatives import AlternativeError
+from repository.shipped import environment_of_others
 
 READY_S = 180.0
 STOP_S = 15.0
@@ -58,7 +59,7 @@ def running(
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**os.environ, **QUIET, **variables, _MARK: str(folder)},
+                env={**environment_of_others(), **QUIET, **variables, _MARK: str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -91,7 +92,7 @@ def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Pat
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env={**os.environ, **QUIET, **variables},
+                env={**environment_of_others(), **QUIET, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -14,6 +14,7 @@ from benchmarks.measure.service import ServiceError, running_service
 from gateway.settings import GatewaySettings
 from repository.config import ModelConfig, parse_config, with_changes
 from repository.manifest import CONFIG_FILE
+from repository.spelling import as_called
 from repository.store import ModelStore
 
 MOST_CONFIRMED = 4
@@ -50,7 +51,7 @@ class Setting:
     def commands(self) -> str:
         """How a user puts it in force."""
         configure = (
-            f"python -m repository configure --instances {self.instance_count} --threads {self.threads} "
+            f"{as_called('python -m repository')} configure --instances {self.instance_count} --threads {self.threads} "
             f"--max-batch-size {self.max_batch_size} --queue-delay-us {self.queue_delay_us}"
         )
         return "\n".join([configure, *(f"export {name}={value}" for name, value in self.environment.items())])

@@ -4,8 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 PAGE = Path("docs", "guides", "how-fast.md")
 """The page with the tables in full, from the README's folder."""
 BEGIN, END = "<!-- benchmarks: written by `python -m benchmarks readme` -->\n", "<!-- end of benchmarks -->\n"

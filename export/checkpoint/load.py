@@ -24,6 +24,7 @@ from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import SETTINGS, check_vocabulary, has_tokenizer, load_fast_tokenizer, padding_token
 from repository.manifest import ProblemType
+from repository.spelling import as_called
 from training.data.split_record import SplitRecord
 
 # Names of a layer's own weights once PEFT has put its own layer around it, and what they were before.
@@ -145,11 +146,12 @@ def _load_model(
     if (found.model / SETFIT_HEAD).is_file():
         raise ExportError(
             f"{source} is a SetFit model: its head is a pickle ({SETFIT_HEAD}), which can run code and is not read; "
-            "fine-tune a sequence classifier, see `python -m training`"
+            f"fine-tune a sequence classifier, see {as_called('`python -m training`')}"
         )
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
         kinds = ", ".join(map(str, architectures)) or "no architecture"
-        raise ExportError(f"{source} is no sequence classifier ({kinds}): fine-tune it first, see `python -m training`")
+        advice = as_called("fine-tune it first, see `python -m training`")
+        raise ExportError(f"{source} is no sequence classifier ({kinds}): {advice}")
     labels = label_names(source, stated, head_width(check_weights(found.model)), given)
     model, missing = _build(source, found.model, found.model, labels, "auto_map" in stated)
     _refuse_missing(source, missing)

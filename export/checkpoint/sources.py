@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 
 from export import ExportError
 from pretrained.files import CONFIG, has_weights
+from repository.spelling import as_called
 from training.tracking.log import without_password
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -76,7 +77,8 @@ def _from_mlflow(source: str) -> Path:
     try:
         import mlflow
     except ImportError:
-        raise ExportError(f"{source} is read by MLflow: run `pip install '.[track]'`") from None
+        advice = as_called("run `pip install '.[track]'`")
+        raise ExportError(f"{source} is read by MLflow: {advice}") from None
     copy = tempfile.mkdtemp(prefix="mlflow-")
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     try:

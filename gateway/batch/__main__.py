@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 from pydantic import ValidationError
@@ -119,17 +121,28 @@ def _how_to_go_on(job: Job, place: Workplace | None) -> str:
     return f": {counts.rows + counts.skipped:,} rows are kept; the same command goes on from there."
 
 
-def main() -> None:
-    """Run the command, and end whatever the reader's thread is at.
+@contextmanager
+def running() -> Iterator[None]:
+    """What holds while the command runs: at its end, whatever the reader's thread is at ends with it.
 
     It may wait for standard input, or be in the tokenizer: Python's own end would cut it off there, which aborts.
     """
+    status: str | int | None = 0
     try:
-        cli(prog_name="python -m gateway.batch")
+        yield
     except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+        status = end.code
+    except typer.Exit as end:
+        status = end.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    with running():
+        cli(prog_name="python -m gateway.batch")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from gateway.triton import TritonClient
 from gateway.versions import VersionFollower
 from repository.addresses import host_and_port
 from repository.manifest import RepositoryError
+from repository.spelling import as_called
 
 
 async def pick_version(triton: TritonClient, settings: GatewaySettings, number: int | None) -> LoadedVersion:
@@ -24,8 +25,8 @@ async def pick_version(triton: TritonClient, settings: GatewaySettings, number: 
         served = await triton.versions()
     except NotReadyError:
         raise BatchError(
-            f"no Triton answers on {address}: start the service with `make up`, or name another by TRITON_HOST and "
-            "TRITON_HTTP_PORT."
+            f"no Triton answers on {address}: start the service with `{as_called('make up')}`, or name another by "
+            "TRITON_HOST and TRITON_HTTP_PORT."
         ) from None
     try:
         files = version_files(settings)

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from repository.shipped import ROOT
+
 GENERATED = "<!-- Written by `make reference` from the code: change it there. -->\n"
 _CODE = re.compile(r"(`[^`]*`)")
 

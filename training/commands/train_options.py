@@ -11,7 +11,6 @@ from training.commands import options
 from training.report.settings import UNKNOWN_LICENSE, ReportKind, ReportSettings
 from training.settings import Settings, usual_epochs
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULTS = Settings()
 LORA_RANK = 16
 # With more examples of a class, --few-shot does no better.
@@ -179,7 +178,7 @@ class TrainOptions(options.DataOptions):
     """All of them, in the order of --help."""
 
     base_model: BaseModelName = None
-    output: Output = REPOSITORY / "checkpoints" / "classifier"
+    output: Output = Path("checkpoints/classifier")
     resume: Resume = False
     epochs: Epochs = None
     batch_size: BatchSize = DEFAULTS.batch_size

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repository.manifest import ProblemType
+from repository.spelling import as_called
 from training.data.columns import Wanted
 from training.data.examples import DataError, Example
 from training.data.load import SPLIT_NAMES, SplitName, TrainingData, with_language
@@ -44,7 +45,7 @@ def read_record(checkpoint: Path) -> SplitRecord:
     if record is None:
         raise UnusableError(
             f"{checkpoint} has no {SPLIT_FILE}, so nobody can say what it was trained on: give a folder that "
-            f"`python -m training` wrote, which holds one beside its {REPORT_FILE}."
+            f"{as_called('`python -m training`')} wrote, which holds one beside its {REPORT_FILE}."
         )
     return record
 

@@ -12,6 +12,7 @@ import typer
 
 from repository.console import Console
 from repository.exit_status import INTERRUPTED
+from repository.spelling import as_called
 from repository.strict_json import strict_json
 
 TRACKING_FILE = "tracking.json"
@@ -98,5 +99,5 @@ def not_tracked(reason: str, checkpoint: Path) -> str:
     """Return the line that says so."""
     return (
         f"Warning: not tracked: {without_password(' '.join(reason.split())).rstrip('.')}. The checkpoint is whole; "
-        f"`python -m training track {checkpoint}` tries again."
+        f"`{as_called('python -m training track')} {checkpoint}` tries again."
     )

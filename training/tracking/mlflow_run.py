@@ -15,6 +15,7 @@ from typing import Any
 
 from pretrained.files import CONFIG
 from repository.figures import NAMES
+from repository.spelling import as_called
 from training.report.contents import PACKAGES, REPORT_FILE
 from training.tracking.log import LOCAL_ARTIFACTS, URI, TrackedRun, TrackingError, without_password
 
@@ -84,7 +85,8 @@ def _mlflow(uri: str) -> Iterator[Any]:
         import mlflow
         import mlflow.transformers
     except ImportError as error:
-        raise TrackingError(f"MLflow cannot be loaded ({error}): run `pip install '.[track]'`") from None
+        advice = as_called("run `pip install '.[track]'`")
+        raise TrackingError(f"MLflow cannot be loaded ({error}): {advice}") from None
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:

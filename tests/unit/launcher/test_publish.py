@@ -37,7 +37,7 @@ def test_a_published_version_is_left_as_it_is(store: ModelStore, tmp_path: Path)
 def test_one_more_is_made_only_when_asked_for(store: ModelStore, tmp_path: Path) -> None:
     ended = launch(store, "--again", CHECKPOINT=str(tmp_path / "none"), DATA=str(tmp_path / "none.csv"))
     assert ended.returncode == 2
-    assert "python -m training ended with status" in ended.stderr
+    assert "python -m training train ended with status" in ended.stderr
     assert store.numbers() == [1]
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from launcher.reference.programs import PROGRAM
 from repository.store import ModelStore
 from tests.integration.stack import ROOT, Stack
 from tests.version_folders import write_golden, write_version
@@ -55,8 +56,15 @@ def new_service(folder: Path) -> Stack:
     return Stack(repository, folder.with_name(f"{folder.name}.log"), LOG_REQUESTS="false")
 
 
-def page_env(stack: Stack | None) -> dict[str, str]:
-    """What a page's shell has: the service's settings where there is one, and this environment's programs first."""
+def page_env(stack: Stack | None, programs: Path) -> dict[str, str]:
+    """What a page's shell has: the service's settings where there is one, and this checkout's programs first.
+
+    `programs` is a new folder for the one command, which the interpreter's own folder may have of another checkout.
+    """
+    programs.mkdir()
+    command = programs / PROGRAM
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m text_classifier "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
     env = dict(os.environ) if stack is None else dict(stack.env)
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env["PATH"] = f"{programs}:{Path(sys.executable).parent}:{env['PATH']}"
     return env | {"PYTHONPATH": str(ROOT), "LOG_REQUESTS": "false", "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}

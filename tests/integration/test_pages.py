@@ -10,10 +10,11 @@ import pytest
 
 from tests.integration.page_service import new_service, page_env, write_checkout
 from tests.integration.ports import free_ports
-from tests.integration.stack import PATIENCE, Stack
+from tests.integration.stack import Stack
 from tests.integration.swapping import SWAP_S
 from tests.page_shell import PageShell
 from tests.pages import Page, Step, pages
+from tests.waiting import PATIENCE
 
 TIMEOUT_S = 120
 # What trains in seconds where a page trains: the base and the passes that its reader leaves to the default.
@@ -92,7 +93,7 @@ def test_every_command_prints_what_the_page_says(
         if any(mark in step.command for step in page.steps() for mark in TRAINING):
             (tmp_path / "project" / ENCODER).symlink_to(request.getfixturevalue("encoder"))
         places = places_of(stack)
-        shell = running.enter_context(PageShell(tmp_path / "project", page_env(stack)))
+        shell = running.enter_context(PageShell(tmp_path / "project", page_env(stack, tmp_path / "programs")))
         begun: tuple[str, ...] = ()
         for step in page.steps():
             begun = (*begun, step.command)

@@ -137,4 +137,4 @@ def test_the_search_finds_a_page_from_the_disk(site: Path, browser: Chrome) -> N
 def test_the_menu_has_every_section() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     sections = [next(iter(each)) for each in yaml.safe_load(text) if isinstance(each, dict)]
-    assert sections == ["Get started", "Guides", "Reference", "Explanation", "Decisions", "Contributing"]
+    assert sections == ["Home", "Get started", "Guides", "Reference", "Explanation", "Decisions", "Contributing"]

@@ -34,7 +34,7 @@ $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
-FUNCTIONAL := alternatives any_data architectures batch end_to_end external_data golden inputs openapi pairs s3 tei tracking
+FUNCTIONAL := alternatives any_data architectures batch end_to_end external_data golden inputs openapi pairs s3 tei tracking web web_access web_api web_many web_questions web_snippets
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python

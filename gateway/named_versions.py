@@ -5,8 +5,8 @@ import logging
 
 from gateway.errors import GatewayError, InvalidRequestError, ModelFailedError, NotReadyError
 from gateway.files import VersionFiles, stamps_of
-from gateway.triton import READY, TritonClient
 from gateway.loaded_version import LoadedVersion
+from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
 from gateway.warm_up import warm_up
 from repository.manifest import RepositoryError

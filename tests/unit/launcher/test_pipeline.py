@@ -68,7 +68,7 @@ def test_what_is_served_is_trained_further_in_place(tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", LABELS["one"][3])
     further = {
         "BASE_MODEL": "",
-        "TRAIN_OPTIONS": "--from-version newest --max-steps 1 --learning-rate 1e-6 --no-baseline",
+        "TRAIN_OPTIONS": "--from-version newest --max-steps 3 --learning-rate 1e-6 --no-baseline",
     }
     too_early = pipeline(tmp_path, **further)
     assert too_early.returncode == 2

@@ -10,7 +10,6 @@ from benchmarks.report.readme import (
     END,
     PAGE,
     PLOT,
-    README,
     ReadmeError,
     newest_result,
     one_table,
@@ -19,6 +18,7 @@ from benchmarks.report.readme import (
 )
 from benchmarks.report.results import ResultFolder
 from benchmarks.report.tables import ResultTable
+from tests.places import ROOT
 
 TEXT = f"# Title\n\nBefore.\n\n{BEGIN}\nold figures\n\n{END}\nAfter.\n"
 LIMIT = ResultTable(
@@ -131,5 +131,5 @@ def test_without_a_result_it_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 def test_the_readme_and_the_page_of_this_project_have_the_marks() -> None:
-    for path in (README, README.parent / PAGE):
+    for path in (ROOT / "README.md", ROOT / PAGE):
         with_content(path.read_text(encoding="utf-8"), "figures")

@@ -35,7 +35,7 @@ export $(SETTINGS)
 
 # Tests that mind no neighbours; the others count or time what several at once would change.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted end_to_end external_data fast_lane golden
-FUNCTIONAL += inputs openapi pages pairs s3 tei tracking wheel
+FUNCTIONAL += inputs openapi pages pairs s3 tei tracking web web_access web_api web_many web_questions web_snippets wheel
 SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
 
 PY := $(VENV)/bin/python

@@ -30,28 +30,47 @@ class Answer:
 
 
 async def classify_sentence(
-    service: Service, record: RequestRecord, sentence: str, top_k: int | None = None, truncate: bool = True
+    service: Service,
+    record: RequestRecord,
+    text: Text,
+    top_k: int | None = None,
+    truncate: bool = True,
+    version: int | None = None,
 ) -> Answer:
-    """The labels of one sentence with their scores. Raises what `Classifier.predict` raises."""
-    predictions = await service.classifier.predict([Text(unquote(sentence))], truncate)
+    """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
+    predictions = await service.classifier.predict([_unquoted(text)], truncate, version=version)
     labels = ranked(predictions.items[0].scores, predictions.version.manifest, top_k, service.settings.threshold)
-    return answer_of(service, record, predictions, [sentence], labels)
+    return answer_of(service, record, predictions, [_logged(text)], labels)
 
 
 async def classify_sentences(
-    service: Service, record: RequestRecord, sentences: Sequence[str], top_k: int | None, truncate: bool
+    service: Service,
+    record: RequestRecord,
+    texts: Sequence[Text],
+    top_k: int | None,
+    truncate: bool,
+    version: int | None,
 ) -> Answer:
-    """For each sentence, in order, its labels with their scores, all by the same version.
+    """For each sentence or pair, in order, its labels with their scores, all by the same version.
 
     Raises:
         TooManySentencesError: more than the setting allows.
         GatewayError: what `Classifier.predict` raises.
     """
-    refuse_too_many(len(sentences), service.settings.max_sentences)
-    predictions = await service.classifier.predict([Text(unquote(sentence)) for sentence in sentences], truncate)
+    refuse_too_many(len(texts), service.settings.max_sentences)
+    predictions = await service.classifier.predict([_unquoted(text) for text in texts], truncate, version=version)
     manifest, threshold = predictions.version.manifest, service.settings.threshold
     labels = [ranked(item.scores, manifest, top_k, threshold) for item in predictions.items]
-    return answer_of(service, record, predictions, sentences, labels)
+    return answer_of(service, record, predictions, [_logged(text) for text in texts], labels)
+
+
+def _unquoted(text: Text) -> Text:
+    return Text(unquote(text.first), None if text.second is None else unquote(text.second))
+
+
+def _logged(text: Text) -> str:
+    """How the log shows it, where it may."""
+    return text.first if text.second is None else f"{text.first} | {text.second}"
 
 
 def refuse_too_many(count: int, most: int) -> None:

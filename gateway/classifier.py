@@ -14,6 +14,7 @@ from gateway.errors import (
     VersionGoneError,
 )
 from gateway.loaded_version import LoadedVersion
+from gateway.named_versions import NamedVersions
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
 from repository.inference import Float32Array
@@ -48,24 +49,37 @@ class Predictions:
 
 
 class Classifier:
-    """Answers texts with whichever version is current."""
+    """Answers texts with whichever version is current, or with the one that is named."""
 
-    def __init__(self, batcher: Batcher, versions: VersionFollower, deadline_s: float, max_sentence_bytes: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher,
+        versions: VersionFollower,
+        named: NamedVersions,
+        deadline_s: float,
+        max_sentence_bytes: int,
+    ) -> None:
         self._batcher = batcher
         self._versions = versions
+        self._named = named
         self._deadline_s = deadline_s
         self._max_bytes = max_sentence_bytes
 
-    async def predict(self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None) -> Predictions:
+    async def predict(
+        self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None, version: int | None = None
+    ) -> Predictions:
         """The logits of each text.
 
         Args:
             texts: what to classify.
             truncate: cut a text that is too long, in place of refusing it.
             side: the end that is cut off; where the checkpoint's tokenizer cuts if None.
+            version: the version that is asked; the current one if None.
 
         Raises:
-            BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified.
+            BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
+                that was named cannot be asked.
+            VersionGoneError: no Triton serves the version that was named any more.
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
@@ -74,6 +88,8 @@ class Classifier:
         with self._batcher.admit(len(texts)) as places:
             try:
                 async with asyncio.timeout(self._deadline_s):
+                    if version is not None:
+                        return await self._ask(await self._named.get(version), texts, truncate, side, places)
                     return await self._ask_until_known(texts, truncate, side, places)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."

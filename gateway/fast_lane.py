@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.answers import Answer, classify_sentence, error_answer
+from gateway.encoding import Text
 from gateway.errors import GatewayError
 from gateway.middleware import record_of
 from gateway.service import ServiceHolder
@@ -35,7 +36,7 @@ class FastLane:
         record.route = PATH
         service = self._holder.service
         try:
-            answer = await classify_sentence(service, record, sentence)
+            answer = await classify_sentence(service, record, Text(sentence))
         except GatewayError as error:
             answer = error_answer(error, service.metrics)
         await _send(answer, send)

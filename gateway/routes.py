@@ -8,18 +8,27 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
 from gateway.answers import Answer, classify_sentence, classify_sentences
 from gateway.bodies import JsonRoute
+from gateway.encoding import Text
 from gateway.errors import InvalidRequestError, NotReadyError
 from gateway.middleware import record_of
-from gateway.schemas import ClassifyBody, ErrorBody, Health, LabelScore, Models, TopK, Truncate
+from gateway.schemas import (
+    LAST_VERSION,
+    ClassifyBody,
+    ErrorBody,
+    Health,
+    LabelScore,
+    Models,
+    TextPair,
+    TopK,
+    Truncate,
+    VersionNumber,
+)
 from gateway.service import service_of
 from gateway.web import REPORT_POLICY, page_of
 from repository.bucket import AwayError
 from repository.manifest import REPORT_PAGE, RepositoryError
 
 logger = logging.getLogger(__name__)
-
-LAST_VERSION = 10**18 - 1
-"""A number has at most 18 digits, see `repository.names`."""
 
 classify_routes = APIRouter(tags=["classify"], route_class=JsonRoute)
 state_routes = APIRouter(tags=["state"])
@@ -44,24 +53,29 @@ async def classify(
     ],
     top_k: Annotated[TopK, Query()] = None,
     truncate: Annotated[Truncate, Query()] = True,
+    text_pair: Annotated[TextPair, Query()] = None,
+    version: Annotated[VersionNumber, Query()] = None,
 ) -> Response:
     """The label of a sentence, with its score."""
     # A request with nothing but a sentence does not get here: see gateway.fast_lane.
     if len(request.query_params.getlist("sentence")) > 1:
         raise InvalidRequestError("The sentence is given more than once: give one, or send several by POST.")
     record = record_of(request.scope)
-    return response_of(await classify_sentence(service_of(request), record, sentence, top_k, truncate))
+    text = Text(sentence, text_pair)
+    return response_of(await classify_sentence(service_of(request), record, text, top_k, truncate, version))
 
 
 @classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
 async def classify_many(request: Request, body: ClassifyBody) -> Response:
-    """For each sentence, in order, what GET answers; all by the same version.
+    """For each sentence or pair, in order, what GET answers; all by the same version.
 
     The body is JSON, in UTF-8 or in the encoding that `Content-Type` names, and may be packed: `Content-Encoding: gzip`
     or `deflate`. Its length is counted unpacked.
     """
     record = record_of(request.scope)
-    return response_of(await classify_sentences(service_of(request), record, body.texts(), body.top_k, body.truncate))
+    texts = [Text(*parts) for parts in body.texts()]
+    answer = await classify_sentences(service_of(request), record, texts, body.top_k, body.truncate, body.version)
+    return response_of(answer)
 
 
 @state_routes.get("/models", summary="The versions of the model")

@@ -1,5 +1,6 @@
 """Bodies of requests and answers, as OpenAPI shows them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -32,6 +33,21 @@ Truncate = Annotated[
 ]
 
 
+LAST_VERSION = 10**18 - 1
+"""A number has at most 18 digits, see `repository.names`."""
+
+VersionNumber = Annotated[
+    Annotated[int, Field(ge=1, le=LAST_VERSION)] | None,
+    Field(
+        description="The version that answers, one that `GET /models` calls `current` or `ready`; the current one if "
+        "not given."
+    ),
+]
+TextPair = Annotated[
+    str | None, Field(description="The second text of a pair, for a model that was trained on pairs of texts.")
+]
+
+
 class LabelScore(BaseModel):
     """One label and its score."""
 
@@ -53,7 +69,7 @@ class Idea(Body):
 
 
 class ClassifyBody(Body):
-    """What to classify: `sentences`, or `ideas`."""
+    """What to classify: `sentences`, `pairs` or `ideas`."""
 
     sentences: list[str] | None = Field(
         None,
@@ -61,21 +77,27 @@ class ClassifyBody(Body):
         examples=[["Mapa aprende un nuevo lenguaje"]],
         description="One pair of quotes around a whole sentence is ignored.",
     )
+    pairs: list[tuple[str, str]] | None = Field(
+        None, min_length=1, description="Pairs of texts, for a model that was trained on such."
+    )
     ideas: list[Idea] | None = Field(None, min_length=1)
     top_k: TopK = None
     truncate: Truncate = True
+    version: VersionNumber = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ClassifyBody":
-        if (self.sentences is None) == (self.ideas is None):
-            raise ValueError("give either sentences or ideas")
+        if sum(given is not None for given in (self.sentences, self.pairs, self.ideas)) != 1:
+            raise ValueError("give one of sentences, pairs and ideas")
         return self
 
-    def texts(self) -> list[str]:
-        """The sentences to classify, in order."""
+    def texts(self) -> Sequence[tuple[str] | tuple[str, str]]:
+        """The one or two sides of each text to classify, in order."""
+        if self.pairs is not None:
+            return self.pairs
         if self.sentences is not None:
-            return self.sentences
-        return [f"{idea.idea_title} {idea.map_title}" for idea in self.ideas or []]
+            return [(sentence,) for sentence in self.sentences]
+        return [(f"{idea.idea_title} {idea.map_title}",) for idea in self.ideas or []]
 
 
 def invalid_kind(error: RequestValidationError) -> str:
@@ -108,6 +130,7 @@ class ModelVersion(BaseModel):
     labels: list[str] | None = None
     problem_type: ProblemType | None = None
     precision: Precision | None = None
+    precision_reason: str | None = Field(None, description="Why it has this precision, in one sentence.")
     max_length: int | None = Field(None, description="Longest sequence the model takes, in tokens.")
     source: str | None = Field(None, description="Name of the checkpoint.")
     created_at: datetime | None = None
@@ -129,4 +152,5 @@ class Models(BaseModel):
 
     model: str
     current: int | None
+    threshold: float = Field(description="Least score of a label in the answer of a multi-label model without `top_k`.")
     versions: list[ModelVersion]

@@ -11,6 +11,7 @@ from gateway.batcher import Batcher, BatchLimits
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.metrics import Metrics
+from gateway.named_versions import NamedVersions
 from gateway.schemas import Models, ModelVersion
 from gateway.settings import GatewaySettings
 from gateway.triton import READY, TritonClient
@@ -49,7 +50,8 @@ class Service:
             elif version.state == READY:
                 state.state = "ready"
             found.append(self._with_manifest(state))
-        return Models(model=self.settings.model_name, current=current, versions=found)
+        settings = self.settings
+        return Models(model=settings.model_name, current=current, threshold=settings.threshold, versions=found)
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
         folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)
@@ -108,7 +110,8 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
             deadline_s=deadline_s,
         )
         batcher = Batcher(triton.infer, limits, metrics)
-        classifier = Classifier(batcher, versions, deadline_s, settings.max_sentence_bytes)
+        named = NamedVersions(triton, files, versions, settings.model_version, settings.batch_sentences)
+        classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes)
         followers = [asyncio.create_task(versions.run()), asyncio.create_task(_count_dropped_lines(metrics))]
         if isinstance(files, S3Files):
             followers.append(asyncio.create_task(files.follow(versions.served)))

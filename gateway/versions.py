@@ -181,11 +181,11 @@ class VersionFollower:
         if stamps_of(self._files.model_folder / str(current.number), current.manifest) == current.stamps:
             return
         try:
-            self.current = await self._load(current.number)
+            self.current = await self.load(current.number)
         except RepositoryError as error:
             self._reject(current.number, str(error))
 
-    async def _load(self, number: int) -> LoadedVersion:
+    async def load(self, number: int) -> LoadedVersion:
         """A number stands for one content: nobody can tell when Triton takes other files in, so whose logits it gives.
 
         Raises:
@@ -208,7 +208,7 @@ class VersionFollower:
         if rejection is not None and time.monotonic() < rejection.retry_at:
             return False
         try:
-            version = await self._load(number)
+            version = await self.load(number)
             await warm_up(self._triton, version, self._batch_sentences)
         except (RepositoryError, ModelFailedError) as error:
             self._reject(number, _reason(error))

@@ -15,6 +15,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+PAGE_POLICY = f"{POLICY}; require-trusted-types-for 'script'; trusted-types 'none'"
+"""No script of the page can make markup of a string, whatever it is given."""
 DOCS_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """Swagger UI writes style attributes into its document."""
 REPORT_POLICY = (
@@ -78,6 +80,9 @@ def _serve(routes: APIRouter, path: str, file: Traversable, media_type: str, pol
     routes.add_api_route(path, answer, methods=["GET", "HEAD"])
 
 
-_serve(web_routes, "/", PAGE / "index.html", HTML)
-_serve(web_routes, "/page.css", PAGE / "page.css", CSS)
-_serve(web_routes, "/page.js", PAGE / "page.js", SCRIPT)
+_serve(web_routes, "/", PAGE / "index.html", HTML, PAGE_POLICY)
+for _file in PAGE.iterdir():
+    if _file.name.endswith(".css"):
+        _serve(web_routes, f"/page/{_file.name}", _file, CSS)
+    elif _file.name.endswith(".js") and _file.name != "docs.js":
+        _serve(web_routes, f"/page/{_file.name}", _file, SCRIPT)

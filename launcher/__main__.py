@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway.settings import GatewaySettings
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
+from launcher.steps import end_as_by_ctrl_c
 from repository.addresses import reachable, url_of
 from repository.console import Console
 from repository.log_lines import log_to_stderr
@@ -42,6 +43,7 @@ def up() -> None:
     """
     queue_output()
     log_to_stderr()
+    end_as_by_ctrl_c()
     try:
         server, gateway, launcher = ServerSettings(), GatewaySettings(), LauncherSettings()
     except ValidationError as error:

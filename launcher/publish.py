@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from launcher.model import StepFailedError, ensure_published, publish_another
 from launcher.settings import LauncherSettings
+from launcher.steps import end_as_by_ctrl_c
 from repository.console import Console
 from repository.exit_status import USER_MISTAKE, fail
 from repository.manifest import RepositoryError
@@ -27,6 +28,7 @@ def publish(
     ] = False,
 ) -> None:
     """Publish a model if none is published yet. Settings (docs/reference/settings.md) are environment variables."""
+    end_as_by_ctrl_c()
     try:
         launcher, repository = LauncherSettings(), RepositorySettings()
         number = (publish_another if again else ensure_published)(launcher, repository)

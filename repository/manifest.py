@@ -18,6 +18,8 @@ TOKENIZER_FILE = "tokenizer.json"
 # For people, where a version has them: how good it is, as a page and as a model card.
 REPORT_PAGE = "report.html"
 CARD_FILE = "README.md"
+# Digests of the weights of the checkpoint that a version was exported from, for `sha256sum --check`.
+WEIGHTS_FILE = "weights.sha256"
 
 # Every exported graph looks the same from outside.
 INPUTS = ("input_ids", "attention_mask")
@@ -141,6 +143,16 @@ class Manifest(StrictModel):
             if not is_file_name(name) or name == MANIFEST_FILE:
                 raise ValueError(f"files must be plain names inside the version folder, not {name!r}")
         return self
+
+    @property
+    def weights(self) -> str | None:
+        """What tells the weights of the checkpoint it was exported from; None where an older export did not note it.
+
+        It is the digest of `weights.sha256`. A field of its own would be unknown to gateways that came before it, which
+        would refuse the version; a file more in `files` is none of their business.
+        """
+        listed = self.files.get(WEIGHTS_FILE)
+        return None if listed is None else listed.sha256
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -17,6 +17,7 @@ from repository.manifest import (
     MODEL_FILE,
     REPORT_PAGE,
     TOKENIZER_FILE,
+    WEIGHTS_FILE,
     Manifest,
     Parity,
     Precision,
@@ -78,6 +79,14 @@ def write_golden(folder: Path, sentences: Sequence[str], max_logit_difference: f
         answered.append(GoldenSentence(text=sentence, ids=ids, logits=logits[0].tolist(), scores=probabilities))
     Golden(max_logit_difference=max_logit_difference, sentences=answered).write(folder)
     write_manifest(folder, manifest.labels, manifest.max_length, manifest.problem_type)
+
+
+def note_weights(folder: Path, text: str) -> None:
+    """Let the version say which weights it was exported from: `text` is that of `weights.sha256`."""
+    (folder / WEIGHTS_FILE).write_text(text)
+    manifest = Manifest.read(folder)
+    files = {**manifest.files, WEIGHTS_FILE: digest_file(folder / WEIGHTS_FILE)}
+    manifest.model_copy(update={"files": files}).write(folder)
 
 
 def write_random_version(

@@ -23,6 +23,7 @@ from pretrained.inputs import leave_out_unread
 from pretrained.lengths import own_max_length, usual_max_length
 from pretrained.quantization import require_full_precision
 from pretrained.tokenizer import SETTINGS, check_vocabulary, has_tokenizer, load_fast_tokenizer, padding_token
+from pretrained.weights import weights_text
 from repository.manifest import ProblemType
 from repository.spelling import as_called
 from training.data.split_record import SplitRecord
@@ -49,6 +50,7 @@ class Checkpoint:
         own_pad_token_id: the padding token that its own configuration names, if it does.
         split: what it was trained and tested on, if it was trained by `python -m training`.
         report_folder: where the report of its training may lie, to be taken along.
+        weights: digests of its files of weights; of a LoRA adapter, of its own.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Checkpoint:
     own_pad_token_id: int | None
     split: SplitRecord | None = None
     report_folder: Path | None = None
+    weights: str = ""
 
 
 def load_checkpoint(
@@ -124,6 +127,8 @@ def _load(source: str, trust_remote_code: bool, max_length: int | None, labels: 
         own_pad_token_id=own_padding,
         split=read_split(found.model),
         report_folder=found.model,
+        # Now, not when it is written: the folder may be trained anew meanwhile.
+        weights=weights_text(found.model),
     )
 
 

@@ -1,11 +1,11 @@
-"""What a version carries for those who judge it: parity, golden sentences, split, the report of its training."""
+"""What a version carries for those who judge it or train it further: parity, golden sentences, split, report."""
 
 import shutil
 from typing import TYPE_CHECKING
 
 from export.parity.golden import write_golden
 from export.parity.report import write_report
-from repository.manifest import CARD_FILE, REPORT_PAGE
+from repository.manifest import CARD_FILE, REPORT_PAGE, WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from export.checkpoint.load import Checkpoint
@@ -31,6 +31,8 @@ def write_evidence(chosen: "Candidate", checkpoint: "Checkpoint", golden: "Refer
         write_golden(chosen.folder, checkpoint, golden, chosen.precision)
     if checkpoint.split is not None:
         checkpoint.split.write(chosen.folder)
+    if checkpoint.weights:
+        (chosen.folder / WEIGHTS_FILE).write_text(checkpoint.weights, encoding="utf-8")
     _copy_report(chosen, checkpoint)
     if chosen.sweep is not None:
         write_report(

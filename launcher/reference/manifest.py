@@ -29,6 +29,7 @@ FILES = {
     "`golden.json`": "sentences with PyTorch's answers, asked again wherever the version is served",
     "`report.html`, `README.md`, `training_report.json`": "how good the model is, as training wrote it",
     "`split.json`": "what training held out, as digests",
+    "`weights.sha256`": "digests of the weights it was exported from, for `sha256sum --check` and `--from-version`",
 }
 
 

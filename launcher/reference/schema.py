@@ -29,6 +29,8 @@ def described(schema: Mapping[str, Any]) -> str:
         return " or ".join(code(json.dumps(choice)) for choice in choices)
     if alternatives := schema.get("anyOf"):
         return " or ".join(described(choice) for choice in alternatives)
+    if "prefixItems" in schema:  # so many, and no others: its bounds say nothing more
+        return f"list of exactly {len(schema['prefixItems'])}: {', '.join(map(described, schema['prefixItems']))}"
     bounds = [text.format(schema[key]) for key, text in BOUNDS.items() if key in schema]
     return ", ".join([_kind(schema), *bounds])
 

@@ -15,13 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pretrained.weights import weights_text
+from repository.store import ModelStore
 from tests.integration.ports import free_ports
 from tests.own_environments import EnvironmentMissingError, own_python
 from tests.places import ROOT
-from tests.tiny_pipeline import train_tiny_base
+from tests.tiny_pipeline import CLASSES, train_tiny_base
+from tests.version_folders import note_weights, write_version
 from tests.waiting import wait_until
 from tests.word_checkpoints import logits
-from training.data.split_record import SPLIT_FILE
+from training.data.split_record import SPLIT_FILE, SplitRecord
 from training.report.contents import REPORT_FILE
 from training.tracking.log import TRACKING_FILE, TrackedRun
 
@@ -140,6 +143,25 @@ def test_where_mlflow_is_not_there_one_line_says_so(fault: str, checkpoint: Path
     assert done.stderr.count("\n") == 1
     assert "secret" not in done.stdout + done.stderr
     assert not (copy / TRACKING_FILE).exists()
+
+
+def test_a_version_is_trained_further_from_the_checkpoint_that_its_run_kept(
+    server: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy, store = tmp_path / "checkpoints" / "classifier", ModelStore(tmp_path / "model_repository", "tracked")
+    shutil.copytree(checkpoint, copy)
+    exported = write_version(tmp_path / "exported", {words.split()[0]: label for label, words in CLASSES.items()})
+    note_weights(exported, weights_text(copy))
+    assert store.publish(exported) == 1
+    settings = {"MLFLOW_TRACKING_URI": server, "MODEL_NAME": "tracked"}
+    for options in ((), ("--version=tracked/1",)):
+        assert training(tmp_path, "track", *options, str(copy), **settings).returncode == 0
+    shutil.rmtree(copy)
+    options = ["--from-version=newest", "--max-steps=1", "--no-baseline", "--no-track", "--output=new"]
+    done = training(tmp_path, "train", f"--data={checkpoint.parent / 'maps.csv'}", *options, **settings)
+    assert done.returncode == 0, done.stderr
+    assert "Training further from version 1 of tracked: its checkpoint is in run " in done.stdout
+    assert SplitRecord.read(tmp_path / "new") == SplitRecord.read(checkpoint)
 
 
 def test_training_goes_on_without_it(checkpoint: Path, tmp_path: Path) -> None:

@@ -1,81 +1,54 @@
 """The web page and the API's documentation, as a reader sees them in Chromium, and that they need no other host."""
 
-import contextlib
-import json
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from selenium.common.exceptions import NoAlertPresentException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
-from repository.manifest import REPORT_PAGE, Evaluation, Manifest, ProblemType
-from repository.store import ModelStore
+from repository.manifest import REPORT_PAGE
 from tests.integration.gateways import gateway_beside
-from tests.integration.ports import free_ports
-from tests.integration.stack import ROOT, Stack, wait_until
+from tests.integration.stack import Stack, wait_until
+from tests.integration.web import (
+    HOST,
+    HOSTILE,
+    Web,
+    click,
+    complaints,
+    downloads_to,
+    first_label,
+    look,
+    look_as_usual,
+    models,
+    open_page,
+    requested,
+    sentence_field,
+    shown,
+    type_sentence,
+    unfold,
+    wait_for,
+    wait_for_answer,
+    wait_for_label,
+)
 from tests.reports import HOSTILE as HOSTILE_TEXT
-from tests.reports import made_up_report
-from tests.version_folders import write_version
-from training.report.html_report import html_report
 
-HOSTILE = "<img src=x onerror=alert(1)>"
-WORDS = {"cat": "Animal", "oak": "Plant", "rock": HOSTILE}
-EVALUATION = Evaluation(sentences=9, accuracy=0.7, macro_f1=0.5832, checkpoint_accuracy=0.7, checkpoint_macro_f1=0.58)
 KEY = "open-sesame"
-PAGE_FILES = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/docs": "text/html"}
-# Not the address: Swagger UI is more talkative where it does not find itself on the reader's own machine.
-HOST = "gateway.test"
-CHROMIUM_OPTIONS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-    "--no-proxy-server",
-]
+PAGE_FILES = {
+    "/": "text/html",
+    "/page/page.css": "text/css",
+    "/page/parts.css": "text/css",
+    "/page/main.js": "text/javascript",
+    "/docs": "text/html",
+}
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Version 1 answers; version 2, put in past `publish`, is refused."""
-    folder = tmp_path_factory.mktemp("web")
-    store = ModelStore(folder / "repository", "classifier")
-    store.folder.mkdir(parents=True)
-    shutil.copy(ROOT / "model_repository" / "classifier" / "config.pbtxt", store.folder)
-    page = html_report(made_up_report(ProblemType.SINGLE_LABEL))
-    first = write_version(folder / "first", WORDS, weight=1.0, report=page)
-    Manifest.read(first).model_copy(update={"evaluation": EVALUATION}).write(first)
-    store.publish(first)
-    with Stack(store.folder.parent, folder / "log") as running:
-        broken = write_version(folder / "broken", WORDS)
-        with (broken / "tokenizer.json").open("a") as stream:
-            stream.write("\n")
-        broken.rename(store.folder / "2")
-        wait_until(lambda: [one["state"] for one in models(running)] == ["failed", "current"], 20, "version 2 failed")
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("the web page is not tested: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = program
-    profile = tmp_path_factory.mktemp("profile")
-    rules = f"MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    for option in [*CHROMIUM_OPTIONS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}"]:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    with Chrome(options, ChromeService(driver)) as browser:  # its end quits all of Chromium
-        yield browser
+def stack(web: Web) -> Stack:
+    """Version 1 answers; version 2 is refused."""
+    return web.stack
 
 
 @pytest.fixture
@@ -96,6 +69,8 @@ def test_files_are_kept_by_browsers_and_bound_to_this_host(stack: Stack, path: s
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "frame-ancestors 'none'" in policy
     assert ("'unsafe-inline'" in policy) == (path == "/docs")
+    # No string becomes markup or a script, whatever the page's own scripts do with it.
+    assert policy.endswith("require-trusted-types-for 'script'; trusted-types 'none'") == (path == "/")
     again = stack.client.get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["cache-control"] == "no-cache"
@@ -126,25 +101,25 @@ def test_it_asks_when_typing_pauses(browser: Chrome) -> None:
             await new Promise((next) => setTimeout(next, 50));
         }
         done();""")
-    wait_until(lambda: first_label(browser) == "Animal", 10, "an answer")
+    wait_for_label(browser, "Animal")
     assert len([url for url in requested(browser) if "/classify?" in url]) == 1
 
 
 def test_an_error_takes_the_place_of_the_answer(browser: Chrome) -> None:
     type_sentence(browser, "cat")
-    wait_until(lambda: first_label(browser) == "Animal", 10, "an answer")
+    wait_for_label(browser, "Animal")
     type_sentence(browser, "\u200b", Keys.ENTER)  # no white space to a browser, but nothing visible to the gateway
     wait_until(lambda: "at least one visible character" in shown(browser, "problem"), 10, "the error")
     assert shown(browser, "problem").endswith("(422)")
     assert not browser.find_element(By.ID, "result").is_displayed()
     type_sentence(browser, "oak", Keys.ENTER)
-    wait_until(lambda: first_label(browser) == "Plant", 10, "an answer")
+    wait_for_label(browser, "Plant")
     assert not browser.find_element(By.ID, "problem").is_displayed()
 
 
 def test_an_empty_sentence_is_no_question(browser: Chrome) -> None:
     type_sentence(browser, "cat", Keys.ENTER)
-    wait_until(lambda: first_label(browser) == "Animal", 10, "an answer")
+    wait_for_label(browser, "Animal")
     type_sentence(browser, "")
     wait_until(browser.find_element(By.ID, "empty").is_displayed, 10, "no answer")
     browser.find_element(By.ID, "example").click()
@@ -154,7 +129,7 @@ def test_an_empty_sentence_is_no_question(browser: Chrome) -> None:
 
 def test_a_label_that_is_markup_is_shown_as_text(browser: Chrome) -> None:
     type_sentence(browser, "rock", Keys.ENTER)
-    wait_until(lambda: first_label(browser) == HOSTILE, 10, "an answer")
+    wait_for_label(browser, HOSTILE)
     assert browser.find_element(By.CSS_SELECTOR, "#labels li .label").text == HOSTILE
     assert browser.find_elements(By.TAG_NAME, "img") == []
     with pytest.raises(NoAlertPresentException):
@@ -163,10 +138,10 @@ def test_a_label_that_is_markup_is_shown_as_text(browser: Chrome) -> None:
 
 def test_a_cut_sentence_is_marked(browser: Chrome) -> None:
     type_sentence(browser, "cat " * 14, Keys.ENTER)
-    wait_until(lambda: first_label(browser) == "Animal", 10, "an answer")
+    wait_for_label(browser, "Animal")
     assert not browser.find_element(By.ID, "note").is_displayed()
     type_sentence(browser, "oak " * 15, Keys.ENTER)
-    wait_until(lambda: first_label(browser) == "Plant", 10, "an answer")
+    wait_for_label(browser, "Plant")
     assert "limit of 16 tokens" in shown(browser, "note")
 
 
@@ -188,6 +163,7 @@ def test_an_outdated_answer_does_not_overwrite_a_newer_one(browser: Chrome) -> N
 
 
 def test_versions_are_listed_with_what_is_wrong(browser: Chrome, stack: Stack) -> None:
+    unfold(browser, "about")
     wait_until(browser.find_element(By.ID, "versions").is_displayed, 10, "the versions")
     script = "return [...document.querySelectorAll('#version-rows tr')].map((row) => row.innerText.split('\\t'))"
     reason = models(stack)[0]["reason"]
@@ -225,6 +201,7 @@ def test_reports_can_be_kept_to_oneself(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_the_page_links_a_report_that_is_read_without_a_script_or_another_host(browser: Chrome, stack: Stack) -> None:
+    unfold(browser, "about")
     link = wait_for(browser, "#version-rows a")
     assert link.accessible_name == "Report of version 1"
     address = link.get_attribute("href") or ""
@@ -239,15 +216,15 @@ def test_the_page_links_a_report_that_is_read_without_a_script_or_another_host(b
     assert [urlsplit(url).path for url in requested(browser)] == ["/models/1/report"]
     assert complaints(browser) == []
     for width in (390, 1400):
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        look(browser, width)
         assert browser.find_element(By.TAG_NAME, "html").get_property("scrollWidth") <= width
         assert browser.find_element(By.CSS_SELECTOR, "svg.chart").size["width"] > 200
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    look_as_usual(browser)
 
 
 def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack, tmp_path: Path) -> None:
-    with gateway_with_key(stack) as port:
+    with gateway_beside(stack, tmp_path / "log", API_KEYS=KEY) as gateway:
+        port = gateway.port
         open_page(chromium, port)
         form, field = chromium.find_element(By.ID, "key-form"), chromium.find_element(By.ID, "key")
         wait_until(form.is_displayed, 10, "the field for the key")
@@ -258,10 +235,10 @@ def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack, 
         field.clear()
         field.send_keys(KEY, Keys.ENTER)
         wait_until(lambda: first_label(chromium) == "Animal", 10, "an answer")
+        unfold(chromium, "about")
         wait_until(chromium.find_element(By.ID, "versions").is_displayed, 10, "the versions")
         assert not form.is_displayed()
-        downloads = {"behavior": "allow", "downloadPath": str(tmp_path), "eventsEnabled": False}
-        chromium.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
+        downloads_to(chromium, tmp_path)
         click(chromium, "#version-rows a")  # a link sends no key: the report is fetched with it
         saved = tmp_path / "report-1.html"
         wait_until(saved.is_file, 10, "the report is saved")
@@ -274,9 +251,9 @@ def test_a_key_is_asked_for_where_one_is_needed(chromium: Chrome, stack: Stack, 
 
 def test_the_page_asks_no_other_host_and_breaks_no_rule(browser: Chrome, stack: Stack) -> None:
     type_sentence(browser, "cat", Keys.ENTER)
-    wait_until(lambda: first_label(browser) == "Animal", 10, "an answer")
+    wait_for_label(browser, "Animal")
     urls = requested(browser)
-    assert {urlsplit(url).path for url in urls} >= {"/", "/page.css", "/page.js", "/models", "/classify"}
+    assert {urlsplit(url).path for url in urls} >= {"/", "/page/page.css", "/page/main.js", "/models", "/classify"}
     assert {urlsplit(url).netloc for url in urls} == {f"{HOST}:{stack.ports['GATEWAY_PORT']}"}
     assert complaints(browser) == []
 
@@ -286,7 +263,7 @@ def test_the_documentation_asks_no_other_host_and_is_usable(chromium: Chrome, st
     paths = stack.client.get("/openapi.json").json()["paths"]
     operations = sum(len(methods) for methods in paths.values())
     wait_until(lambda: len(chromium.find_elements(By.CLASS_NAME, "opblock")) == operations, 20, "the operations")
-    assert not {"/", "/docs", "/page.js"} & set(paths)
+    assert not {"/", "/docs", "/page/main.js"} & set(paths)
     click(chromium, ".opblock-get .opblock-summary-control")
     click(chromium, ".try-out__btn")
     wait_for(chromium, "tr[data-param-name=sentence] input").send_keys("cat", Keys.TAB)  # it is read when left
@@ -296,89 +273,3 @@ def test_the_documentation_asks_no_other_host_and_is_usable(chromium: Chrome, st
     assert any("/classify?sentence=" in url for url in urls)
     assert {urlsplit(url).netloc for url in urls} == {f"{HOST}:{stack.ports['GATEWAY_PORT']}"}
     assert complaints(chromium) == []
-
-
-def models(stack: Stack) -> list[dict[str, str]]:
-    answer: list[dict[str, str]] = stack.client.get("/models").json()["versions"]
-    return answer
-
-
-@contextlib.contextmanager
-def gateway_with_key(stack: Stack) -> Iterator[int]:
-    """The port of one more gateway before the stack's Triton, one that answers only with a key."""
-    (port,) = free_ports(1)
-    env = {**stack.env, "API_KEYS": KEY, "GATEWAY_PORT": str(port)}
-    with subprocess.Popen([sys.executable, "-m", "gateway"], cwd=ROOT, env=env) as gateway:
-        try:
-            wait_until(lambda: is_ready(port), 20, "the gateway with a key is ready")
-            yield port
-        finally:
-            gateway.send_signal(signal.SIGTERM)
-
-
-def is_ready(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def open_page(browser: Chrome, port: int, path: str = "/") -> None:
-    """Open it anew, with empty logs."""
-    browser.get("about:blank")
-    browser.get_log("performance")
-    browser.get_log("browser")
-    browser.get(f"http://{HOST}:{port}{path}")
-
-
-def sentence_field(browser: Chrome) -> WebElement:
-    return browser.find_element(By.ID, "sentence")
-
-
-def type_sentence(browser: Chrome, *keys: str) -> None:
-    """Replace the sentence, key by key."""
-    sentence_field(browser).send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE, *keys)
-
-
-def shown(browser: Chrome, element: str) -> str:
-    text: str = browser.execute_script("return document.getElementById(arguments[0]).textContent", element)
-    return text
-
-
-def answer_of(browser: Chrome) -> list[tuple[str, str]]:
-    """Labels and percentages that are shown, in one look."""
-    script = "return [...document.querySelectorAll('#labels li')].map((row) => row.innerText.split('\\n'))"
-    return [(row[0], row[1]) for row in browser.execute_script(script) if len(row) > 1]
-
-
-def first_label(browser: Chrome) -> str | None:
-    """The best label, if an answer is shown."""
-    answer = answer_of(browser)
-    return answer[0][0] if answer else None
-
-
-def wait_for_answer(browser: Chrome, expected: list[tuple[str, str]]) -> None:
-    WebDriverWait(browser, 10).until(lambda _: answer_of(browser) == expected, str(expected))
-
-
-def requested(browser: Chrome) -> list[str]:
-    """Addresses that the page asked, or tried to ask, since it was opened; images that are part of it are none."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return [url for url in urls if not url.startswith("data:")]
-
-
-def complaints(browser: Chrome) -> list[str]:
-    """What the browser finds wrong since the page was opened, such as a breach of the content security policy."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def wait_for(browser: Chrome, selector: str) -> WebElement:
-    """The first such element, as soon as there is one."""
-    found = WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.CSS_SELECTOR, selector), selector)
-    return found[0]
-
-
-def click(browser: Chrome, selector: str) -> None:
-    """Click by script: Swagger UI moves while it unfolds, and a pointer would miss."""
-    browser.execute_script("arguments[0].click()", wait_for(browser, selector))

@@ -14,7 +14,8 @@ from tests.integration.stack import Stack, wait_until
 from tests.tiny_models import write_classifier
 from tests.wheels import PACKAGES, Installed, build, copy_sources, environment, install
 
-SENTENCE = "Mapa aprende un nuevo lenguaje"
+WHAT, WHOM = ("bread", "a desk", "a new word", "rest"), ("cat", "team", "map")
+TEXTS = [f"{what} for the {whom}" for what in WHAT for whom in WHOM]
 LABELS = ["Food", "Home", "Work"]
 
 
@@ -34,7 +35,8 @@ class Served:
 
 
 def settings_of(stack: Stack) -> dict[str, str]:
-    return {**{name: str(port) for name, port in stack.ports.items()}, "TRITON_KIND": "embedded", "PRECISION": "fp32"}
+    ports = {name: str(port) for name, port in stack.ports.items()}
+    return {**ports, "TRITON_KIND": "embedded", "DATA": "texts.csv", "PRECISION": "fp32"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def served(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> It
     for name in PACKAGES:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(f"raise SystemExit('their {name}')")
+    (folder / "texts.csv").write_text("\n".join(["text", *TEXTS]) + "\n")
     write_classifier(folder / "checkpoints" / "classifier", LABELS)
     stack = Stack(folder / "model_repository", tmp_path_factory.mktemp("log") / "log")
     command, settings = [installed.command, "serve"], environment(**settings_of(stack))
@@ -64,12 +67,12 @@ def served(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_checkpoint_that_lies_there_is_exported_published_and_served_there(served: Served) -> None:
-    answer = served.stack.classify(SENTENCE)
+    answer = served.stack.classify(TEXTS[0])
     assert answer.status_code == 200
     assert answer.json()[0]["label"] in LABELS
     assert Manifest.read(served.folder / "model_repository" / "classifier" / "1").labels == LABELS
-    made = {path.name for path in served.folder.iterdir()} - {*PACKAGES, "checkpoints"}
-    assert made <= {"model_repository", "exports", "texts.csv", "scored.csv"}
+    made = {path.name for path in served.folder.iterdir()} - {*PACKAGES, "checkpoints", "texts.csv"}
+    assert made <= {"model_repository", "exports", "scored.csv"}
 
 
 def test_the_page_comes_with_the_wheel(served: Served) -> None:
@@ -77,16 +80,14 @@ def test_the_page_comes_with_the_wheel(served: Served) -> None:
 
 
 def test_a_file_is_scored_as_the_service_answers(served: Served) -> None:
-    texts = [SENTENCE, "bread and butter", "a desk"]
-    (served.folder / "texts.csv").write_text("\n".join(["text", *texts]) + "\n")
     served.run("score", "texts.csv", "scored.csv")
     with (served.folder / "scored.csv").open() as scored:
         labels = [row["label"] for row in csv.DictReader(scored)]
-    assert labels == [served.stack.classify(text).json()[0]["label"] for text in texts]
+    assert labels == [served.stack.classify(text).json()[0]["label"] for text in TEXTS]
 
 
 def test_a_version_that_is_exported_and_published_there_is_taken_up(served: Served) -> None:
-    served.run("export", "checkpoints/classifier", "--precision", "fp32")
+    served.run("export", "checkpoints/classifier", "--precision", "fp32", "--data", "texts.csv")
     assert Manifest.read(served.folder / "exports" / "classifier").labels == LABELS
     assert "version 2" in served.run("publish", "exports/classifier")
     wait_until(lambda: served.stack.version() == 2, 30, "version 2 is served")

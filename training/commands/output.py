@@ -36,24 +36,36 @@ def check_output(folder: Path) -> None:
 
 
 @contextmanager
-def whole_or_nothing(folder: Path) -> Iterator[Path]:
+def whole_or_nothing(folder: Path, kept: Path | None = None) -> Iterator[Path]:
     """Yield a working folder beside `folder`; what it holds under `checkpoint/` becomes `folder` at the end.
 
     Left by an exception (Ctrl-C is one), it is deleted and `folder` stays as it was.
+
+    Args:
+        folder: of the checkpoint.
+        kept: becomes what `folder` was before, in place of what it holds; None: that is deleted.
     """
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
         checkpoint = work / "checkpoint"
         checkpoint.mkdir()
         yield work
-        before = work / "before"
-        if folder.exists():
-            folder.rename(before)
-        try:
-            checkpoint.rename(folder)
-        except BaseException:
-            if before.exists() and not folder.exists():
-                before.rename(folder)
-            raise
+        _exchange(folder, checkpoint, kept or work / "before", work / "older")
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _exchange(folder: Path, new: Path, before: Path, older: Path) -> None:
+    """Let `new` become `folder`, which becomes `before`, which becomes `older`; or leave all three as they were."""
+    try:
+        if before.exists():
+            before.rename(older)
+        if folder.exists():
+            folder.rename(before)
+        new.rename(folder)
+    except BaseException:
+        if before.exists() and new.exists() and not folder.exists():
+            before.rename(folder)
+        if older.exists() and not before.exists():
+            older.rename(before)
+        raise

@@ -11,7 +11,7 @@ from repository.console import Console
 from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
 from repository.option_class import takes_option_class
 from training.commands import options
-from training.commands.train_checks import UserError, check_settings
+from training.commands.train_checks import UserError, check_settings, check_start
 from training.commands.train_options import DEFAULTS, TrainOptions
 from training.data.load import DataError, TrainingData
 from training.encoders.base_folder import BaseModelError
@@ -45,10 +45,11 @@ def train_classifier(given: TrainOptions) -> None:
     start = perf_counter()
     output = given.output.absolute()
     try:
+        check_start(given.from_version, given.base_model)
         data = _read(given)
         settings = given.settings(len(data.splits["train"]))
         check_settings(settings, data, given.trials)
-        base = _checked_base_model(given.base_model, output, settings)
+        base = _checked_base_model(given.base_model, given.from_version, output, settings)
         data = _without_what_was_seen(data, base)
         base = _with_vocabulary(base, data, settings)
         found = _run(data, base, settings, output, given.written(), given.resume, given.trials, start)
@@ -91,15 +92,16 @@ def _how_to_go_on(output: Path, trials: int | None) -> str:
     return "; the same command with --resume goes on with the trials" if kept else ""
 
 
-def _checked_base_model(name: str | None, output: Path, settings: Settings) -> "BaseModel":
+def _checked_base_model(name: str | None, version: str | None, output: Path, settings: Settings) -> "BaseModel":
     """Check all that the data doesn't decide, before the first long step; return the base model."""
+    from training.commands.from_version import VersionError, base_of_version
     from training.commands.output import OutputError, check_output
     from training.encoders.base_model import read_base_model
 
     try:
         check_output(output)
-        base = read_base_model(name)
-    except (BaseModelError, OutputError) as error:
+        base = base_of_version(version, output) if version else read_base_model(name)
+    except (BaseModelError, OutputError, VersionError) as error:
         raise UserError(str(error)) from None
     max_length = settings.max_length
     if max_length > base.longest and max_length != DEFAULTS.max_length:
@@ -141,6 +143,7 @@ def _run(
     start: float,
 ) -> dict[str, Any]:
     """Train, evaluate and write the output folder; return the report."""
+    from training.commands.from_version import kept_start
     from training.commands.output import whole_or_nothing
     from training.fit.checkpoints import ResumeError, description_of, run_folder
     from training.fit.train import save_checkpoint
@@ -157,7 +160,7 @@ def _run(
             trained = _trained(data, base, settings, run)
             report = training_report(data, base, asdict(settings), trained, written.baseline)
             report["trials"] = found
-            with whole_or_nothing(output) as work:
+            with whole_or_nothing(output, kept_start(base, output)) as work:
                 report["seconds"]["total"] = round(perf_counter() - start, 1)
                 save_checkpoint(trained, work / "checkpoint", base.longest)
                 data.record.write(work / "checkpoint")

@@ -5,13 +5,28 @@ from collections import Counter
 
 from repository.console import Console
 from repository.manifest import ProblemType
-from training.commands.train_options import MOST_OF_A_CLASS
+from repository.names import is_version_name
+from training.commands.train_options import MOST_OF_A_CLASS, NEWEST, SERVED
 from training.data.load import TrainingData
 from training.settings import Settings
 
 
 class UserError(ValueError):
     """Something on the command line can't be used."""
+
+
+def check_start(from_version: str | None, base_model: str | None) -> None:
+    """Raise unless one thing at most says what training begins with.
+
+    Raises:
+        UserError: both options are given, or `--from-version` can't be a version.
+    """
+    if from_version is None:
+        return
+    if base_model is not None:
+        raise UserError("--from-version and --base-model (BASE_MODEL) both say what to begin with: give one of them.")
+    if from_version not in (NEWEST, SERVED) and not is_version_name(from_version):
+        raise UserError(f"--from-version {from_version}: give a version's number, {NEWEST} or {SERVED}.")
 
 
 def check_settings(settings: Settings, data: TrainingData, trials: int | None) -> None:

@@ -13,6 +13,8 @@ from training.settings import Settings, usual_epochs
 
 DEFAULTS = Settings()
 LORA_RANK = 16
+# Values of --from-version, beside numbers.
+NEWEST, SERVED = "newest", "served"
 # With more examples of a class, --few-shot does no better.
 MOST_OF_A_CLASS = 64
 
@@ -55,6 +57,16 @@ BaseModelName = Annotated[
         "half the size, English alone). A checkpoint of this program is trained further: its classifier stays for the "
         "labels that it knows, and nothing it was trained on is tested on.",
         show_default="multilingual",
+    ),
+]
+FromVersion = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|newest|served",
+        help="Train the checkpoint further that this version of MODEL_REPOSITORY/MODEL_NAME was exported from: a "
+        "number, the newest one, or the one that is served (the pinned one, else the newest). The checkpoint is known "
+        "by its weights, and looked for at CHECKPOINT, at the output, beside both, and in MLflow.",
+        show_default="no",
     ),
 ]
 Output = Annotated[
@@ -178,6 +190,7 @@ class TrainOptions(options.DataOptions):
     """All of them, in the order of --help."""
 
     base_model: BaseModelName = None
+    from_version: FromVersion = None
     output: Output = Path("checkpoints/classifier")
     resume: Resume = False
     epochs: Epochs = None

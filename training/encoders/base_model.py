@@ -35,6 +35,8 @@ class BaseModel:
     """It is a sentence encoder whose training averaged all tokens (see `training.encoders.mean_pooling`)."""
     rows: tuple[int, ...] | None = None
     """Rows of its word embedding that go with `tokenizer`, if not all as they are (`training.encoders.vocabulary`)."""
+    version: str | None = None
+    """The published version that was exported from it, for people: `version 3 of classifier`; None: it is none's."""
 
 
 def read_base_model(name: str | None) -> BaseModel:

@@ -101,7 +101,10 @@ def _body(report: dict[str, Any], name: str) -> str:
         f"{data['splits']['validation']['examples']} to choose the epoch on, {test['support']} to test on"
         + (", no group in two of them." if data["split_kind"] != "rows" else ", of the same groups: it reads too well.")
     )
-    parts += ["", f"Base model: {_safe(report['base_model'])}. Best epoch: {report['best_epoch']}.", ""]
+    start = f"Base model: {_safe(report['base_model'])}."
+    if further := report.get("trained_further_from"):
+        start += f" Trained further from {_safe(further)}."
+    parts += ["", f"{start} Best epoch: {report['best_epoch']}.", ""]
     parts += ["## Limits", "", _limits(report), ""]
     return "\n".join(parts)
 

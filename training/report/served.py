@@ -155,7 +155,7 @@ def _find(given: str | None, stack: ExitStack) -> ServedVersion:
     if given is not None and not (given.isascii() and given.isdecimal()):
         return _of_folder(Path(given), given, None)
     history = open_history(RepositorySettings())
-    number = _served(history) if given is None else int(given)
+    number = served_number(history) if given is None else int(given)
     name = f"version {number} of {history.model_name}"
     if isinstance(history, ModelStore):
         return _of_folder(history.folder / str(number), name, number)
@@ -169,9 +169,23 @@ def _of_folder(folder: Path, name: str, number: int | None) -> ServedVersion:
     return ServedVersion(name, number, folder, Manifest.read(folder), SplitRecord.read(folder))
 
 
-def _served(history: VersionHistory) -> int:
+def served_number(history: VersionHistory) -> int:
+    """Return the number of the version that is served: the pinned one, else the newest that can be read.
+
+    Raises:
+        ServedError: none can be read.
+    """
     if (pinned := _pinned(history)) is not None:
         return pinned
+    return newest_number(history)
+
+
+def newest_number(history: VersionHistory) -> int:
+    """Return the number of the newest version that can be read.
+
+    Raises:
+        ServedError: none can be read.
+    """
     for number in reversed(history.numbers()):
         if history.version(number).manifest is not None:
             return number

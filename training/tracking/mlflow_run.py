@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import re
+import shutil
+import tempfile
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ _REACHED_WITHIN_SECONDS = 5
 # MLflow's own are seven tries of two minutes each.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 _QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1"}
+_QUIET |= {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+# That say they are one version: several repositories may log to one server.
+_MOST_RUNS = 3
 _METRIC = re.compile(r"[^\w./ -]")
 
 
@@ -72,6 +77,44 @@ def log_version(run: TrackedRun, version: str) -> None:
         client.set_tag(run.run_id, "version", version)
         if run.model_id:
             client.set_logged_model_tags(run.model_id, {"version": version})
+
+
+def fetch_checkpoint(
+    uri: str, versions: Sequence[str], folder: Path, is_it: Callable[[Path], bool]
+) -> tuple[Path, str] | None:
+    """Download the checkpoint of the run that was told of a version.
+
+    Args:
+        uri: of MLflow's store or server.
+        versions: `MODEL/NUMBER`; any of them will do.
+        folder: takes what is downloaded.
+        is_it: whether a folder is the checkpoint. Another repository's version may have the same name.
+
+    Returns:
+        Its folder and the run's id; None where no run has it.
+
+    Raises:
+        TrackingError: MLflow is not installed, cannot be reached or refuses.
+    """
+    with _mlflow(uri) as mlflow:
+        for version in versions:
+            for run in mlflow.search_runs(
+                search_all_experiments=True,
+                filter_string=f"tags.version = '{version}'",
+                max_results=_MOST_RUNS,
+                order_by=["attributes.start_time DESC"],
+                output_format="list",
+            ):
+                copy = Path(tempfile.mkdtemp(dir=folder))
+                found = Path(
+                    mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/{MODEL}", dst_path=str(copy))
+                )
+                # As MLflow keeps a model of transformers, and as `_log_model` keeps an adapter.
+                for checkpoint in (found / "model", found):
+                    if is_it(checkpoint):
+                        return checkpoint, run.info.run_id
+                shutil.rmtree(copy)
+    return None
 
 
 @contextmanager

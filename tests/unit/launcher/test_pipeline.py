@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pretrained.weights import weights_digest
 from repository.manifest import Manifest
 from repository.store import ModelStore
 from tests.any_table import LABELS, texts, write_table
@@ -61,6 +62,28 @@ def test_a_table_becomes_a_version_and_a_worse_model_stops_at_the_gate(tmp_path:
     assert "Stopped at gate; go on with --from gate" in refused.stderr
     assert "not reached" in refused.stdout
     assert store.numbers() == [1, 2]
+
+
+def test_what_is_served_is_trained_further_in_place(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", LABELS["one"][3])
+    further = {
+        "BASE_MODEL": "",
+        "TRAIN_OPTIONS": "--from-version newest --max-steps 1 --learning-rate 1e-6 --no-baseline",
+    }
+    too_early = pipeline(tmp_path, **further)
+    assert too_early.returncode == 2
+    assert "the first is trained without --from-version" in too_early.stderr
+    write_tiny_base("bert", tmp_path / "base")
+    first = pipeline(tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    second = pipeline(tmp_path, **further)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Training further from version 1 of classifier: its checkpoint is checkpoints/classifier." in second.stdout
+    store = ModelStore(tmp_path / "model_repository", "classifier")
+    weights = [Manifest.read(store.folder / str(number)).weights for number in store.numbers()]
+    assert weights == [weights_digest(tmp_path / "checkpoints" / name) for name in ("classifier.before", "classifier")]
+    assert weights[0] != weights[1]
+    assert "Trained further from version 1 of classifier" in (store.folder / "2" / "README.md").read_text()
 
 
 def test_it_ends_with_the_status_of_the_step_that_fails(tmp_path: Path) -> None:

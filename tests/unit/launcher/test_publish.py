@@ -1,8 +1,10 @@
 """`python -m launcher.publish` publishes what is not there yet, and nothing twice."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def test_one_more_is_made_only_when_asked_for(store: ModelStore, tmp_path: Path)
     assert ended.returncode == 2
     assert "python -m training train ended with status" in ended.stderr
     assert store.numbers() == [1]
+
+
+def test_a_sigterm_ends_the_step_that_it_is_at(tmp_path: Path) -> None:
+    settings = {"MODEL_REPOSITORY": str(tmp_path / "repository"), "CHECKPOINT": str(tmp_path / "checkpoint")}
+    process = subprocess.Popen([sys.executable, "-m", "launcher.publish"], env={**os.environ, **settings})
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (steps := children.read_text().split()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=120) == 128 + signal.SIGINT
+    assert not Path(f"/proc/{steps[0]}").exists()
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_mistake_in_a_setting_is_one_line(store: ModelStore) -> None:

@@ -34,6 +34,14 @@ def test_triton_is_kept_in_the_users_cache(installed: Installed, tmp_path: Path,
     assert Path(kept).name.startswith("triton-3.")
 
 
+def test_the_sample_and_the_lock_are_those_of_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    names = ("SAMPLE_DATA", "TRITON_LOCK")
+    shown = f"from repository import shipped; print(*(getattr(shipped, name) for name in {names}), sep='\\n')"
+    for line in run_python(installed, shown, tmp_path).splitlines():
+        assert Path(line).is_file()
+        assert Path(line).is_relative_to(installed.site_packages)
+
+
 def test_a_checkout_keeps_triton_beside_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from repository.shipped import triton_environment
 

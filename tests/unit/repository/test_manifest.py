@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, RepositoryError
-from tests.version_folders import write_version
+from repository.manifest import MANIFEST_FILE, MODEL_FILE, WEIGHTS_FILE, Manifest, RepositoryError
+from tests.version_folders import note_weights, write_version
 
 
 @pytest.fixture
@@ -20,6 +20,16 @@ def test_round_trip(folder: Path) -> None:
     manifest = Manifest.read(folder)
     manifest.write(folder)
     assert Manifest.read(folder) == manifest
+
+
+def test_which_weights_it_was_exported_from_is_told_without_a_field_that_older_gateways_refuse(folder: Path) -> None:
+    before = json.loads((folder / MANIFEST_FILE).read_text())
+    assert Manifest.read(folder).weights is None
+    note_weights(folder, f"{'0' * 64}  model.safetensors\n")
+    manifest = Manifest.read(folder)
+    manifest.verify_files(folder)
+    assert manifest.weights == hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+    assert json.loads((folder / MANIFEST_FILE).read_text()).keys() == before.keys()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from transformers import (
 
 from export import ExportError
 from export.checkpoint.load import load_checkpoint
+from pretrained.weights import weights_text
 from repository.manifest import ProblemType
 from tests.tiny_models import PAD, VOCABULARY
 from tests.unit.export.checkpoint.test_sources import log_as_mlflow
@@ -68,6 +69,7 @@ def test_a_lora_adapter_is_merged_into_its_base(tmp_path: Path, model_type: str,
     base = write(tmp_path / "base", configs[model_type], model_input_names=["input_ids", "attention_mask"])
     adapted = write_adapter(tmp_path / "adapter", base, width, targets, heads)
     checkpoint = load_checkpoint(str(tmp_path / "adapter"))
+    assert checkpoint.weights == weights_text(tmp_path / "adapter")  # its own, not those of its base
     assert np.abs(logits(checkpoint.model) - logits(adapted)).max() < 1e-5
     assert np.abs(logits(checkpoint.model)[:, :3] - logits(load_checkpoint(str(base)).model)).max() > 1e-2
     assert checkpoint.labels == [f"LABEL_{index}" for index in range(width)]

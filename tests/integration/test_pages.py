@@ -16,7 +16,7 @@ from tests.page_shell import PageShell
 from tests.pages import Page, Step, pages
 from tests.waiting import PATIENCE
 
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 # What trains in seconds where a page trains: the base and the passes that its reader leaves to the default.
 TRAINING = ("text-classifier train", "-m training train", "-m training --")
 TINY = "--base-model tiny-encoder --epochs 1 --no-baseline"

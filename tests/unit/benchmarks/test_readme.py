@@ -96,8 +96,9 @@ def test_the_readme_shows_one_table_with_this_server_the_limit_and_the_alternati
     assert this_machine().line in text
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == [
+        "| this server, the published model | 7.34 ms | 326 /s | 1 |  |",
+        "| the limit for it: ONNX Runtime alone | 4.97 ms | 368 /s | 1.25 |  |",
         "| this server, fp32 | 6.7 ms | 348/s | 1 | 501 MB |",
-        "| the limit: ONNX Runtime alone | 4.97 ms | 368 /s | 1.25 |  |",
         "| A \\| B 2.60 | 40.9 ms | 87/s | 0.26 | 1599 MB |",
         "| TEI cpu-1.8 | not measured: no Docker engine answers |  |  |  |",
     ]
@@ -105,7 +106,11 @@ def test_the_readme_shows_one_table_with_this_server_the_limit_and_the_alternati
 
 def test_without_the_alternatives_this_server_stands_beside_the_limit() -> None:
     table = one_table(f"# Benchmarks\n\nA machine\n\n{LIMIT.to_markdown()}")
-    assert "| this server | 7.34 ms | 326 /s | 1 |  |\n| the limit: ONNX Runtime alone | 4.97 ms |" in table
+    rows = table.splitlines()[4:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| this server, the published model", "7.34 ms"],
+        ["| the limit for it: ONNX Runtime alone", "4.97 ms"],
+    ]
     with pytest.raises(ReadmeError, match="make bench"):
         one_table("# Benchmarks\n\nA machine\n\n## Precisions\n\n| a |\n| --- |\n| b |\n")
 

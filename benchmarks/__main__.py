@@ -26,6 +26,7 @@ from benchmarks.report.render import comparison_table, limit_table, load_table, 
 from benchmarks.report.results import ResultFolder
 from export import ExportError
 from repository.console import Console
+from repository.exit_status import FAILED, USER_MISTAKE
 from repository.shipped import README
 from repository.strict_json import strict_json
 from server.install import InstallError, ensure_installed
@@ -71,7 +72,7 @@ def gateway(
         found += compare_costless(store, number, texts, rounds, errors.print)
     except (BenchmarkError, ServiceError) as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(comparison_table(found).to_rich())
 
 
@@ -102,7 +103,7 @@ def everything(
         run_everything(store, number, checkpoint, data, folder, extent, errors.print)
     except (BenchmarkError, ExportError, ServiceError, PerfAnalyzerError, InstallError) as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
 
 
@@ -122,10 +123,10 @@ def compare(
         verdicts = guard.compare([before, *(more_before or [])], [after, *(more_after or [])])
     except guard.GuardError as error:
         errors.error(error)
-        raise typer.Exit(2) from None
+        raise typer.Exit(USER_MISTAKE) from None
     out.table(verdict_table(verdicts).to_rich())
     if any(verdict.worse for verdict in verdicts):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -140,7 +141,7 @@ def readme(
         write_readme(README, source)
     except ReadmeError as error:
         errors.error(error)
-        raise typer.Exit(2) from None
+        raise typer.Exit(USER_MISTAKE) from None
     errors.print(f"README.md shows {source}.")
 
 
@@ -164,7 +165,7 @@ def load(
                 points.append(point)
     except ServiceError as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(load_table(points).to_rich())
     if plot is not None:
         from benchmarks.report.plots import plot_load
@@ -225,7 +226,7 @@ def triton(
             )
     except (PerfAnalyzerError, InstallError, ServiceError) as error:
         show_failure(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(sweep_table(points).to_rich())
     for point in points:
         if point.problem:

@@ -13,6 +13,7 @@ from export.commands.export import export_checkpoint
 from export.commands.inspect import inspect_version
 from repository.console import Console
 from repository.default_command import DefaultCommandGroup
+from repository.exit_status import USER_MISTAKE
 from repository.manifest import RepositoryError
 from repository.missing import extra_named
 
@@ -40,7 +41,7 @@ def running() -> Iterator[None]:
             yield
     except (ExportError, RepositoryError) as error:
         errors.error(error)
-        raise SystemExit(2) from None
+        raise SystemExit(USER_MISTAKE) from None
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from gateway.files import version_files
 from gateway.logs import configure_logging
 from gateway.settings import GatewaySettings
 from repository.console import Console
+from repository.exit_status import USER_MISTAKE
 from repository.manifest import RepositoryError
 from repository.settings import setting_mistakes
 
@@ -42,12 +43,12 @@ def serve(
         settings = GatewaySettings()
     except ValidationError as error:
         errors.error(setting_mistakes(error)[0])
-        raise typer.Exit(2) from None
+        raise typer.Exit(USER_MISTAKE) from None
     try:
         version_files(settings)
     except RepositoryError as error:
         errors.error(f"MODEL_REPOSITORY: {error}")
-        raise typer.Exit(2) from None
+        raise typer.Exit(USER_MISTAKE) from None
     configure_logging()
     if settings.workers == 1:
         _run(settings)

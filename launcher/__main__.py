@@ -15,6 +15,7 @@ from launcher.settings import LauncherSettings
 from launcher.steps import end_as_by_ctrl_c
 from repository.addresses import reachable, url_of
 from repository.console import Console
+from repository.exit_status import USER_MISTAKE
 from repository.log_lines import log_to_stderr
 from repository.log_queue import queue_output
 from repository.manifest import RepositoryError
@@ -106,7 +107,7 @@ def _url(settings: GatewaySettings) -> str:
 def _stop(*reasons: str) -> NoReturn:
     for reason in reasons:
         console.error(reason)
-    raise typer.Exit(2)
+    raise typer.Exit(USER_MISTAKE)
 
 
 def main() -> None:

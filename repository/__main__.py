@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from repository.console import Console, Table, styled
+from repository.exit_status import FAILED, USER_MISTAKE
 from repository.figures import headline
 from repository.history import VersionHistory
 from repository.location import S3Location
@@ -238,7 +239,7 @@ def verify(
             failed = True
             errors.print(f"version {number}: {error}")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -278,10 +279,10 @@ def running() -> Iterator[None]:
         yield
     except RepositoryError as error:
         errors.error(error)
-        raise SystemExit(2) from None
+        raise SystemExit(USER_MISTAKE) from None
     except OSError as error:
         errors.error(f"{error.filename}: {error.strerror}")
-        raise SystemExit(2) from None
+        raise SystemExit(USER_MISTAKE) from None
 
 
 def main() -> None:

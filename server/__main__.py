@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from repository.console import Console
+from repository.exit_status import USER_MISTAKE
 from repository.log_lines import log_to_stderr
 from repository.log_queue import queue_output
 from repository.settings import setting_mistakes
@@ -23,8 +24,6 @@ Outcome = TypeVar("Outcome")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
 console = Console(stderr=True)
-
-_USAGE_ERROR = 2
 
 
 @app.callback(invoke_without_command=True)
@@ -93,7 +92,7 @@ def _stop_at(findings: Sequence[str]) -> None:
     for finding in findings:
         console.print(finding)
     if findings:
-        raise typer.Exit(_USAGE_ERROR)
+        raise typer.Exit(USER_MISTAKE)
 
 
 if __name__ == "__main__":

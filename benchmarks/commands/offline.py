@@ -11,6 +11,7 @@ from benchmarks.options import errors
 from benchmarks.report.render import precision_table
 from export import ExportError
 from repository.console import Console
+from repository.exit_status import FAILED
 from repository.manifest import Precision
 from training import SAMPLE_DATA
 
@@ -36,7 +37,7 @@ def export(
             found = compare_precisions(checkpoint, data, texts, rounds, Path(folder), errors.print)
     except ExportError as error:
         errors.error(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAILED) from None
     out.table(precision_table(found).to_rich())
 
 
@@ -62,4 +63,4 @@ def memory(
             )
             if peak.status:
                 errors.page((folder / f"{peak.precision.value}.log").read_text())
-                raise typer.Exit(1)
+                raise typer.Exit(FAILED)

@@ -131,10 +131,10 @@ reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, 
 	$(PY) -m launcher.reference
 
 docs: tools ## Build the documentation into site/; a link or anchor that leads nowhere fails
-	$(PY) -m mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 docs-serve: tools ## Show the documentation at http://127.0.0.1:DOCS_PORT (8088), anew after each change
-	$(PY) -m mkdocs serve --dev-addr 127.0.0.1:$${DOCS_PORT:-8088}
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs serve --dev-addr 127.0.0.1:$${DOCS_PORT:-8088}
 
 lock: ## Bring the locks in line with pyproject.toml and the alternatives' .in files, UPGRADE=1 to newer versions (needs uv)
 	@cp locks/app.txt locks/app.new

@@ -17,6 +17,7 @@ FILES = {
     "data": ["public_maps.csv", "README.md"],
     "export.graph": ["floor.json"],
     "gateway": ["page/*"],
+    "launcher.reference": ["manifest.json"],
     "locks": ["triton.txt"],
     "server": ["backends/onnxruntime/*.py"],
     "training.report": ["templates/*"],

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -38,7 +38,7 @@ from training.fit.optimizer import HEAD_RATE, freeze_lower_layers, optimizer
 from training.fit.predict import DivergedError, encode, logits_of
 from training.fit.stopping import KeepsCheckpoints, stopping_between_steps
 from training.fit.tasks import Objective
-from training.fit.trainer import ClassifierTrainer, arguments
+from training.fit.trainer import ClassifierTrainer, arguments, precision_for
 from training.fit.warm_start import known_labels, refit_classifier
 from training.settings import Settings
 
@@ -140,10 +140,12 @@ class Learner:
         freeze_lower_layers(self.model, settings.frozen_share)
         self._adapters = add_adapters(self.model, settings.lora_rank) if settings.lora_rank else None
         head_rate = 1 if self.known_labels == data.labels else HEAD_RATE
+        train = _encode(data.splits["train"], self.objective, base, min(settings.max_length, base.longest))
+        precision = precision_for(self.model, train[0], settings.mixed_precision)
         self.trainer = ClassifierTrainer(
             model=self.model,
-            args=arguments(settings, folder, data.task, keep),
-            train_dataset=_encode(data.splits["train"], self.objective, base, min(settings.max_length, base.longest)),
+            args=arguments(replace(settings, mixed_precision=precision), folder, data.task, keep),
+            train_dataset=train,
             eval_dataset=_encode(data.splits["validation"], self.objective, base, base.sequence_limit),
             data_collator=partial(collate, pad_token_id=self.model.config.pad_token_id),
             compute_metrics=partial(_validation_scores, data, self.objective),

@@ -13,7 +13,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from pretrained.batches import fits
-from pretrained.collate import LABELS
+from pretrained.collate import LABELS, collate
 from pretrained.inputs import ATTENTION_MASK, INPUT_IDS
 from repository.manifest import ProblemType
 from training.figures.scores import CHOSEN_BY
@@ -152,6 +152,27 @@ def precision_of(wanted: MixedPrecision) -> MixedPrecision:
     # Without such instructions it is emulated, and slower than float32. Older releases of torch don't tell of them.
     features: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16" if features.get("avx512_bf16") or features.get("amx_bf16") else "off"
+
+
+def precision_for(model: Any, example: dict[str, Any], wanted: MixedPrecision) -> MixedPrecision:
+    """Return what `auto` comes to for a model: some forwards hold numbers that bfloat16 does not, as DeBERTa's does.
+
+    Args:
+        model: loaded, on the processor.
+        example: what the model is given for a text, encoded.
+        wanted: what was asked for.
+    """
+    found = precision_of(wanted)
+    if wanted != "auto" or found == "off" or torch.cuda.is_available():
+        return found
+    inputs = collate([example], model.config.pad_token_id)
+    inputs.pop(LABELS, None)
+    try:
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            model(**inputs)
+    except RuntimeError:
+        return "off"
+    return found
 
 
 def refused_precision(wanted: MixedPrecision) -> str | None:

@@ -88,7 +88,7 @@ def test_token_types_that_no_mask_can_tell_are_refused(config: Any, tmp_path: Pa
 def test_an_export_that_does_not_answer_as_the_pipeline_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from export.checkpoint.load import load as loading
+    from export.checkpoint import load as loading
     from export.checkpoint.token_types import TokenTypes
 
     source = write(tmp_path / "c", tiny_gpt2(), "<s> $A </s>", FRAME)

@@ -18,11 +18,13 @@ from tests.places import ROOT as REPOSITORY
 pytest.importorskip("torch")
 
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from export.checkpoint.load import load_checkpoint
 from pretrained.architectures import ARCHITECTURES
 from pretrained.collate import collate
 from repository.manifest import ProblemType
+from tests.tiny_architectures import tiny_config
 from tests.tiny_pipeline import export_checkpoint, write_maps, write_tiny_base
 from training.__main__ import app
 from training.data.columns import Wanted
@@ -32,7 +34,7 @@ from training.figures.scores import answers_of, scores
 from training.fit.predict import logits_of
 from training.fit.tasks import Objective
 from training.fit.train import Learner
-from training.fit.trainer import precision_of
+from training.fit.trainer import precision_for, precision_of
 from training.settings import Settings
 
 TASKS = list(ProblemType)
@@ -74,7 +76,11 @@ def test_small_batches_add_up_to_the_gradient_of_a_big_one(
 ) -> None:
     data = data_of(tmp_path, task)
     gradients = [
-        first_gradient(data, base, Settings(batch_size=size, gradient_accumulation=count, class_weights=weights))
+        first_gradient(
+            data,
+            base,
+            Settings(batch_size=size, gradient_accumulation=count, class_weights=weights, mixed_precision="off"),
+        )
         for size, count in ((30, 1), (10, 3), (8, 4))  # the last batch is a short one
     ]
     gradients.insert(0, plain_gradient(data, base, weights))
@@ -106,7 +112,13 @@ def first_gradient(data: TrainingData, base: Path, settings: Settings) -> Any:
 
 def plain_gradient(data: TrainingData, base: Path, weights: Any) -> Any:
     """Of the mean loss of all texts, without a Trainer."""
-    learner = Learner(data, read_base_model(str(base)), Settings(class_weights=weights), Path("unused"), keep=False)
+    learner = Learner(
+        data,
+        read_base_model(str(base)),
+        Settings(class_weights=weights, mixed_precision="off"),
+        Path("unused"),
+        keep=False,
+    )
     batch = collate(learner.trainer.train_dataset, learner.model.config.pad_token_id)
     labels = batch.pop("labels")
     learner.objective.loss(learner.model.eval()(**batch), labels).backward()
@@ -176,6 +188,19 @@ def test_a_processor_trains_in_bfloat16_where_it_multiplies_in_it(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
     assert precision_of("auto") == taken
     assert precision_of("off") == "off"
+
+
+def test_a_model_that_cannot_compute_in_bfloat16_is_trained_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    example = {"input_ids": [5, 6, 7]}
+    deberta, bert = (
+        AutoModelForSequenceClassification.from_config(tiny_config(model_type)).eval()
+        for model_type in ("deberta", "bert")
+    )
+    assert precision_for(bert, example, "auto") == "bf16"
+    assert precision_for(deberta, example, "auto") == "off"
+    assert precision_for(deberta, example, "bf16") == "bf16", "what is asked for is not changed"
 
 
 # --- LoRA, in bfloat16 and smoothed, from the command line to the graph ----------------------------------------------

@@ -45,7 +45,7 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test docker-test airflow-test mlflow bench soak
+.PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench soak
 .PHONY: lint format licenses reference docs docs-serve lock clean
 
 help: ## List the targets
@@ -93,6 +93,9 @@ check-ports:
 test: lint ## Run linter, type checker and all tests
 	$(PY) -m pytest $(SIDE_BY_SIDE) --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
+
+test-fast: lint ## Run linter, type checker and the quick unit tests: before each commit
+	$(PY) -m pytest tests/unit -m "not slow" --quiet --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: tools ## Run linter and type checker, and check that imports run one way
 	$(VENV)/bin/ruff check .

@@ -2,8 +2,59 @@
 
 import signal
 
+import pytest
+
+from tests.places import ROOT
+
+# Files of unit tests that took eight seconds or more on two cores; `make test-fast` leaves them to `make test`.
+SLOW = {
+    "benchmarks/alternatives/test_measure.py",
+    "benchmarks/alternatives/test_processes.py",
+    "benchmarks/test_instruments.py",
+    "benchmarks/test_precision.py",
+    "export/checkpoint/test_token_types.py",
+    "export/commands/test_inspect.py",
+    "export/graph/test_architectures.py",
+    "export/graph/test_floor.py",
+    "export/precision/int8/test_int8.py",
+    "export/precision/int8/test_shipped.py",
+    "export/precision/test_float16.py",
+    "export/version/test_build.py",
+    "export/version/test_fallback.py",
+    "export/version/test_interrupted.py",
+    "gateway/test_memory.py",
+    "launcher/test_pipeline.py",
+    "package/test_command.py",
+    "pages/test_notebooks.py",
+    "pages/test_site.py",
+    "repository/s3/test_copies.py",
+    "repository/s3/test_names.py",
+    "repository/s3/test_store.py",
+    "test_hostile_names.py",
+    "test_makefile_paths.py",
+    "training/commands/test_train.py",
+    "training/encoders/test_bases.py",
+    "training/encoders/test_e5.py",
+    "training/encoders/test_vocabulary.py",
+    "training/fit/test_craft.py",
+    "training/fit/test_published_start.py",
+    "training/fit/test_resume.py",
+    "training/fit/test_searches.py",
+    "training/fit/test_tasks.py",
+}
+
 
 def pytest_configure() -> None:
     """Undo that a shell which starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow ones."""
+    slow = {ROOT / "tests" / "unit" / name for name in SLOW}
+    if missing := sorted(str(path) for path in slow if not path.is_file()):
+        raise pytest.UsageError(f"tests/conftest.py names slow tests that are not there: {', '.join(missing)}")
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.slow)

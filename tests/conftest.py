@@ -6,20 +6,25 @@ import pytest
 
 from tests.places import ROOT
 
-# Files of unit tests that took eight seconds or more on two cores; `make test-fast` leaves them to `make test`.
+# Files of unit tests that took six seconds or more on two cores; `make test-fast` leaves them to `make test`.
 SLOW = {
     "benchmarks/alternatives/test_measure.py",
     "benchmarks/alternatives/test_processes.py",
     "benchmarks/test_instruments.py",
     "benchmarks/test_precision.py",
+    "deploy/test_kubernetes.py",
     "export/checkpoint/test_token_types.py",
     "export/commands/test_inspect.py",
     "export/graph/test_architectures.py",
+    "export/graph/test_external_data.py",
     "export/graph/test_floor.py",
+    "export/parity/test_sweep.py",
     "export/precision/int8/test_int8.py",
     "export/precision/int8/test_shipped.py",
     "export/precision/test_float16.py",
+    "export/texts/test_sentences.py",
     "export/version/test_build.py",
+    "export/version/test_evidence.py",
     "export/version/test_fallback.py",
     "export/version/test_interrupted.py",
     "gateway/test_memory.py",
@@ -41,6 +46,7 @@ SLOW = {
     "training/fit/test_resume.py",
     "training/fit/test_searches.py",
     "training/fit/test_tasks.py",
+    "training/fit/test_warm_start.py",
 }
 
 

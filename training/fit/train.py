@@ -151,11 +151,9 @@ class Learner:
             compute_metrics=partial(_validation_scores, data, self.objective),
             compute_loss_func=self.objective.loss,
             optimizers=(optimizer(self.model, settings.learning_rate, head_rate), None),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+            callbacks=[EarlyStoppingCallback(settings.patience), *([self._table] if self._table else [])],
         )
         self.trainer.remove_callback(PrinterCallback)
-        if self._table:
-            self.trainer.add_callback(self._table)
 
     def train(self, checkpoint: Path | None = None) -> None:
         """Train to the end, from the base or from a checkpoint."""

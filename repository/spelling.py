@@ -34,7 +34,8 @@ FORMS = {
 }
 """What takes the place of what; of two that fit the longer."""
 
-_ANY_FORM = re.compile("|".join(map(re.escape, sorted(FORMS, key=len, reverse=True))) + r"(?!\w|\.\w)")
+_ALL_FORMS = "|".join(map(re.escape, sorted(FORMS, key=len, reverse=True)))
+_ANY_FORM = re.compile(rf"(?:{_ALL_FORMS})(?!\w|\.\w)")
 
 
 def in_one_command(text: str) -> str:

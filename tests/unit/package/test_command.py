@@ -123,3 +123,8 @@ def test_the_extras_that_are_named_are_extras() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {extra for entry in (*COMMANDS.values(), *VERSION_COMMANDS.values()) for extra in entry.extra.split(",")}
     assert {*named, *EXTRAS.values()} - {""} <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("text", ["python -m launcher.publish", "python -m server.preflight", "make upgrade"])
+def test_what_only_begins_like_a_program_keeps_its_name(text: str) -> None:
+    assert in_one_command(text) == text

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from gateway.settings import GatewaySettings
-from launcher.reference.programs import PROGRAM, Command, all_commands
+from launcher.reference.programs import Command, all_commands
 from launcher.settings import LauncherSettings
+from repository.spelling import COMMAND
 from server.settings import ServerSettings
 from tests.places import ROOT
 
@@ -54,8 +55,8 @@ def _complaints(words: list[str]) -> Iterator[str]:
     program = words[0].rpartition("/")[2]
     if program == "make":
         yield from _make(words[1:])
-    elif program == PROGRAM:
-        yield from _own(f"{PROGRAM} {' '.join(words[1:])}", by_name())
+    elif program == COMMAND:
+        yield from _own(f"{COMMAND} {' '.join(words[1:])}", by_name())
     elif program in ("python", "python3") and words[1:2] == ["-m"] and words[2].partition(".")[0] in own_packages():
         yield from _own(f"python -m {' '.join(words[2:])}", by_checkout())
     for word, following in zip(words, [*words[1:], ""], strict=True):

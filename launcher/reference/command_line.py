@@ -4,19 +4,22 @@ import re
 from typing import Any
 
 from launcher.reference.markdown import GENERATED, code, paragraphs, plain, table
-from launcher.reference.programs import PROGRAM, Command, all_commands
+from launcher.reference.programs import Command, all_commands
+from repository.spelling import COMMAND
 
 INTRODUCTION = f"""# Command line
 
-`pip install` brings one command, `{PROGRAM}`. In a checkout the same commands are there as Python modules, which stand
-beside each. `--help` of each shows what is here, `{PROGRAM} --version` the version, and
-`{PROGRAM} --install-completion` lets your shell complete commands and options.
+`pip install` brings one command, `{COMMAND}`. In a checkout the same commands are there as Python modules, which stand
+beside each. `--help` of each shows what is here, `{COMMAND} --version` the version, and
+`{COMMAND} --install-completion` lets your shell complete commands and options.
 
 Folders that are not named lie in the current one: `checkpoints/`, `exports/`, `model_repository/`. What more than one
 command needs is a [setting](settings.md).
 """
 # Every command has them, or the program as a whole does.
 LEFT_OUT = {"--help", "--install-completion", "--show-completion"}
+# What makes a part of a help text bold on a terminal.
+_BOLD = re.compile(r"\[/?bold\]")
 
 
 def command_line_page() -> str:
@@ -25,7 +28,7 @@ def command_line_page() -> str:
     overview = table(
         ("command", "in a checkout", ""),
         (
-            (f"[`{each.name}`](#{_anchor(each)})", code(each.checkout if each.words else ""), _first_line(each))
+            (f"[`{each.name}`](#{_anchor(each)})", code(each.checkout if each.is_installed else ""), _first_line(each))
             for each in commands
         ),
     )
@@ -36,8 +39,13 @@ def _anchor(command: Command) -> str:
     return re.sub(r"[ .]+", "-", command.name)
 
 
+def _help(described: Any) -> str:
+    """What `--help` says of a command or a parameter."""
+    return _BOLD.sub("", described.help or "")
+
+
 def _first_line(command: Command) -> str:
-    return plain((command.click.help or "").split("\n\n")[0])
+    return plain(_help(command.click).split("\n\n")[0])
 
 
 def _section(command: Command) -> str:
@@ -46,7 +54,7 @@ def _section(command: Command) -> str:
     parts = [
         f"## {command.name} {{ #{_anchor(command)} }}",
         f"```text\n{usage}\n```",
-        paragraphs(command.click.help or ""),
+        paragraphs(_help(command.click)),
     ]
     parameters = [each for each in command.click.get_params(context) if not LEFT_OUT & set(each.opts)]
     arguments = [_row(each, context) for each in parameters if each.param_type_name == "argument"]
@@ -61,8 +69,8 @@ def _section(command: Command) -> str:
 def _row(parameter: Any, context: Any) -> tuple[str, str, str]:
     """What is typed, what it means, and what else the help says of it: default, limits, whether it is required."""
     typed, text = parameter.get_help_record(context)
-    meaning = " ".join((parameter.help or "").split())
-    rest = " ".join(text.split()).removeprefix(meaning).strip().removeprefix("[").removesuffix("]")
+    meaning = " ".join(_help(parameter).split())
+    rest = " ".join(_BOLD.sub("", text).split()).removeprefix(meaning).strip().removeprefix("[").removesuffix("]")
     limits = [_limit(part) for part in rest.split("; ") if part]
     return code(typed), plain(meaning), "; ".join(limits)
 

@@ -7,42 +7,36 @@ from typing import Any
 
 import typer.main
 
-PROGRAM = "text-classifier"
+from repository.spelling import in_one_command
 
 
 @dataclass(frozen=True)
 class Program:
-    """A command line, or some commands of one, under one heading.
+    """A command line, or some commands of one.
 
     Attributes:
-        name: as it is typed after the program's name; "" for commands that stand there by themselves.
-        checkout: what does the same in a checkout.
+        checkout: how it is called in a checkout; `repository.spelling` says what is typed once it is installed.
         app: module and name of the Typer application.
-        commands: which of its commands; all if empty.
-        shown: what a command that is alone in its application is called; "" where only a checkout has it.
+        commands: which of its commands, and in which order; all if empty.
     """
 
-    name: str
     checkout: str
     app: str
     commands: tuple[str, ...] = ()
-    shown: str = ""
 
 
 PROGRAMS = (
-    Program("", "python -m training", "training.__main__:app", ("train", "inspect", "evaluate", "track")),
-    Program("", "python -m export", "export.__main__:app", ("export",)),
-    Program("version", "python -m export", "export.__main__:app", ("inspect", "diff")),
-    Program("", "python -m repository", "repository.__main__:app", ("publish",)),
-    Program("repository", "python -m repository", "repository.__main__:app"),
-    Program("", "python -m launcher", "launcher.__main__:app", shown="serve"),
-    Program("", "python -m launcher.pipeline", "launcher.pipeline:app", shown="pipeline"),
-    Program("", "python -m launcher.publish", "launcher.publish:app"),
-    Program("", "python -m launcher.gate", "launcher.gate:app", shown="gate"),
-    Program("", "python -m gateway", "gateway.__main__:cli", shown="gateway"),
-    Program("triton", "python -m server", "server.__main__:app"),
-    Program("", "python -m gateway.batch", "gateway.batch.__main__:cli", shown="score"),
-    Program("bench", "python -m benchmarks", "benchmarks.__main__:app"),
+    Program("python -m training", "training.__main__:app", ("train", "inspect", "evaluate", "track")),
+    Program("python -m export", "export.__main__:app", ("export", "inspect", "diff")),
+    Program("python -m repository", "repository.__main__:app"),
+    Program("python -m launcher", "launcher.__main__:app"),
+    Program("python -m launcher.pipeline", "launcher.pipeline:app"),
+    Program("python -m launcher.publish", "launcher.publish:app"),
+    Program("python -m launcher.gate", "launcher.gate:app"),
+    Program("python -m gateway", "gateway.__main__:cli"),
+    Program("python -m server", "server.__main__:app"),
+    Program("python -m gateway.batch", "gateway.batch.__main__:cli"),
+    Program("python -m benchmarks", "benchmarks.__main__:app"),
 )
 
 
@@ -51,19 +45,22 @@ class Command:
     """One command that can be typed.
 
     Attributes:
-        words: its name for those who installed the package, without the program's; none if only a checkout has it.
         checkout: what does the same in a checkout.
         click: Typer's command: its help, its parameters.
     """
 
-    words: tuple[str, ...]
     checkout: str
     click: Any
 
     @property
     def name(self) -> str:
-        """As it is typed."""
-        return " ".join((PROGRAM, *self.words)) if self.words else self.checkout
+        """As it is typed by those who installed the package; as in a checkout where only that has it."""
+        return in_one_command(self.checkout)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether not only a checkout has it."""
+        return self.name != self.checkout
 
 
 def all_commands() -> Iterator[Command]:
@@ -75,12 +72,8 @@ def all_commands() -> Iterator[Command]:
 def _commands(program: Program) -> Iterator[Command]:
     module, _, name = program.app.partition(":")
     root = typer.main.get_command(getattr(import_module(module), name))
-    above = (program.name,) if program.name else ()
     commands: dict[str, Any] = getattr(root, "commands", {})
-    if not commands:
-        yield Command((program.shown,) if program.shown else (), program.checkout, root)
-        return
-    if getattr(root, "invoke_without_command", False):
-        yield Command(above, program.checkout, root)
+    if not commands or getattr(root, "invoke_without_command", False):
+        yield Command(program.checkout, root)
     for chosen in program.commands or commands:
-        yield Command((*above, chosen), f"{program.checkout} {chosen}", commands[chosen])
+        yield Command(f"{program.checkout} {chosen}", commands[chosen])

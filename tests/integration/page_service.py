@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from launcher.reference.programs import PROGRAM
+from repository.spelling import COMMAND
 from repository.store import ModelStore
 from tests.integration.stack import ROOT, Stack
 from tests.version_folders import write_golden, write_version
@@ -62,7 +62,7 @@ def page_env(stack: Stack | None, programs: Path) -> dict[str, str]:
     `programs` is a new folder for the one command, which the interpreter's own folder may have of another checkout.
     """
     programs.mkdir()
-    command = programs / PROGRAM
+    command = programs / COMMAND
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m text_classifier "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     env = dict(os.environ) if stack is None else dict(stack.env)

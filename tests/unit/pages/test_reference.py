@@ -38,7 +38,7 @@ def test_every_command_and_every_argument_says_what_it_is_for() -> None:
 
 def test_the_one_command_has_the_commands_of_the_page() -> None:
     commands = pytest.importorskip("text_classifier.commands", reason="the one command is not in this checkout")
-    first = {command.words[0] for command in all_commands() if command.words}
-    assert first == set(commands.COMMANDS)
-    within = {command.words[1] for command in all_commands() if command.words[:1] == ("version",)}
+    installed = [command.name.split()[1:] for command in all_commands() if command.is_installed]
+    assert {words[0] for words in installed} == set(commands.COMMANDS)
+    within = {words[1] for words in installed if words[0] == "version"}
     assert within == set(commands.VERSION_COMMANDS)

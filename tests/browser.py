@@ -13,14 +13,19 @@ OPTIONS = [
 ]
 
 
-def chromium(profile: Path, *more_options: str) -> Chrome:
-    """A browser of its own, to be used in a `with`; without one on this machine the test is skipped."""
+def chromium(profile: Path, hosts: str = "MAP * ~NOTFOUND") -> Chrome:
+    """A browser of its own, to be used in a `with`; without one on this machine the test is skipped.
+
+    Args:
+        profile: a new folder.
+        hosts: Chromium's rules of what each name leads to; none leads anywhere, if not told otherwise.
+    """
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not program or not driver:
         pytest.skip("pages are not tested: apt-get install chromium chromium-driver")
     options = ChromeOptions()
     options.binary_location = program
-    for option in (*OPTIONS, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND", *more_options):
+    for option in (*OPTIONS, f"--user-data-dir={profile}", f"--host-resolver-rules={hosts}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     return Chrome(options, ChromeService(driver))

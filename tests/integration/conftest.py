@@ -39,10 +39,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Chromium, where it is installed."""
-    from tests.integration.web import chromium_programs, running_chromium
+    from tests.browser import chromium as chromium_of
+    from tests.integration.web import HOSTS
 
-    programs = chromium_programs()
-    if programs is None:
-        pytest.skip("the web page is not tested: apt-get install chromium chromium-driver")
-    with running_chromium(*programs, tmp_path_factory.mktemp("profile")) as browser:
+    with chromium_of(tmp_path_factory.mktemp("profile"), HOSTS) as browser:  # its end quits all of Chromium
         yield browser

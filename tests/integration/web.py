@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -26,11 +25,7 @@ WORDS = {"cat": "Animal", "oak": "Plant", "rock": HOSTILE}
 EVALUATION = Evaluation(sentences=9, accuracy=0.7, macro_f1=0.5832, checkpoint_accuracy=0.7, checkpoint_macro_f1=0.58)
 # Not the address: Swagger UI is more talkative where it does not find itself on the reader's own machine.
 HOST = "gateway.test"
-CHROMIUM_OPTIONS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-    "--no-proxy-server",
-]
+HOSTS = f"MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 AXE = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
 RUN_AXE = """
     const done = arguments[0];
@@ -104,25 +99,6 @@ def _put_in_broken(store: ModelStore, folder: Path) -> None:
 def models(stack: Stack) -> list[dict[str, str]]:
     answer: list[dict[str, str]] = stack.client.get("/models").json()["versions"]
     return answer
-
-
-@contextlib.contextmanager
-def running_chromium(program: str, driver: str, profile: Path) -> Iterator[Chrome]:
-    """Chromium without a screen that reaches nothing but this machine."""
-    options = ChromeOptions()
-    options.binary_location = program
-    rules = f"MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    for option in [*CHROMIUM_OPTIONS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}"]:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    with Chrome(options, ChromeService(driver)) as browser:  # its end quits all of Chromium
-        yield browser
-
-
-def chromium_programs() -> tuple[str, str] | None:
-    """Chromium and its driver, if they are installed."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    return (program, driver) if program and driver else None
 
 
 def open_page(browser: Chrome, port: int, path: str = "/", host: str = HOST) -> None:

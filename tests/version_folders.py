@@ -10,6 +10,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from benchmarks.measure.soak.versions import PARITY
 from repository.golden import GOLDEN_FILE, Golden, GoldenSentence
 from repository.inference import load_tokenizer, scores
 from repository.manifest import (
@@ -19,7 +20,6 @@ from repository.manifest import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
     Manifest,
-    Parity,
     Precision,
     ProblemType,
     digest_file,
@@ -154,15 +154,6 @@ def write_manifest(
     folder: Path, labels: list[str], max_length: int = 16, problem_type: ProblemType = ProblemType.SINGLE_LABEL
 ) -> Manifest:
     """A manifest that fits the files that are in the folder now."""
-    parity = Parity(
-        sentences=1,
-        max_logit_difference=0.0,
-        max_probability_difference=0.0,
-        label_agreement=1.0,
-        decided_label_agreement=1.0,
-        padded_label_flips=0,
-        max_padded_probability_difference=0.0,
-    )
     manifest = Manifest(
         source="test",
         labels=labels,
@@ -173,7 +164,7 @@ def write_manifest(
         precision_reason="asked for",
         opset=17,
         ir_version=8,
-        parity=parity,
+        parity=PARITY,
         library_versions={},
         files={
             name: digest_file(folder / name)

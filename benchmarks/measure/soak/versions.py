@@ -25,6 +25,16 @@ from repository.manifest import (
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 CHANNELS = 32
+# Of a model that was never compared with another.
+PARITY = Parity(
+    sentences=1,
+    max_logit_difference=0.0,
+    max_probability_difference=0.0,
+    label_agreement=1.0,
+    decided_label_agreement=1.0,
+    padded_label_flips=0,
+    max_padded_probability_difference=0.0,
+)
 OPSET, IR_VERSION = 17, 8
 
 
@@ -72,15 +82,6 @@ def write_version(folder: Path, kind: Kind, seed: int) -> Path:
     tokenizer = _tokenizer(kind)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     onnx.save(_graph(tokenizer.get_vocab_size(), len(kind.labels), seed), folder / MODEL_FILE)
-    parity = Parity(
-        sentences=1,
-        max_logit_difference=0.0,
-        max_probability_difference=0.0,
-        label_agreement=1.0,
-        decided_label_agreement=1.0,
-        padded_label_flips=0,
-        max_padded_probability_difference=0.0,
-    )
     Manifest(
         source=f"random weights, {kind.name}",
         labels=list(kind.labels),
@@ -91,7 +92,7 @@ def write_version(folder: Path, kind: Kind, seed: int) -> Path:
         precision_reason="asked for",
         opset=OPSET,
         ir_version=IR_VERSION,
-        parity=parity,
+        parity=PARITY,
         library_versions={},
         files={name: digest_file(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)},
     ).write(folder)

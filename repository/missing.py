@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from repository.console import Console
+from repository.exit_status import USER_MISTAKE
 from repository.spelling import as_called
 
 # Extras of single packages; the others come with the extra of the program that imports them.
@@ -45,4 +46,4 @@ def extra_named(extra: str) -> Iterator[None]:
         wanted = EXTRAS.get(package, extra)
         line = f"the package {package} is not installed: pip install '.[{wanted}]' brings it"
         Console(stderr=True).error(as_called(line))
-        raise SystemExit(2) from None
+        raise SystemExit(USER_MISTAKE) from None

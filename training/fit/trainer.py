@@ -105,7 +105,7 @@ def arguments(settings: Settings, folder: Path, task: ProblemType, keep: bool = 
     """Return what the Trainer is told.
 
     Args:
-        settings: of the run.
+        settings: of the run; its precision is decided (`precision_for`).
         folder: takes the checkpoints.
         task: decides which figure chooses the best epoch.
         keep: whether checkpoints are written, the best epoch's and the last one with all that going on takes.
@@ -114,7 +114,6 @@ def arguments(settings: Settings, folder: Path, task: ProblemType, keep: bool = 
     # Both outlive a Trainer, so that a run in 16 bits would leave later ones of this process in them.
     os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     AcceleratorState._reset_state(reset_partial_state=True)
-    precision = precision_of(settings.mixed_precision)
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
@@ -126,8 +125,8 @@ def arguments(settings: Settings, folder: Path, task: ProblemType, keep: bool = 
         warmup_ratio=WARMUP_SHARE,
         seed=settings.seed,
         data_seed=settings.seed,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
+        bf16=settings.mixed_precision == "bf16",
+        fp16=settings.mixed_precision == "fp16",
         use_cpu=not torch.cuda.is_available(),  # else it refuses bfloat16, which processors have too
         eval_strategy="epoch",
         save_strategy="epoch" if keep else "no",

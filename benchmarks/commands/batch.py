@@ -18,6 +18,7 @@ from gateway.batch.formats import Format
 from gateway.batch.job import Job
 from gateway.batch.journal import Workplace, skipped_file
 from gateway.batch.run import Run
+from gateway.batch.scoring import LEAST_BATCH_TOKENS
 from gateway.batch.tables import DelimitedWriter
 from gateway.settings import GatewaySettings
 from repository.console import Console
@@ -33,7 +34,7 @@ def batch(
     rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
     sentences: Annotated[int, typer.Option(min=512, help="Rows of the file.")] = 4096,
     calls: Annotated[int, typer.Option(min=1, help="Calls to Triton under way at once.")] = 3,
-    tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a call.")] = 256,
+    tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a call.")] = LEAST_BATCH_TOKENS,
 ) -> None:
     """`python -m gateway.batch` over a CSV file beside ONNX Runtime alone, at its best batch size and use of the cores.
 

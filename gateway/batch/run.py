@@ -18,7 +18,7 @@ from gateway.batch.journal import Counts, State, Workplace
 from gateway.batch.json_lines import JsonLinesReader
 from gateway.batch.parquet import ParquetReader, write_parquet
 from gateway.batch.rows import Broken, Chunk, TableReader, text_columns
-from gateway.batch.scoring import CallLimits, Scored, Scorer
+from gateway.batch.scoring import LEAST_BATCH_TOKENS, CallLimits, Scored, Scorer
 from gateway.batch.stream import OutputStream
 from gateway.batch.tables import TableWriter
 from gateway.batch.version import pick_version
@@ -145,7 +145,7 @@ class Run:
         self.begun_with = state.counts.rows
         limits = CallLimits(
             settings.triton_calls,
-            settings.batch_tokens,
+            _tokens_of_a_call(settings),
             settings.batch_sentences,
             max(LEAST_DEADLINE_S, settings.deadline_ms / 1000),
             job.patience_s,
@@ -154,6 +154,11 @@ class Run:
         writing = _Writing(job, self._sink, writer, answers, reader, self._report)
         await Scorer(triton, version, limits).run(_checked(reader.chunks(state.place, columns)), writing.write)
         self.seconds = time.monotonic() - begun
+
+
+def _tokens_of_a_call(settings: GatewaySettings) -> int:
+    chosen = "batch_tokens" in settings.model_fields_set
+    return settings.batch_tokens if chosen else max(settings.batch_tokens, LEAST_BATCH_TOKENS)
 
 
 def _checked(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

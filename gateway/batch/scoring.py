@@ -25,6 +25,8 @@ READ_AHEAD = 2
 """Chunks that are read and tokenized while others are scored."""
 UNDER_WAY = 2
 """Chunks whose batches may be in calls at a time."""
+LEAST_BATCH_TOKENS = 512
+"""Of a call, unless BATCH_TOKENS says otherwise: nobody waits for one text of a file, and fewer calls cost less."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 

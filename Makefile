@@ -26,7 +26,9 @@ TEST_DATA ?=
 TRAIN_OPTIONS ?=
 # Names of the labels, for a checkpoint that has none: a list with commas, or a file.
 LABELS ?=
-SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS TRAIN_OPTIONS
+# More options of `python -m export export`, quoted as for a shell.
+EXPORT_OPTIONS ?=
+SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS TRAIN_OPTIONS EXPORT_OPTIONS
 SETTINGS += TEXT_COLUMN LABEL_COLUMN GROUP_COLUMN LANGUAGE_COLUMN LABEL_SEPARATOR VALIDATION_DATA TEST_DATA
 # As they were typed: make would take a $ in a path for a variable of its own. Recipes read them from the environment,
 # in quotation marks, so that no character of a path means anything to the shell.

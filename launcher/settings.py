@@ -52,6 +52,9 @@ class LauncherSettings(BaseSettings):
         "checkpoint's.",
     )
     precision: str = Field("auto", pattern="^(auto|fp32|fp16|int8)$", description="Precision of the exported graph.")
+    export_options: str = Field(
+        "", description="Further options of `python -m export export`, quoted as for a shell: `--rule agreement`."
+    )
     exported: Path = Field(
         Path("exports/classifier"), description="Folder that the pipeline exports to, and publishes from."
     )
@@ -70,7 +73,7 @@ class LauncherSettings(BaseSettings):
         "set.",
     )
 
-    @field_validator("train_options")
+    @field_validator("train_options", "export_options")
     @classmethod
     def _quoted_right(cls, value: str) -> str:
         shlex.split(value)  # raises ValueError, which says what is wrong
@@ -103,10 +106,15 @@ class LauncherSettings(BaseSettings):
     def export_data_options(self) -> list[str]:
         """Return the options of `python -m export` that name the texts to compare on.
 
-        Accuracy is measured on the test file where there is one; scales are set by what was trained on. What is no
-        file, the export does not read: a folder of datasets, or a hub id.
+        Accuracy is measured on the test file where there is one; scales are set by what was trained on, and a precision
+        is judged on the validation file. What is no file, the export does not read: a folder of datasets, or a hub id.
         """
-        files = [source for source in (self.data,) if source.is_file() or source.suffix]
+
+        def files_of(source: Path | None) -> list[Path]:
+            return [source] if source and (source.is_file() or source.suffix) else []
+
+        files = files_of(self.data)
+        judged = [f"--validation={file}" for file in files_of(self.validation_data)]
         if self.test_data:
-            return [f"--data={self.test_data}", *(f"--calibration={file}" for file in files)]
-        return [f"--data={file}" for file in files]
+            return [f"--data={self.test_data}", *(f"--calibration={file}" for file in files), *judged]
+        return [*(f"--data={file}" for file in files), *judged]

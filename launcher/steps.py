@@ -1,5 +1,6 @@
 """The steps that make a version: each is a command in a process of its own, whose output and status are its own."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def export(settings: LauncherSettings, exported: Path) -> Command:
     """Turn CHECKPOINT into a version folder."""
     options = [f"--precision={settings.precision}", *settings.export_data_options(), f"--output={exported}"]
     options += [f"--labels={settings.labels}"] if settings.labels else []
+    options += shlex.split(settings.export_options)
     # Behind `--` a folder may begin with a dash.
     return Command("export", ("export", *options, "--", str(settings.checkpoint)))
 

@@ -105,6 +105,37 @@ class Evaluation(StrictModel):
     checkpoint_figures: dict[str, float] = {}
 
 
+class JudgedTexts(StrictModel):
+    """Texts that a precision was judged on, and the answers that were not float32's."""
+
+    origin: str = Field(description="Which texts, in words.")
+    texts: int = Field(ge=0)
+    changes: int = Field(ge=0, description="Answers that changed.")
+    confident_changes: int = Field(ge=0, description="Those among them where PyTorch was not near a tie.")
+
+
+class FigureChange(StrictModel):
+    """How a figure differs from PyTorch's on the same sentences."""
+
+    value: float = Field(description="The graph's minus PyTorch's.")
+    at_worst: float = Field(description="The worse bound of the one-sided 95 % interval (bootstrap over groups).")
+
+
+class Judgement(StrictModel):
+    """What `--precision auto` judged a precision by: sentences that no published figure is measured on."""
+
+    precision: Precision
+    margin: float = Field(gt=0, description="Most that a figure may be worse by.")
+    groups: int = Field(ge=0, description="Groups that the sentences come from.")
+    judged: list[JudgedTexts] = Field(min_length=1, description="The sentences; then others, and long texts of them.")
+    agreement_at_worst: float = Field(
+        ge=0, le=1, description="Lower bound of the one-sided 95 % interval (Clopper-Pearson) of unchanged answers."
+    )
+    figures: dict[str, FigureChange] = Field({}, description="Of sentences with true labels.")
+    speedup: float | None = Field(None, description="Times as fast as fp32 where it was exported, in batches of 32.")
+    objections: list[str] = Field([], description="Why it was not taken; empty if it was.")
+
+
 class Manifest(StrictModel):
     """`manifest.json` of a version folder."""
 
@@ -128,6 +159,9 @@ class Manifest(StrictModel):
     parity: Parity
     forced: list[str] = Field([], description="What was outside the tolerance when the export was forced; else empty.")
     evaluation: Evaluation | None = None
+    judgements: list[Judgement] = Field(
+        [], description="What `auto` judged each precision by that it tried; not written where there is nothing."
+    )
     library_versions: dict[str, str]
     republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")
     files: dict[str, FileDigest] = Field(description="Every other file of the version folder.")
@@ -179,7 +213,9 @@ class Manifest(StrictModel):
 
     def text(self) -> str:
         """The text of `manifest.json`."""
-        return self.model_dump_json(indent=2) + "\n"
+        # A gateway from before a field refuses a manifest that has it, were it empty.
+        unused: set[str] = set() if self.judgements else {"judgements"}
+        return self.model_dump_json(indent=2, exclude=unused) + "\n"
 
     def write(self, folder: Path) -> None:
         """Write `folder/manifest.json`."""

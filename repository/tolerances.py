@@ -100,10 +100,8 @@ TOLERANCES = {
     (Provider.CUDA, Precision.FP16): _FLOAT16,
     (Provider.CUDA, Precision.INT8): _INT8,
 }
-# What `--precision auto` asks of int8, more than if it is asked for, before it prefers it to fp32.
-_AUTOMATIC_INT8 = replace(
-    _INT8, label_agreement=0.995, decided_label_agreement=0.995, macro_f1_drop=0.005, padded_drift=1e-4
-)
+# What `--precision auto` asks of int8 before it prefers it to fp32, beside what `repository.automatic_rule` has.
+_AUTOMATIC_INT8 = replace(_INT8, padded_drift=1e-4)
 AUTOMATIC = {
     **TOLERANCES,
     (Provider.CPU, Precision.INT8): _AUTOMATIC_INT8,

@@ -48,7 +48,8 @@ def diff_versions(
     folder_a, folder_b = find_version(a), find_version(b)
     labels = sorted({*Manifest.read(folder_a).labels, *Manifest.read(folder_b).labels})
     from export.commands.comparison import compare
-    from export.texts.sentences import choose_sentences, read_data, read_split
+    from export.texts.data_file import read_data
+    from export.texts.sentences import choose_sentences, read_split
 
     chosen = choose_sentences(read_data(data), labels, [read_split(folder_a), read_split(folder_b)], keep_all=True)
     answers = (_ask("A", folder_a, chosen.compared), _ask("B", folder_b, chosen.compared))

@@ -1,23 +1,26 @@
 """`python -m export export`: turns a checkpoint into a version folder, and shows what was measured."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export import ExportError
 from export.checkpoint.named_labels import read_labels
 from export.commands import export_options as own
-from export.commands.export_options import PrecisionChoice
-from repository.console import Console, Table, styled
-from repository.manifest import MANIFEST_FILE, Evaluation, Manifest, Precision
+from export.commands.choice import show_choice
+from export.commands.export_options import PrecisionChoice, RuleChoice
+from export.commands.judging import judging_for
+from export.commands.known_tokens import judged_with_tokens, with_tokens
+from repository.automatic_rule import AutomaticRule
+from repository.console import Console, styled
+from repository.manifest import MANIFEST_FILE, Manifest, Precision
 from training import SAMPLE_DATA
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint.load import Checkpoint
     from export.parity.measure import Reference
-    from export.texts.sentences import ChosenSentences, DataFile
-    from export.version.candidate import Candidate
+    from export.texts.data_file import DataFile
+    from export.texts.sentences import ChosenSentences, JudgedSentences
 
 NO_GOLDEN = "none"
 KINDS_HINT = "a CSV, TSV, JSON Lines or Parquet file with a column sentence or text, or a .txt file, one a line"
@@ -32,6 +35,10 @@ def export_checkpoint(
     precision: own.Precision = PrecisionChoice.AUTO,
     data: own.Data = SAMPLE_DATA,
     calibration: own.Calibration = None,
+    validation: own.Validation = None,
+    rule: own.Rule = RuleChoice.ACCURACY,
+    margin: own.Margin = AutomaticRule.margin,
+    serves_on: own.ServesOnOption = None,
     golden: own.Golden = "",
     max_length: own.MaxLength = None,
     labels: own.Labels = None,
@@ -46,11 +53,12 @@ def export_checkpoint(
     [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
     """
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
-    _require_files(output, {"--data": data, "--calibration": calibration, "--golden": golden_file})
-    from export.texts.sentences import read_data
+    files = {"--data": data, "--calibration": calibration, "--validation": validation, "--golden": golden_file}
+    _require_files(output, files)
+    from export.texts.data_file import read_data
 
     # What is wrong with a file is said before PyTorch is loaded.
-    read = {path: read_data(path) for path in (data, calibration, golden_file) if path is not None}
+    read = {path: read_data(path) for path in files.values() if path is not None}
     with out.doing("Loading PyTorch…"):
         from export.checkpoint.load import load_checkpoint
         from export.version.build import build_version
@@ -60,20 +68,61 @@ def export_checkpoint(
     if not report:
         loaded = replace(loaded, report_folder=None)
     _say_where_texts_are_cut(loaded)
-    own_sentences = _sentences(loaded, data, read[data])
-    other = _sentences(loaded, calibration, read[calibration]) if calibration else None
-    wanted, reason = _wanted(precision, other is None and own_sentences.truth is None, data)
-    # What is tested on sets no scales, whatever file it is in.
-    tested = set(own_sentences.compared) if own_sentences.held_out else set()
-    scales = [sentence for sentence in (other or own_sentences).calibration if sentence not in tested]
-    reference = _reference(loaded, own_sentences, other)
+    texts = _texts(loaded, (data, calibration, validation), read, precision is PrecisionChoice.AUTO)
+    wanted, reason = _wanted(precision, texts.without_truth, data)
+    reference = _reference(loaded, texts.own, texts.other)
     kept = _golden(loaded, read[golden_file]) if golden_file else None if golden == NO_GOLDEN else reference
-    manifest, candidates = build_version(
-        loaded, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept
+    asked = AutomaticRule(margin=margin, always_agreement=rule is RuleChoice.AGREEMENT)
+    by = wanted or judging_for(loaded, texts.files, texts.validation, serves_on, asked)
+    manifest, choice = build_version(
+        loaded, by, reference, texts.calibration, output, out.progress, force, reason=reason, golden=kept
     )
-    _show(candidates)
-    out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
+    show_choice(choice, output)
     _warn(manifest)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The sentences of all files."""
+
+    own: "ChosenSentences"
+    other: "ChosenSentences | None"
+    """Of `--calibration`."""
+    validation: "JudgedSentences | None"
+    """Of `--validation`."""
+
+    @property
+    def files(self) -> "list[ChosenSentences]":
+        return [self.own, *([self.other] if self.other else [])]
+
+    @property
+    def without_truth(self) -> bool:
+        return self.other is None and self.own.truth is None
+
+    @property
+    def calibration(self) -> list[str]:
+        """What sets scales: nothing that is tested or judged on, whatever file it is in."""
+        tested = set(self.own.compared) if self.own.held_out else set()
+        judged = [self.validation, *(file.judged for file in self.files)]
+        tested.update(sentence for one in judged if one is not None for sentence in one.sentences)
+        return [sentence for sentence in self.files[-1].calibration if sentence not in tested]
+
+
+def _texts(
+    checkpoint: "Checkpoint", paths: "tuple[Path, Path | None, Path | None]", read: "dict[Path, DataFile]", auto: bool
+) -> _Texts:
+    """Deal the sentences of `--data`, `--calibration` and `--validation` to their uses."""
+    from export.texts.sentences import validation_sentences
+
+    data, calibration, validation = paths
+    judged = None
+    if validation and auto:
+        judged = validation_sentences(read[validation], checkpoint.labels, (checkpoint.split,))
+        judged = judged and judged_with_tokens(checkpoint, validation, judged)
+    other = _sentences(checkpoint, calibration, read[calibration], auto) if calibration else None
+    # A test split is not halved where there is a validation split.
+    split = judged is None and not (other and other.judged and other.judged.is_validation)
+    return _Texts(_sentences(checkpoint, data, read[data], auto and split), other, judged)
 
 
 def _require_files(output: Path, given: dict[str, Path | None]) -> None:
@@ -90,10 +139,11 @@ def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:
         out.print(f"Texts are cut at {cut} tokens; the model takes {own_length} (--max-length).")
 
 
-def _sentences(checkpoint: "Checkpoint", path: Path, read: "DataFile") -> "ChosenSentences":
+def _sentences(checkpoint: "Checkpoint", path: Path, read: "DataFile", to_judge: bool) -> "ChosenSentences":
     from export.texts.sentences import choose_sentences
 
-    return _with_tokens(checkpoint, path, choose_sentences(read, checkpoint.labels, (checkpoint.split,)))
+    chosen = choose_sentences(read, checkpoint.labels, (checkpoint.split,), to_judge=to_judge)
+    return with_tokens(checkpoint, path, chosen)
 
 
 def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[Precision | None, str]:
@@ -102,42 +152,6 @@ def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[P
 
     wanted = None if choice is PrecisionChoice.AUTO else Precision(choice.value)
     return _without_data(wanted) if without_truth and is_sample(data) else (wanted, "asked for")
-
-
-def _show(candidates: "Sequence[Candidate]") -> None:
-    """What was measured of each precision that was tried."""
-    from export.parity.report import sweep_table
-
-    for candidate in candidates:
-        if candidate.sweep is not None:
-            out.table(sweep_table(candidate.precision, candidate.sweep))
-    table = Table("", "largest logit difference", "labels agree", "flips when padded", _figure_of(candidates), "size")
-    for candidate in candidates:
-        parity, evaluation = candidate.parity, candidate.evaluation
-        table.add_row(
-            candidate.precision.value,
-            f"{parity.max_logit_difference:.2g}",
-            f"{parity.label_agreement:.2%}",
-            f"{parity.padded_label_flips}",
-            _beside_pytorch(evaluation),
-            f"{candidate.size_bytes / 1e6:.1f} MB",
-        )
-    out.table(table)
-
-
-def _figure_of(candidates: "Sequence[Candidate]") -> str:
-    evaluation = next((candidate.evaluation for candidate in candidates if candidate.evaluation), None)
-    return "mean absolute error" if evaluation and evaluation.macro_f1 is None else "macro-F1"
-
-
-def _beside_pytorch(evaluation: Evaluation | None) -> str:
-    if evaluation is None:
-        return "-"
-    if evaluation.macro_f1 is not None:
-        return f"{evaluation.macro_f1:.4f} (PyTorch {evaluation.checkpoint_macro_f1:.4f})"
-    both = (figures.get("mean_absolute_error") for figures in (evaluation.figures, evaluation.checkpoint_figures))
-    own, pytorch = (f"{error:.4g}" for error in both)
-    return f"{own} (PyTorch {pytorch})"
 
 
 def _without_data(wanted: Precision | None) -> tuple[Precision, str]:
@@ -177,30 +191,6 @@ def _golden(checkpoint: "Checkpoint", data: "DataFile") -> "Reference":
     sentences = choose_sentences(data, checkpoint.labels, keep_all=True).compared
     with out.progress("Asking PyTorch golden sentences", len(sentences)) as advance:
         return reference_answers(checkpoint, sentences, None, advance)
-
-
-def _with_tokens(checkpoint: "Checkpoint", path: Path, chosen: "ChosenSentences") -> "ChosenSentences":
-    """Those in which the tokenizer finds a token, with their labels; the gateway refuses the others, too.
-
-    Raises:
-        ExportError: it finds none in any that are compared.
-    """
-    from export.parity.measure import encode
-
-    # In order and each once; tokenizing them all is what takes the time here.
-    empty = [s for s in dict.fromkeys((*chosen.compared, *chosen.calibration)) if not encode(checkpoint, s)]
-    if not empty:
-        return chosen
-    without = set(empty)
-    kept = [place for place, sentence in enumerate(chosen.compared) if sentence not in without]
-    scales = [sentence for sentence in chosen.calibration if sentence not in without]
-    lacking = len(chosen.compared) + len(chosen.calibration) - len(kept) - len(scales)
-    found = f"{path}: {lacking} sentences have no token that the model knows"
-    if not kept:
-        raise ExportError(f"{found}, such as {empty[0][:60]!r}: give others")
-    errors.print(f"Warning: {found}, and are left out: {empty[0][:60]!r} is the first.")
-    truth = [chosen.truth[place] for place in kept] if chosen.truth is not None else None
-    return replace(chosen, compared=[chosen.compared[place] for place in kept], truth=truth, calibration=scales)
 
 
 def _warn(manifest: Manifest) -> None:

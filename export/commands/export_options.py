@@ -16,6 +16,20 @@ class PrecisionChoice(StrEnum):
     INT8 = "int8"
 
 
+class ServesOn(StrEnum):
+    """Values of `--serves-on`."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class RuleChoice(StrEnum):
+    """Values of `--rule`."""
+
+    ACCURACY = "accuracy"
+    AGREEMENT = "agreement"
+
+
 Checkpoint = Annotated[
     str,
     typer.Argument(
@@ -27,9 +41,40 @@ Output = Annotated[Path, typer.Option(help="Version folder to write; an older on
 Precision = Annotated[
     PrecisionChoice,
     typer.Option(
-        help="Number format of the graph. [bold]auto[/bold]: fp16 where CUDA serves, else int8 if it agrees with "
-        "PyTorch on 99.5 % of labels, no score of which changes with padding or batching, and macro-F1 falls by at "
-        "most 0.005; else fp32. int8 sets its scales by sentences of [bold]--data[/bold] that are not compared on."
+        help="Number format of the graph. [bold]auto[/bold]: fp16 for a GPU, int8 for a CPU, if it passes "
+        "[bold]--rule[/bold] on sentences that it is not reported on and is faster than fp32 here; else fp32. int8 "
+        "sets its scales by other sentences of [bold]--data[/bold] again."
+    ),
+]
+Rule = Annotated[
+    RuleChoice,
+    typer.Option(
+        help="What auto asks. [bold]accuracy[/bold]: accuracy and macro-F1 (of several labels exact match and macro-F1,"
+        " of numbers the mean absolute error) not worse than PyTorch's by more than --margin, where sentences have "
+        "true labels; where they have none, 99.5 % of answers the same; both with 95 % confidence. And of answers of "
+        "which PyTorch is sure, at most 1 in 1,000 may change. [bold]agreement[/bold]: 99.5 % of answers the same in "
+        "any case, too."
+    ),
+]
+Margin = Annotated[
+    float,
+    typer.Option(
+        min=0.001,
+        max=0.5,
+        help="How much worse than PyTorch's a figure may be for auto, with 95 % confidence; of numbers, as a share of "
+        "how far the answers are apart. A smaller one takes more sentences to show.",
+    ),
+]
+ServesOnOption = Annotated[
+    ServesOn | None,
+    typer.Option(help="What the version will be computed on, for auto.", show_default="what this machine has"),
+]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        help="Sentences that auto is judged on, a file of the same kinds as --data; for checkpoints with split files "
+        "of their own.",
+        show_default="the validation split in --data or --calibration, or a part of other data",
     ),
 ]
 Data = Annotated[
@@ -39,7 +84,8 @@ Data = Annotated[
         "out (split.json) are taken, and none that it was trained on; CSV, TSV, JSON Lines or Parquet with a "
         "column sentence or text, and maybe label; or .txt with one sentence a line. True labels are used if they "
         "are the checkpoint's. Maps it was trained on, or a fifth of other data, set the scales of int8; the "
-        "sample data do so only for a checkpoint with their labels."
+        "sample data do so only for a checkpoint with their labels. Where auto has no validation split to be judged "
+        "on, it takes three fifths of other data."
     ),
 ]
 Calibration = Annotated[

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from export import Advance, ExportError
 from export.checkpoint.load import Checkpoint
 from export.graph.session import start_session
-from export.parity.agreement import THRESHOLD, BoolArray, same_answers
+from export.parity.agreement import decided, same_answer
 from export.parity.pipeline import hold_against_pipeline
 from export.texts.golden_choice import choose_golden
 from pretrained.batches import BATCH_SIZE, batches_by_length, fits
@@ -31,10 +31,6 @@ ALONE_SAMPLE = 256
 FLAT = ("accuracy", "macro_f1")
 # Pairs of sentences beside them, where the model tells two texts apart: that shows in the first few.
 PAIRS = 16
-
-
-# Nearer to a tie than this (in probability), a label is decided by rounding and says nothing about the graph.
-NEAR_TIE = 0.1
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,21 @@ def reference_answers(
     sentences, truth = [sentences[index] for index in told], truth and [truth[index] for index in told]
     pairs = _pairs(sentences) if checkpoint.token_types else []
     encoded = [*(_encode(checkpoint, each) for each in sentences), *(_encode(checkpoint, *pair) for pair in pairs)]
+    logits = _pytorch_logits(checkpoint, encoded, advance)
+    count = len(sentences)
+    texts: list[str | tuple[str, str]] = [*sentences, *pairs]
+    golden = choose_golden(texts, [len(each["input_ids"]) for each in encoded])
+    hold_against_pipeline(checkpoint, texts, logits, golden)
+    return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
+
+
+def plain_answers(checkpoint: Checkpoint, texts: list[str], origin: str, advance: Advance) -> Reference:
+    """Ask the PyTorch model texts that each give a token, and nothing beside them."""
+    logits = _pytorch_logits(checkpoint, [_encode(checkpoint, text) for text in texts], advance)
+    return Reference(texts, logits, None, origin=origin)
+
+
+def _pytorch_logits(checkpoint: Checkpoint, encoded: Sequence[dict[str, list[int]]], advance: Advance) -> Float32Array:
     logits = np.empty((len(encoded), len(checkpoint.labels)), dtype=np.float32)
     for batch in batches_by_length([len(each["input_ids"]) for each in encoded]):
         inputs = collate([encoded[index] for index in batch], checkpoint.pad_token_id)
@@ -88,16 +99,19 @@ def reference_answers(
             raise ExportError(f"the model gives {answer.shape[1]} logits for {len(checkpoint.labels)} labels")
         logits[batch] = answer
         advance(len(batch))
-    count = len(sentences)
-    texts: list[str | tuple[str, str]] = [*sentences, *pairs]
-    golden = choose_golden(texts, [len(each["input_ids"]) for each in encoded])
-    hold_against_pipeline(checkpoint, texts, logits, golden)
-    return Reference(sentences, logits[:count], truth, pairs=pairs, pair_logits=logits[count:])
+    return logits
 
 
-def measure(
-    folder: Path, checkpoint: Checkpoint, reference: Reference, advance: Advance
-) -> tuple[Parity, Evaluation | None]:
+class Measured(NamedTuple):
+    """What a graph answered, held against PyTorch."""
+
+    parity: Parity
+    evaluation: Evaluation | None
+    logits: Float32Array
+    """`[sentences, labels]`, in batches of neighbours in length."""
+
+
+def measure(folder: Path, checkpoint: Checkpoint, reference: Reference, advance: Advance) -> Measured:
     """Ask the graph in `folder`, tokenized by `tokenizer.json` as the gateway does, and compare with PyTorch."""
     session = open_session(folder / MODEL_FILE)
     tokenizer = load_tokenizer(folder, checkpoint.max_length)
@@ -120,17 +134,18 @@ def measure(
     alone = np.concatenate([ask([i], len(ids[i])) for i in sample])
     padded = _in_long_company(sample, ids, checkpoint.max_length, ask)
     flips, drift = _padding_effect(alone, [padded, batched[sample]], checkpoint.problem_type)
+    count = len(reference.sentences)
     parity = Parity(
-        sentences=len(reference.sentences),
+        sentences=count,
         pairs=len(reference.pairs),
         padded_label_flips=flips,
         max_padded_probability_difference=drift,
-        **_differences(batched, expected, checkpoint.problem_type),
+        **_differences(batched, expected, count, checkpoint.problem_type),
     )
-    if reference.labelled is None:
-        return parity, _evaluate(batched[: len(reference.sentences)], reference, checkpoint)
-    logits = _labelled_logits(session, tokenizer, checkpoint, reference.labelled)
-    return parity, _evaluate(logits, reference.labelled, checkpoint)
+    labelled, logits = reference, batched[:count]
+    if reference.labelled is not None:
+        labelled, logits = reference.labelled, graph_logits(folder, checkpoint, reference.labelled.sentences)
+    return Measured(parity, _evaluate(logits, labelled, checkpoint), batched[:count])
 
 
 def violations(parity: Parity, evaluation: Evaluation | None, tolerance: Tolerance) -> list[str]:
@@ -190,8 +205,16 @@ def _pairs(sentences: Sequence[str]) -> list[tuple[str, str]]:
     return [(sentences[place], sentences[(place + count // 2) % count]) for place in places]
 
 
-def _differences(found: Float32Array, expected: Float32Array, problem_type: ProblemType) -> dict[str, float]:
-    same, clear = same_answer(found, expected, problem_type), decided(expected, problem_type)
+def _differences(
+    found: Float32Array, expected: Float32Array, count: int, problem_type: ProblemType
+) -> dict[str, float]:
+    """Over the first `count` texts, which are sentences, and the pairs behind them.
+
+    What a model answers to pairs of sentences that have nothing to do with each other says nothing of real ones: their
+    labels are not counted.
+    """
+    same = same_answer(found[:count], expected[:count], problem_type)
+    clear = decided(expected[:count], problem_type)
     probabilities = scores(found, problem_type), scores(expected, problem_type)
     return {
         "max_logit_difference": float(np.abs(found - expected).max()),
@@ -201,11 +224,13 @@ def _differences(found: Float32Array, expected: Float32Array, problem_type: Prob
     }
 
 
-def _labelled_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, labelled: Reference) -> Float32Array:
-    encodings = tokenizer.encode_batch(labelled.sentences)
+def graph_logits(folder: Path, checkpoint: Checkpoint, sentences: Sequence[str]) -> Float32Array:
+    """The graph's logits `[sentences, labels]`, in batches of neighbours in length."""
+    session = open_session(folder / MODEL_FILE)
+    encodings = load_tokenizer(folder, checkpoint.max_length).encode_batch(list(sentences))
     ids = [encoding.ids for encoding in encodings]
     masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
-    logits = np.empty_like(labelled.logits)
+    logits = np.empty((len(ids), len(checkpoint.labels)), dtype=np.float32)
     for batch in batches_by_length(list(map(len, ids))):
         rows, kept = [ids[i] for i in batch], [masks[i] for i in batch]
         logits[batch] = session.run(None, pad_batch(rows, checkpoint.pad_token_id, masks=kept))[0]
@@ -231,23 +256,6 @@ def _in_long_company(
     return np.concatenate(rows)
 
 
-def same_answer(first: Float32Array, second: Float32Array, problem_type: ProblemType) -> BoolArray:
-    """Row by row, whether logits `[sentences, labels]` give the same answer."""
-    best = (first.argmax(axis=1), second.argmax(axis=1))
-    return same_answers(scores(first, problem_type), scores(second, problem_type), best, problem_type)
-
-
-def decided(logits: Float32Array, problem_type: ProblemType, margin: float = NEAR_TIE) -> BoolArray:
-    """Rows on which no label is within `margin` (in probability) of being another one."""
-    probabilities = scores(logits, problem_type)
-    if problem_type is ProblemType.REGRESSION:
-        return np.ones(len(logits), dtype=bool)
-    if problem_type is ProblemType.MULTI_LABEL:
-        return np.asarray((np.abs(probabilities - THRESHOLD) >= margin / 2).all(axis=1), dtype=bool)
-    top = np.sort(probabilities, axis=1)
-    return np.asarray(top[:, -1] - top[:, -2] >= margin, dtype=bool)
-
-
 def _padding_effect(
     alone: Float32Array, others: Sequence[Float32Array], problem_type: ProblemType
 ) -> tuple[int, float]:
@@ -259,9 +267,17 @@ def _padding_effect(
     return int(flipped.sum()), drift
 
 
-def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint) -> Evaluation | None:
-    task, truth = checkpoint.problem_type, reference.truth
+def usable_truth(reference: Reference, task: ProblemType) -> list[Target] | None:
+    """The true labels or numbers, where they are what the model answers; None where they are not."""
+    truth = reference.truth
     if truth is None or any(isinstance(target, float) for target in truth) != (task is ProblemType.REGRESSION):
+        return None
+    return truth
+
+
+def _evaluate(logits: Float32Array, reference: Reference, checkpoint: Checkpoint) -> Evaluation | None:
+    task = checkpoint.problem_type
+    if (truth := usable_truth(reference, task)) is None:
         return None
     found = {
         prefix: figures(truth, answers_of(given, checkpoint.labels, task), task)

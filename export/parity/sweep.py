@@ -15,8 +15,9 @@ import torch
 
 from export import Step
 from export.checkpoint.load import Checkpoint
+from export.parity.agreement import decided, same_answer
 from export.parity.cost import Cost, cost_of
-from export.parity.measure import decided, open_session, same_answer
+from export.parity.measure import open_session
 from export.parity.report import Cell, Placement, Source, Sweep
 from pretrained.batches import fits
 from repository.config import ModelConfig

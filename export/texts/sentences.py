@@ -3,25 +3,26 @@
 What a checkpoint was tested on is its own record to say (`training.data.split_record`), and so is which columns of a
 table it reads: what it held out is compared on and what it was trained on calibrates. Of data that it knows nothing of,
 a fifth calibrates and the rest is compared on; that is no test split, and is not called one.
+
+A precision that is chosen by sentences is not reported by the same ones: `auto` is judged on the validation split where
+the checkpoint knows of one, else on sentences that are taken from those to compare on.
 """
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from export import ExportError
-from repository.manifest import HeldOut, ProblemType
+from export.texts.data_file import DataFile, Examples, read_examples_of
+from repository.manifest import HeldOut
 from training import SAMPLE_DATA
-from training.data.columns import MAPS, Columns, is_maps, listed
 from training.data.examples import DataError, Example, Target, fold_white_space
-from training.data.file_text import KINDS, is_parquet, normal, plain_sentences, read_content
+from training.data.file_text import normal
 from training.data.near_copies import joined_groups
-from training.data.reading import read_examples
 from training.data.split_record import SplitRecord, combined_split
-from training.data.tables import SUFFIXES, Table, holds_records, read_table, suffix_of
 
 Item = TypeVar("Item")
 
@@ -31,11 +32,8 @@ MOST_SENTENCES = 1000
 MOST_CALIBRATION = 256
 # Of data that no checkpoint was trained on, one part of so many is kept for calibration.
 CALIBRATION_EVERY = 5
-TEXT_SUFFIX = ".txt"
-# Of a table that holds no mind maps: its sentences, under one of these names, and their labels.
-SENTENCE_COLUMNS = ("sentence", "text")
-LABEL_COLUMN = "label"
-KINDS_OF_DATA = f"{KINDS}, or a .txt file with one sentence a line"
+# `auto` is judged on more of them: see docs/explanation/how-auto-decides.md for what each thousand tells.
+MOST_JUDGED = 4000
 
 
 @dataclass(frozen=True)
@@ -50,45 +48,31 @@ class ChosenSentences:
     """How `compared` was kept from training, if it is the test split; None if nobody can say."""
     origin: str
     """What `compared` is, in words."""
+    judged: "JudgedSentences | None" = None
+    """What `auto` is judged on; None if it is not, or nothing is left for it."""
 
 
 @dataclass(frozen=True)
-class DataFile:
-    """A file that was read, and is not dealt to its uses yet: a table, or lines of text."""
+class JudgedSentences:
+    """Sentences that decide on a precision, each once; none of them is compared on or calibrates."""
 
-    path: Path
-    table: Table | None
-    lines: list[str]
-
-
-@dataclass(frozen=True)
-class _Examples:
-    """What a file holds for a checkpoint."""
-
-    path: Path
-    examples: list[Example]
-    columns: Columns | None
-    """By which they were read; None of sentences whose groups nobody knows."""
-
-    @property
-    def unit(self) -> str:
-        return self.columns.unit if self.columns else "sentences"
-
-
-def read_data(path: Path) -> DataFile:
-    """Read a file: a table, or a text file with a sentence a line.
-
-    Raises:
-        ExportError: the file is missing, holds nothing or is not what its ending says.
-    """
-    try:
-        return _read(path)
-    except DataError as error:
-        raise ExportError(str(error)) from None
+    sentences: list[str]
+    truth: list[Target] | None
+    """As in `ChosenSentences`."""
+    groups: list[str]
+    """The group of each."""
+    is_validation: bool
+    """Whether it is the checkpoint's validation split."""
+    origin: str
+    """What they are, in words."""
 
 
 def choose_sentences(
-    data: DataFile, labels: Sequence[str], records: Sequence[SplitRecord | None] = (None,), keep_all: bool = False
+    data: DataFile,
+    labels: Sequence[str],
+    records: Sequence[SplitRecord | None] = (None,),
+    keep_all: bool = False,
+    to_judge: bool = False,
 ) -> ChosenSentences:
     """Deal a file's sentences to their uses.
 
@@ -98,20 +82,38 @@ def choose_sentences(
         labels: the model's; true labels are given if the file has no others.
         records: what the checkpoint keeps of its split, or the checkpoints if several are compared; None: nothing.
         keep_all: of sentences that are nobody's groups, compare on those too that are otherwise left for calibration.
+        to_judge: leave sentences to judge a precision on: the validation split, or three fifths of other data.
 
     Raises:
         ExportError: the table has no such columns, or nothing is left to compare on.
     """
-    try:
-        found = _examples(data, records)
-    except DataError as error:
-        raise ExportError(str(error)) from None
+    found = read_examples_of(data, records)
     if found.columns is not None:
-        return _of_groups(found, labels, records)
-    examples = found.examples
-    kept = [] if keep_all else examples[CALIBRATION_EVERY - 1 :: CALIBRATION_EVERY]
-    compared = examples if keep_all else [one for place, one in enumerate(examples, 1) if place % CALIBRATION_EVERY]
-    return _chosen(data.path, labels, compared, kept, None, f"sentences of {data.path.name}")
+        return _of_groups(found, labels, records, to_judge)
+    if keep_all:
+        return _chosen(data.path, labels, found.examples, [], None, f"sentences of {data.path.name}")
+    # One in five calibrates; of five, three are judged on, or all others are compared on.
+    places = [place % CALIBRATION_EVERY for place in range(1, len(found.examples) + 1)]
+    kept = _at(found.examples, places, {0})
+    judged = _at(found.examples, places, {2, 3, 4}) if to_judge else []
+    compared = _at(found.examples, places, {1} if to_judge else {1, 2, 3, 4})
+    origin = f"sentences of {data.path.name}"
+    return _chosen(data.path, labels, compared, kept, None, origin, judged=_judged(labels, judged, origin))
+
+
+def validation_sentences(
+    data: DataFile, labels: Sequence[str], records: Sequence[SplitRecord | None]
+) -> JudgedSentences | None:
+    """The sentences of a file that a precision is to be judged on, however it is split; None if none is left.
+
+    Those that the checkpoint was trained or tested on are left out.
+
+    Raises:
+        ExportError: the table has no columns that are known.
+    """
+    found = read_examples_of(data, records)
+    others = [example for example in found.examples if combined_split(example, records) not in ("train", "test")]
+    return _judged(labels, others, f"sentences of {data.path.name}", is_validation=True)
 
 
 def read_split(folder: Path) -> SplitRecord | None:
@@ -127,80 +129,90 @@ def is_sample(path: Path) -> bool:
     return path.is_file() and path.read_bytes() == SAMPLE_DATA.read_bytes()
 
 
-def _read(path: Path) -> DataFile:
-    content = read_content(path)
-    suffix = suffix_of(path)
-    if suffix == TEXT_SUFFIX and not is_parquet(content):
-        if holds_records(content) or _begins_as_maps(content):
-            return DataFile(path, read_table(path, MAPS.needed), [])
-        if not (lines := plain_sentences(path, content)):
-            raise DataError(f"{path} holds no sentence; give one a line")
-        return DataFile(path, None, lines)
-    if suffix not in SUFFIXES and not is_parquet(content):
-        raise DataError(f"{path}: its ending names no kind of data; give {KINDS_OF_DATA}.")
-    return DataFile(path, read_table(path, (*MAPS.needed, *SENTENCE_COLUMNS, LABEL_COLUMN)), [])
-
-
-def _begins_as_maps(content: bytes) -> bool:
-    """Whether the first line names the columns of maps, as in what Excel calls Unicode text."""
-    first = (content.lstrip().splitlines() or [b""])[0].replace(b"\x00", b"")
-    return all(name.encode() in first for name in MAPS.needed)
-
-
-def _examples(data: DataFile, records: Sequence[SplitRecord | None]) -> _Examples:
-    path, table = data.path, data.table
-    if table is None:
-        return _Examples(path, [Example(line, "", line) for line in data.lines], None)
-    for record in records:
-        if record is not None and set(record.columns.needed) <= set(table.columns):
-            reading = read_examples(table, record.columns, record.task)
-            return _Examples(path, list(reading.examples), record.columns)
-    if is_maps(table.columns):
-        return _Examples(path, list(read_examples(table, MAPS, ProblemType.SINGLE_LABEL).examples), MAPS)
-    column = next((name for name in SENTENCE_COLUMNS if name in table.columns), None)
-    if column is None:
-        raise DataError(
-            f"{path} has neither the columns {', '.join(MAPS.needed)} nor one called "
-            f"{' or '.join(SENTENCE_COLUMNS)}; it has {listed(table.columns)}."
-        )
-    rows = table.rows((column,), (LABEL_COLUMN,), ids=(LABEL_COLUMN,))
-    texts = [(row.fields[column].strip(), fold_white_space(row.fields.get(LABEL_COLUMN, ""))) for row in rows]
-    if not (examples := [Example(sentence, label, sentence) for sentence, label in texts if sentence]):
-        raise DataError(f"{path} holds no sentence in its column {column}.")
-    return _Examples(path, examples, None)
-
-
-def _of_groups(found: _Examples, labels: Sequence[str], records: Sequence[SplitRecord | None]) -> ChosenSentences:
+def _of_groups(
+    found: Examples, labels: Sequence[str], records: Sequence[SplitRecord | None], to_judge: bool
+) -> ChosenSentences:
     path, unit = found.path, found.unit
     by_split: dict[str | None, list[Example]] = {}
     for example in found.examples:
         by_split.setdefault(combined_split(example, records), []).append(example)
-    known = [*by_split.get("train", []), *by_split.get("validation", [])]
+    validation = by_split.get("validation", [])
+    known = [*by_split.get("train", []), *validation]
     unknown = by_split.get(None, [])
+    kinds = {record.kind for record in records if record is not None}
+    seen = f" (rows of {unit} that were trained on)" if "rows" in kinds else ""
+    judged = None
+    if to_judge and validation:
+        judged = _judged(labels, validation, f"validation split of {path.name}{seen}", is_validation=True)
     if test := by_split.get("test"):
-        kinds = {record.kind for record in records if record is not None}
         held_out = next(HeldOut(kind) for kind in ("rows", "files", "groups") if kind in kinds)
-        origin = f"test split of {path.name}" + (f" (rows of {unit} that were trained on)" if "rows" in kinds else "")
-        return _chosen(path, labels, test, by_split.get("train") or known or unknown, held_out, origin)
-    if unknown:
-        kept, compared = _dealt(unknown)
-        origin = f"{unit} of {path.name}, no test split that the checkpoint knows"
-        return _chosen(path, labels, compared, known or kept, None, origin)
-    kept, compared = _dealt(known)
-    origin = f"{unit} of {path.name}, all of which were trained on"
-    return _chosen(path, labels, compared, kept, None, origin, with_truth=False)
+        origin = f"test split of {path.name}{seen}"
+        if to_judge and judged is None:
+            test, taken = _halves(test)
+            judged, origin = _judged(labels, taken, f"half of the {origin}"), f"half of the {origin}"
+        return _chosen(path, labels, test, by_split.get("train") or known or unknown, held_out, origin, judged=judged)
+    dealt = unknown or known
+    kept, others = _dealt(dealt)
+    origin = f"{unit} of {path.name}, " + (
+        "no test split that the checkpoint knows" if unknown else "all of which were trained on"
+    )
+    if to_judge and judged is None:
+        others, taken = _quarter(others)
+        judged = _judged(labels, taken, origin, with_truth=bool(unknown))
+    return _chosen(
+        path, labels, others, known if unknown and known else kept, None, origin, bool(unknown), judged=judged
+    )
 
 
 def _dealt(examples: list[Example]) -> tuple[list[Example], list[Example]]:
-    """A fifth of the groups (copies together, in an order that is no file's), and the others."""
-    groups = joined_groups(examples)
-    groups.sort(key=lambda names: hashlib.sha256(names[0].encode()).hexdigest())
-    kept = {name for names in groups[: len(groups) // CALIBRATION_EVERY] for name in names}
-    return _divided(examples, lambda example: example.group in kept)
+    """A fifth of the groups, and the others."""
+    groups = _ordered_groups(examples)
+    return _divided(examples, groups[: len(groups) // CALIBRATION_EVERY])
 
 
-def _divided(items: list[Item], is_first: Callable[[Item], bool]) -> tuple[list[Item], list[Item]]:
-    return [item for item in items if is_first(item)], [item for item in items if not is_first(item)]
+def _quarter(examples: list[Example]) -> tuple[list[Example], list[Example]]:
+    """A quarter of the groups, one at least, and the others."""
+    groups = _ordered_groups(examples)
+    return _divided(examples, groups[: max(1, len(groups) // 4)])
+
+
+def _halves(examples: list[Example]) -> tuple[list[Example], list[Example]]:
+    """Half of the groups, one at least, and the others."""
+    groups = _ordered_groups(examples)
+    return _divided(examples, groups[: max(1, len(groups) // 2)])
+
+
+def _ordered_groups(examples: list[Example]) -> list[list[str]]:
+    """Groups, copies together, in an order that is no file's."""
+    return sorted(joined_groups(examples), key=lambda names: hashlib.sha256(names[0].encode()).hexdigest())
+
+
+def _divided(examples: list[Example], groups: list[list[str]]) -> tuple[list[Example], list[Example]]:
+    first = {name for names in groups for name in names}
+    return [one for one in examples if one.group in first], [one for one in examples if one.group not in first]
+
+
+def _at(examples: list[Example], places: list[int], wanted: set[int]) -> list[Example]:
+    return [one for one, place in zip(examples, places, strict=True) if place in wanted]
+
+
+def _judged(
+    labels: Sequence[str], examples: list[Example], origin: str, is_validation: bool = False, with_truth: bool = True
+) -> JudgedSentences | None:
+    """Each text once: the same one again says nothing new. In their order: neighbours are joined to long texts."""
+    distinct = list({example.text: example for example in reversed(examples)}.values())[::-1]
+    once = [distinct[place] for place in sorted(_sample(list(range(len(distinct))), MOST_JUDGED))]
+    truth = _truth(labels, once) if with_truth else None
+    texts, groups = [example.text for example in once], [example.group for example in once]
+    return JudgedSentences(texts, truth, groups, is_validation, origin) if once else None
+
+
+def _truth(labels: Sequence[str], examples: list[Example]) -> list[Target] | None:
+    """The true labels in the model's names; None if one of them is none of the model's."""
+    # A file's labels are in one normal form; a checkpoint from elsewhere may have another.
+    own = {fold_white_space(normal(label)): label for label in labels}
+    known = [target for example in examples if (target := _in_names_of(own, example.target)) is not None]
+    return known if len(known) == len(examples) else None
 
 
 def _chosen(
@@ -211,25 +223,17 @@ def _chosen(
     held_out: HeldOut | None,
     origin: str,
     with_truth: bool = True,
+    judged: JudgedSentences | None = None,
 ) -> ChosenSentences:
     if not compared:
         raise ExportError(f"{path} holds no sentence to compare on; give more")
     compared = _sample(compared, MOST_SENTENCES)
     sentences = [example.text for example in compared]
-    # A file's labels are in one normal form; a checkpoint from elsewhere may have another.
-    own = {fold_white_space(normal(label)): label for label in labels}
-    truth = [_in_names_of(own, example.target) for example in compared] if with_truth else [None]
-    known = [target for target in truth if target is not None]
-    # One that stands twice in the file may be in both; what is tested on is kept apart all the same.
-    tested = set(sentences) if held_out else set()
+    # One that stands twice in the file may be in both; what is tested or judged on is kept apart all the same.
+    tested = {*(sentences if held_out else ()), *(judged.sentences if judged else ())}
     scales = [example.text for example in calibration if example.text not in tested]
-    return ChosenSentences(
-        sentences,
-        known if len(known) == len(sentences) else None,
-        _sample(scales, MOST_CALIBRATION),
-        held_out,
-        origin,
-    )
+    truth = _truth(labels, compared) if with_truth else None
+    return ChosenSentences(sentences, truth, _sample(scales, MOST_CALIBRATION), held_out, origin, judged)
 
 
 def _in_names_of(own: dict[str, str], target: Target) -> Target | None:

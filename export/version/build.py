@@ -4,8 +4,7 @@ import importlib.metadata
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +15,10 @@ from export.checkpoint.load import Checkpoint
 from export.graph.build import check_graph, export_graph
 from export.graph.weights import EMBEDDED_LIMIT_BYTES
 from export.parity.measure import Reference
-from export.parity.sweep import ask_pytorch, sweep
+from export.parity.sweep import ask_pytorch
 from export.precision.formats import cuda_serves
-from export.version.candidate import Candidate, choose, make_candidate, refusal_in_one_line
+from export.version.automatic import Choice, Judging, choose
+from export.version.candidate import Candidate, Workshop
 from export.version.evidence import write_evidence
 from repository.manifest import (
     MODEL_FILE,
@@ -33,7 +33,7 @@ LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxru
 
 def build_version(
     checkpoint: Checkpoint,
-    precision: Precision | None,
+    precision: Precision | Judging,
     reference: Reference,
     calibration: Sequence[str],
     output: Path,
@@ -42,14 +42,14 @@ def build_version(
     embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
     reason: str = "asked for",
     golden: Reference | Literal["compared"] | None = "compared",
-) -> tuple[Manifest, list[Candidate]]:
+) -> tuple[Manifest, Choice]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
     Args:
         checkpoint: what to export.
-        precision: number format, or None to choose (fp16 on CUDA, else int8 if it is as right, else fp32).
+        precision: number format, or what to choose it by (`export.version.automatic.choose`).
         reference: PyTorch's answers to compare with.
-        calibration: sentences that int8 sets its scales by, none of them in `reference`.
+        calibration: sentences that int8 sets its scales by and fp16's ranges are measured on, none of them compared.
         output: version folder to write.
         step: opens a progress bar.
         force: write it although it is outside the tolerance; the manifest tells.
@@ -58,7 +58,7 @@ def build_version(
         golden: answers of which golden sentences are chosen; by default of `reference`. None: the version has none.
 
     Returns:
-        The manifest written, and every candidate that was measured.
+        The manifest written, and how its precision was chosen.
 
     Raises:
         ExportError: the graph cannot be made, or it is outside the tolerance of its precision.
@@ -66,21 +66,21 @@ def build_version(
     output = output.absolute()  # fusion works from another folder
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
-        texts = ask_pytorch(checkpoint, reference.sentences, step)
+        # Sentences that a precision is chosen by are not those that it is reported on.
+        judged = precision.reference if isinstance(precision, Judging) else None
+        texts = ask_pytorch(checkpoint, (judged or reference).sentences, step)
         raw = _traced(checkpoint, Path(temporary), step)
         provider = Provider.CUDA if cuda_serves() else Provider.CPU
-
-        def candidate(wanted: Precision) -> Candidate:
-            with refusal_in_one_line(wanted):
-                measured = make_candidate(checkpoint, wanted, raw, reference, calibration, step, embedded_limit_bytes)
-                return replace(measured, sweep=sweep(measured.folder, checkpoint, texts, step), provider=provider)
-
-        chosen, reason, candidates = _chosen(precision, reason, candidate, provider)
-        found = _refuse_or_force(chosen, force)
-        write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
-        manifest = _write_manifest(checkpoint, chosen, reason, found)
-        _replace(chosen.folder, output)
-    return manifest, candidates
+        workshop = Workshop(checkpoint, raw, calibration, texts, provider, step, embedded_limit_bytes)
+        if isinstance(precision, Judging):
+            choice = choose(workshop, precision, reference)
+        else:
+            choice = Choice(workshop.candidate(precision, reference), [reason])
+        found = _refuse_or_force(choice.chosen, force)
+        write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
+        manifest = _write_manifest(checkpoint, choice, found)
+        _replace(choice.chosen.folder, output)
+    return manifest, choice
 
 
 def _traced(checkpoint: Checkpoint, scratch: Path, step: Step) -> Path:
@@ -90,16 +90,6 @@ def _traced(checkpoint: Checkpoint, scratch: Path, step: Step) -> Path:
         checkpoint.model.to("meta")
         advance(1)
     return raw
-
-
-def _chosen(
-    precision: Precision | None, reason: str, candidate: Callable[[Precision], Candidate], provider: Provider
-) -> tuple[Candidate, str, list[Candidate]]:
-    """The version to be, why it has its precision, and all that were measured."""
-    if precision is None:
-        return choose(candidate, provider)
-    chosen = candidate(precision)
-    return chosen, reason, [chosen]
 
 
 def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
@@ -115,7 +105,8 @@ def _refuse_or_force(chosen: Candidate, force: bool) -> list[str]:
     return found
 
 
-def _write_manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str, forced: list[str]) -> Manifest:
+def _write_manifest(checkpoint: Checkpoint, choice: Choice, forced: list[str]) -> Manifest:
+    chosen = choice.chosen
     opset, ir_version = check_graph(chosen.folder / MODEL_FILE)
     manifest = Manifest(
         source=checkpoint.name,
@@ -126,11 +117,12 @@ def _write_manifest(checkpoint: Checkpoint, chosen: Candidate, reason: str, forc
         pad_token_id=checkpoint.pad_token_id,
         token_types=checkpoint.token_types,
         precision=chosen.precision,
-        precision_reason=reason,
+        precision_reason=choice.reason,
         opset=opset,
         ir_version=ir_version,
         parity=chosen.parity,
         evaluation=chosen.evaluation,
+        judgements=choice.judgements,
         library_versions=_library_versions(),
         files={path.name: digest_file(path) for path in sorted(chosen.folder.iterdir())},
         forced=forced,

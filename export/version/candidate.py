@@ -1,8 +1,8 @@
 """A graph in one precision, made and measured: what a version is chosen from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from export import ExportError, Step
@@ -10,19 +10,22 @@ from export.checkpoint.load import Checkpoint
 from export.graph.build import check_graph, optimize_graph
 from export.parity.measure import Reference, encode, measure, violations
 from export.parity.report import Sweep
-from export.parity.sweep import sweep_violations
+from export.parity.sweep import SweepTexts, sweep, sweep_violations
 from export.precision.formats import Calibration, write_precision
 from export.precision.int8.calibration import CalibrationText
 from export.precision.int8.texts import calibration_texts
 from export.precision.ranges import Feed, calibration_feeds
-from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Evaluation, Parity, Precision, RepositoryError
-from repository.tolerances import AUTOMATIC, TOLERANCES, Provider, Tolerance, unit_of
-
-# What `--precision auto` tries in turn, by what serves here; the last one is taken whatever it costs in speed.
-AUTOMATIC_ORDER = {
-    Provider.CUDA: (Precision.FP16, Precision.FP32),
-    Provider.CPU: (Precision.INT8, Precision.FP32),
-}
+from repository.inference import Float32Array
+from repository.manifest import (
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    Evaluation,
+    Judgement,
+    Parity,
+    Precision,
+    RepositoryError,
+)
+from repository.tolerances import TOLERANCES, Provider, Tolerance, unit_of
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,14 @@ class Candidate:
     parity: Parity
     evaluation: Evaluation | None
     size_bytes: int
+    logits: Float32Array = field(repr=False, compare=False)
+    """Its answers to the sentences it was measured on `[sentences, labels]`."""
     sweep: Sweep | None = None
     provider: Provider = Provider.CPU
     unit: float = 1.0
     """Of its answers (`repository.tolerances.unit_of`)."""
+    judgement: Judgement | None = None
+    """What `auto` found; None of one that was not chosen, but asked for."""
 
     @property
     def tolerance(self) -> Tolerance:
@@ -53,89 +60,102 @@ class Candidate:
         return [*found, *sweep_violations(self.sweep, tolerance, self.parity.max_logit_difference)]
 
 
-def make_candidate(
-    checkpoint: Checkpoint,
-    precision: Precision,
-    raw: Path,
-    reference: Reference,
-    calibration: Sequence[str],
-    step: Step,
-    embedded_limit_bytes: int,
-) -> Candidate:
-    """Make the graph of one precision and compare it with PyTorch's answers; the sweep is not run yet.
+@dataclass
+class Workshop:
+    """Makes and measures the graphs of one checkpoint, each once.
 
-    Args:
+    Attributes:
         checkpoint: what is exported.
-        precision: number format.
-        raw: the traced graph; the candidate's folder is made beside it.
-        reference: PyTorch's answers.
-        calibration: sentences that int8 sets its scales by.
+        raw: the traced graph; the folder of each precision is made beside it.
+        calibration: sentences that int8 sets its scales by, and fp16's ranges are measured on.
+        sweep_texts: PyTorch's answers to texts of each length.
+        provider: what measures here.
         step: opens a progress bar.
         embedded_limit_bytes: size from which the weights lie beside the graph.
-
-    Raises:
-        ExportError: no graph in this precision can be made.
     """
-    folder = raw.parent / precision.value
-    folder.mkdir()
-    with step(f"Optimizing for {precision.value}", 1) as advance:
-        optimized = optimize_graph(raw, checkpoint.model.config)
-        advance(1)
-    data = _calibration(checkpoint, precision, reference, calibration)
-    write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, step, embedded_limit_bytes)
-    check_graph(folder / MODEL_FILE)
-    tokenizer = checkpoint.tokenizer.backend_tokenizer
-    # The direction is all that counts of this: the manifest says how long a sequence may be.
-    tokenizer.enable_truncation(checkpoint.max_length, direction=checkpoint.tokenizer.truncation_side)
-    tokenizer.no_padding()
-    tokenizer.save(str(folder / TOKENIZER_FILE))
-    with step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
-        parity, evaluation = measure(folder, checkpoint, reference, advance)
-    if evaluation is not None:
-        evaluated = reference.labelled or reference
-        evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
-    size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
-    unit = unit_of(reference.text_logits, checkpoint.problem_type)
-    return Candidate(precision, folder, parity, evaluation, size_bytes, unit=unit)
 
+    checkpoint: Checkpoint
+    raw: Path
+    calibration: Sequence[str]
+    sweep_texts: SweepTexts
+    provider: Provider
+    step: Step
+    embedded_limit_bytes: int
+    _made: set[Precision] = field(default_factory=set)
 
-def _calibration(
-    checkpoint: Checkpoint, precision: Precision, reference: Reference, sentences: Sequence[str]
-) -> Calibration:
-    """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""
-    texts: list[CalibrationText] = []
-    feeds: list[Feed] = []
-    if precision is Precision.INT8:
-        texts = calibration_texts(checkpoint, sentences)
-    elif precision is Precision.FP16:
-        compared = [encode(checkpoint, sentence) for sentence in reference.sentences]
-        vocabulary = checkpoint.model.config.vocab_size
-        feeds = calibration_feeds(compared, checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
-    return Calibration(texts, feeds, checkpoint.pad_token_id)
+    def graph(self, precision: Precision, reference: Reference) -> Path:
+        """The folder that holds the graph in this precision and its tokenizer; it is made if it is not there.
 
+        Args:
+            precision: number format.
+            reference: what fp16's ranges are measured on where there are no sentences to calibrate by.
 
-def choose(candidate: Callable[[Precision], Candidate], provider: Provider) -> tuple[Candidate, str, list[Candidate]]:
-    """What `--precision auto` means; what is right comes before what is fast.
+        Raises:
+            ExportError: no graph in this precision can be made.
+        """
+        folder = self.raw.parent / precision.value
+        if precision in self._made:
+            return folder
+        checkpoint = self.checkpoint
+        folder.mkdir(exist_ok=True)
+        with self.step(f"Optimizing for {precision.value}", 1) as advance:
+            optimized = optimize_graph(self.raw, checkpoint.model.config)
+            advance(1)
+        data = self._calibration(precision, reference)
+        limit = self.embedded_limit_bytes
+        write_precision(optimized, precision, folder / MODEL_FILE, self.raw.parent, data, self.step, limit)
+        check_graph(folder / MODEL_FILE)
+        tokenizer = checkpoint.tokenizer.backend_tokenizer
+        # The direction is all that counts of this: the manifest says how long a sequence may be.
+        tokenizer.enable_truncation(checkpoint.max_length, direction=checkpoint.tokenizer.truncation_side)
+        tokenizer.no_padding()
+        tokenizer.save(str(folder / TOKENIZER_FILE))
+        self._made.add(precision)
+        return folder
 
-    A format that cannot be made of this model, and one that is not right enough, are both passed over with the reason.
-    """
-    reasons = ["CUDA serves here" if provider is Provider.CUDA else "no CUDA here"]
-    measured: list[Candidate] = []
-    *tried, last = AUTOMATIC_ORDER[provider]
-    for precision in tried:
-        try:
-            found = candidate(precision)
-        except ExportError as error:
-            reasons.append(f"no {precision.value} ({error})")
-            continue
-        measured.append(found)
-        outside = found.violations(AUTOMATIC[provider, precision])
-        if not outside:
-            reasons.append(f"{precision.value} answers as {last.value} does")
-            return found, f"auto: {', and '.join(reasons)}", measured
-        reasons.append(f"{precision.value} is not right enough ({'; '.join(outside)})")
-    full = candidate(last)
-    return full, f"auto: {', and '.join(reasons)}", [*measured, full]
+    def candidate(self, precision: Precision, reference: Reference) -> Candidate:
+        """The graph of one precision, measured on these sentences and in the sweep.
+
+        Raises:
+            ExportError: no graph in this precision can be made.
+        """
+        with refusal_in_one_line(precision):
+            folder = self.graph(precision, reference)
+            size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
+            found = self._measured(precision, folder, size_bytes, reference)
+            return replace(found, sweep=sweep(folder, self.checkpoint, self.sweep_texts, self.step))
+
+    def measured_again(self, candidate: Candidate, reference: Reference) -> Candidate:
+        """The same graph, measured on other sentences; the sweep is the same on any.
+
+        Raises:
+            ExportError: it cannot be run on them.
+        """
+        with refusal_in_one_line(candidate.precision):
+            found = self._measured(candidate.precision, candidate.folder, candidate.size_bytes, reference)
+            return replace(found, sweep=candidate.sweep)
+
+    def _measured(self, precision: Precision, folder: Path, size_bytes: int, reference: Reference) -> Candidate:
+        with self.step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
+            parity, evaluation, logits = measure(folder, self.checkpoint, reference, advance)
+        if evaluation is not None:
+            evaluated = reference.labelled or reference
+            evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
+        unit = unit_of(reference.text_logits, self.checkpoint.problem_type)
+        return Candidate(precision, folder, parity, evaluation, size_bytes, logits, provider=self.provider, unit=unit)
+
+    def _calibration(self, precision: Precision, reference: Reference) -> Calibration:
+        """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""
+        checkpoint = self.checkpoint
+        texts: list[CalibrationText] = []
+        feeds: list[Feed] = []
+        if precision is Precision.INT8:
+            texts = calibration_texts(checkpoint, self.calibration)
+        elif precision is Precision.FP16:
+            ids = [encode(checkpoint, sentence) for sentence in self.calibration or reference.sentences]
+            vocabulary = checkpoint.model.config.vocab_size
+            feeds = calibration_feeds(ids, checkpoint.pad_token_id, checkpoint.max_length, vocabulary)
+        return Calibration(texts, feeds, checkpoint.pad_token_id)
 
 
 @contextmanager

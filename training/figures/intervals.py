@@ -30,7 +30,7 @@ _CELLS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the bounds that it is between with a confidence of LEVEL; NaN where it does not exist."""
+    """A figure and the bounds that it is between with a confidence (by default LEVEL); NaN where it does not exist."""
 
     value: float
     low: float
@@ -89,6 +89,7 @@ def paired_intervals(
     task: ProblemType,
     draws: int = DRAWS,
     seed: int = 0,
+    level: float = LEVEL,
 ) -> dict[str, Interval]:
     """Return by how much the figures of one model's answers are above those of another's to the same texts.
 
@@ -103,6 +104,7 @@ def paired_intervals(
         task: what a target is.
         draws: how often groups are drawn anew.
         seed: of the draws.
+        level: confidence; either bound alone has that of `(1 + level) / 2`.
 
     Returns:
         First minus second, by the names of `training.figures.scores.scores`. Of an error (`mean_absolute_error`), below
@@ -110,10 +112,12 @@ def paired_intervals(
     """
     first, second = figures_of(truth, predicted, task), figures_of(truth, others, task)
     differences = [_difference(first[name], second[name]) for name in first]
-    return dict(zip(first, intervals(differences, groups, draws, seed), strict=True))
+    return dict(zip(first, intervals(differences, groups, draws, seed, level), strict=True))
 
 
-def intervals(figures: Sequence[Figure], groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> list[Interval]:
+def intervals(
+    figures: Sequence[Figure], groups: Sequence[str], draws: int = DRAWS, seed: int = 0, level: float = LEVEL
+) -> list[Interval]:
     """Return the percentile interval of each figure, over draws of as many groups as there are, with replacement.
 
     Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979, with the group as the sampling unit
@@ -125,6 +129,7 @@ def intervals(figures: Sequence[Figure], groups: Sequence[str], draws: int = DRA
         groups: the group of each text.
         draws: how many.
         seed: the same one gives the same draws.
+        level: confidence.
     """
     once = np.ones((1, len(groups)))
     values = [float(figure(once)[0]) if len(groups) else float("nan") for figure in figures]
@@ -136,7 +141,7 @@ def intervals(figures: Sequence[Figure], groups: Sequence[str], draws: int = DRA
         for place, figure in enumerate(figures):
             drawn[place, start : start + len(weights)] = figure(weights)
         start += len(weights)
-    return [_interval(value, of_figure) for value, of_figure in zip(values, drawn, strict=True)]
+    return [_interval(value, of_figure, level) for value, of_figure in zip(values, drawn, strict=True)]
 
 
 def draws_of(groups: Sequence[str], draws: int, seed: int) -> Iterator[Weights]:
@@ -271,10 +276,10 @@ def _ratio(above: Any, below: Any) -> Values:
     return np.asarray(np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0))
 
 
-def _interval(value: float, drawn: Values) -> Interval:
+def _interval(value: float, drawn: Values, level: float) -> Interval:
     known = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not len(known):
         return Interval(value, float("nan"), float("nan"))
-    outside = (1 - LEVEL) / 2
+    outside = (1 - level) / 2
     low, high = np.quantile(known, [outside, 1 - outside])
     return Interval(value, float(low), float(high))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from launcher.settings import LauncherSettings
+from launcher.steps import export
 from pretrained.weights import weights_digest
 from repository.manifest import Manifest
 from repository.store import ModelStore
@@ -107,3 +109,18 @@ def test_a_mistake_in_a_setting_is_one_line(tmp_path: Path, settings: dict[str, 
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"Error: {said}")
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_validation_file_and_further_options_reach_the_export(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.csv" for name in ("data", "test_data", "validation_data")}
+    settings = LauncherSettings(
+        data=files["data"],
+        test_data=files["test_data"],
+        validation_data=files["validation_data"],
+        export_options="--rule agreement --margin 0.01",
+    )
+    arguments = export(settings, tmp_path / "exported").arguments
+    assert {f"--data={files['test_data']}", f"--calibration={files['data']}"} < set(arguments)
+    assert f"--validation={files['validation_data']}" in arguments
+    place = arguments.index("--rule")
+    assert arguments[place : place + 4] == ("--rule", "agreement", "--margin", "0.01")

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, WEIGHTS_FILE, Manifest, RepositoryError
+from repository.manifest import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    FigureChange,
+    JudgedTexts,
+    Judgement,
+    Manifest,
+    Precision,
+    RepositoryError,
+)
 from tests.version_folders import note_weights, write_version
 
 
@@ -30,6 +40,24 @@ def test_which_weights_it_was_exported_from_is_told_without_a_field_that_older_g
     manifest.verify_files(folder)
     assert manifest.weights == hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     assert json.loads((folder / MANIFEST_FILE).read_text()).keys() == before.keys()
+
+
+def test_what_a_precision_was_judged_by_is_kept_and_nothing_is_written_where_none_was(folder: Path) -> None:
+    before = Manifest.read(folder)
+    assert before.judgements == []
+    assert "judgements" not in json.loads((folder / MANIFEST_FILE).read_text())
+    judgement = Judgement(
+        precision=Precision.INT8,
+        margin=0.005,
+        groups=72,
+        judged=[JudgedTexts(origin="validation split of maps.csv", texts=674, changes=3, confident_changes=0)],
+        agreement_at_worst=0.98,
+        figures={"accuracy": FigureChange(value=0.0, at_worst=-0.003)},
+        speedup=1.5,
+        objections=["too slow"],
+    )
+    before.model_copy(update={"judgements": [judgement]}).write(folder)
+    assert Manifest.read(folder).judgements == [judgement]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from export import ExportError
-from export.commands.export import _with_tokens
+from export.commands.known_tokens import with_tokens
 from export.texts.sentences import ChosenSentences
 
 
@@ -24,7 +24,7 @@ def test_a_sentence_without_a_token_is_left_out_with_its_label(
     checkpoint: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = ChosenSentences(["ab", "日本語", "b"], ["x", "y", "z"], ["ж", "a"], None, "some")
-    found = _with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]
+    found = with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]
     assert found == ChosenSentences(["ab", "b"], ["x", "z"], ["a"], None, "some")
     warning = capsys.readouterr().err
     assert "data.csv: 2 sentences have no token" in warning
@@ -34,4 +34,4 @@ def test_a_sentence_without_a_token_is_left_out_with_its_label(
 def test_sentences_that_all_lack_tokens_are_refused(checkpoint: SimpleNamespace) -> None:
     chosen = ChosenSentences(["日本語", "ж"], None, ["a"], None, "some")
     with pytest.raises(ExportError, match=r"data\.csv: 2 sentences have no token"):
-        _with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]
+        with_tokens(checkpoint, Path("data.csv"), chosen)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from export import ExportError
 from export.__main__ import app
-from export.texts.sentences import CALIBRATION_EVERY, ChosenSentences, choose_sentences, read_data
+from export.texts.data_file import read_data
+from export.texts.sentences import CALIBRATION_EVERY, ChosenSentences, choose_sentences
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import HeldOut, Manifest
 from tests.unit.training.data.test_maps import Row, rows_of, write

@@ -83,6 +83,19 @@ def test_the_difference_of_two_models_is_paired() -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+def test_a_bound_alone_is_as_sure_as_it_says() -> None:
+    """The lower end of a two-sided 90 % interval is below the truth in 95 of 100 cases."""
+    chance = np.random.default_rng(0)
+    groups = [str(place) for place in range(200)]
+    below = 0
+    for seed in range(200):
+        truth = ["a"] * 200
+        first, second = (["a" if right else "b" for right in chance.random(200) < rate] for rate in (0.7, 0.8))
+        interval = paired_intervals(truth, first, second, groups, ProblemType.SINGLE_LABEL, 500, seed, 0.9)["accuracy"]
+        below += interval.low <= -0.1
+    assert 0.91 <= below / 200 <= 0.99
+
+
 def test_the_same_seed_gives_the_same_interval() -> None:
     truth, answers = (some_targets(ProblemType.SINGLE_LABEL, 50, GENERATOR) for _ in range(2))
     groups = [str(place % 7) for place in range(50)]

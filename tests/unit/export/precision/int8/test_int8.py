@@ -35,7 +35,8 @@ from export.precision.int8.graph import Int8Graph
 from export.precision.int8.inputs import fixed_scale, row_zero_point
 from export.precision.int8.quantize import products_of, quantize, round_products
 from export.precision.int8.weights import round_weights
-from export.texts.sentences import choose_sentences, read_data
+from export.texts.data_file import read_data
+from export.texts.sentences import choose_sentences
 from pretrained.architectures import ARCHITECTURES
 from repository.inference import pad_batch
 from repository.manifest import Manifest, Precision

@@ -10,6 +10,7 @@ DISTRIBUTION = "text-classifier-server"
 
 FORMS = {
     "python -m training train": f"{COMMAND} train",
+    "python -m training distill": f"{COMMAND} distill",
     "python -m training inspect": f"{COMMAND} inspect",
     "python -m training evaluate": f"{COMMAND} evaluate",
     "python -m training track": f"{COMMAND} track",

@@ -87,9 +87,11 @@ def _folder(room_bytes):
     _remove_abandoned(place)
     if shutil.disk_usage(place).free < room_bytes:
         raise OSError(f"{place} has no {room_bytes / 1e6:.0f} MB free")
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    unlocked = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=place))  # no name that another process looks for
+    folder = place / unlocked.name[1:]
     try:
-        with _locked(folder):
+        with _locked(unlocked):
+            unlocked.rename(folder)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

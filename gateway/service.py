@@ -111,6 +111,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
         )
         batcher = Batcher(triton.infer, limits, metrics)
         named = NamedVersions(triton, files, versions, settings.model_version, settings.batch_sentences)
+        versions.after_look = named.forget_gone
         classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes)
         followers = [asyncio.create_task(versions.run()), asyncio.create_task(_count_dropped_lines(metrics))]
         if isinstance(files, S3Files):

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repository.addresses import url_of
@@ -30,6 +30,8 @@ class Service:
     """Of the gateway."""
     pid: int
     """Of the launcher, whose children Triton and the gateway are."""
+    triton: str = ""
+    """URL of Triton's HTTP endpoint, if there is one."""
 
 
 class ServiceError(RuntimeError):
@@ -41,7 +43,7 @@ def running_service(repository: Path, model_name: str, **settings: str) -> Itera
     """The service over a repository with a published version."""
     env, ports = _environment(repository, model_name, settings)
     with _running([sys.executable, "-m", "launcher"], env, ports["GATEWAY_PORT"], "/health/ready") as service:
-        yield service
+        yield replace(service, triton=url_of(HOST, ports["TRITON_HTTP_PORT"]))
 
 
 @contextlib.contextmanager

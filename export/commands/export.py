@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export import ExportError
+from export.checkpoint.layout import Layout
 from export.checkpoint.named_labels import read_labels
 from export.commands import export_options as own
 from export.commands.export_options import PrecisionChoice
@@ -30,6 +31,7 @@ def export_checkpoint(
     checkpoint: own.Checkpoint,
     output: own.Output = Path("exports/classifier"),
     precision: own.Precision = PrecisionChoice.AUTO,
+    layout: own.Layout = Layout.FUSED,
     data: own.Data = SAMPLE_DATA,
     calibration: own.Calibration = None,
     golden: own.Golden = "",
@@ -57,12 +59,12 @@ def export_checkpoint(
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
-    if not report:
-        loaded = replace(loaded, report_folder=None)
+    loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
     _say_where_texts_are_cut(loaded)
     own_sentences = _sentences(loaded, data, read[data])
     other = _sentences(loaded, calibration, read[calibration]) if calibration else None
     wanted, reason = _wanted(precision, other is None and own_sentences.truth is None, data)
+    wanted, reason = _without_int8(wanted, reason, layout)
     # What is tested on sets no scales, whatever file it is in.
     tested = set(own_sentences.compared) if own_sentences.held_out else set()
     scales = [sentence for sentence in (other or own_sentences).calibration if sentence not in tested]
@@ -102,6 +104,17 @@ def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[P
 
     wanted = None if choice is PrecisionChoice.AUTO else Precision(choice.value)
     return _without_data(wanted) if without_truth and is_sample(data) else (wanted, "asked for")
+
+
+def _without_int8(wanted: Precision | None, reason: str, layout: Layout) -> tuple[Precision | None, str]:
+    """The precision, and why: int8 is made of the fused graph alone."""
+    if layout is Layout.FUSED or wanted not in (None, Precision.INT8):
+        return wanted, reason
+    if wanted is Precision.INT8:
+        raise ExportError(f"int8 is made of the fused graph alone: leave --layout {layout.value}, or give fp32 or fp16")
+    from export.precision.formats import cuda_serves
+
+    return (Precision.FP16 if cuda_serves() else Precision.FP32), f"auto: no int8 with --layout {layout.value}"
 
 
 def _show(candidates: "Sequence[Candidate]") -> None:

@@ -14,8 +14,10 @@ from tests.places import ROOT
 SLOW = {
     "benchmarks/alternatives/test_measure.py",
     "benchmarks/alternatives/test_processes.py",
+    "benchmarks/test_gpu.py",
     "benchmarks/test_instruments.py",
     "benchmarks/test_precision.py",
+    "benchmarks/test_versions.py",
     "deploy/test_kubernetes.py",
     "export/checkpoint/test_token_types.py",
     "export/commands/test_inspect.py",

@@ -47,6 +47,7 @@ def export_checkpoint(
     that are asked again wherever it is served (golden.json). Publish it with
     [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
     """
+    _require_layout(layout, precision)
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
     _require_files(output, {"--data": data, "--calibration": calibration, "--golden": golden_file})
     from export.texts.sentences import read_data
@@ -64,7 +65,6 @@ def export_checkpoint(
     own_sentences = _sentences(loaded, data, read[data])
     other = _sentences(loaded, calibration, read[calibration]) if calibration else None
     wanted, reason = _wanted(precision, other is None and own_sentences.truth is None, data)
-    wanted, reason = _without_int8(wanted, reason, layout)
     # What is tested on sets no scales, whatever file it is in.
     tested = set(own_sentences.compared) if own_sentences.held_out else set()
     scales = [sentence for sentence in (other or own_sentences).calibration if sentence not in tested]
@@ -76,6 +76,11 @@ def export_checkpoint(
     _show(candidates)
     out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
     _warn(manifest)
+
+
+def _require_layout(layout: Layout, precision: PrecisionChoice) -> None:
+    if layout is not Layout.FUSED and precision in (PrecisionChoice.AUTO, PrecisionChoice.INT8):
+        raise ExportError(f"--layout {layout.value} is for fp32 and fp16: name one by --precision")
 
 
 def _require_files(output: Path, given: dict[str, Path | None]) -> None:
@@ -104,17 +109,6 @@ def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[P
 
     wanted = None if choice is PrecisionChoice.AUTO else Precision(choice.value)
     return _without_data(wanted) if without_truth and is_sample(data) else (wanted, "asked for")
-
-
-def _without_int8(wanted: Precision | None, reason: str, layout: Layout) -> tuple[Precision | None, str]:
-    """The precision, and why: int8 is made of the fused graph alone."""
-    if layout is Layout.FUSED or wanted not in (None, Precision.INT8):
-        return wanted, reason
-    if wanted is Precision.INT8:
-        raise ExportError(f"int8 is made of the fused graph alone: leave --layout {layout.value}, or give fp32 or fp16")
-    from export.precision.formats import cuda_serves
-
-    return (Precision.FP16 if cuda_serves() else Precision.FP32), f"auto: no int8 with --layout {layout.value}"
 
 
 def _show(candidates: "Sequence[Candidate]") -> None:

@@ -37,7 +37,7 @@ Precision = Annotated[
 Layout = Annotated[
     GraphLayout,
     typer.Option(
-        help="Form of the graph, in fp32 or fp16. [bold]fused[/bold]: what CPUs and CUDA serve best. "
+        help="Form of the graph, for --precision fp32 or fp16. [bold]fused[/bold]: what CPUs and CUDA serve best. "
         "[bold]plain[/bold]: operators of the ONNX standard alone, for TensorRT. [bold]packed[/bold]: for CUDA, where "
         "padding then costs in attention alone; encoders whose attention is fused."
     ),

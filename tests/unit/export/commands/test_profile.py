@@ -67,8 +67,7 @@ def test_a_packed_graph_is_held_against_pytorch_as_any_other(source: Path) -> No
     assert manifest.parity.padded_label_flips == 0
 
 
-def test_int8_is_made_of_the_fused_graph_alone(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="int8 is made of the fused graph alone"):
-        export(source, tmp_path / "version", "--layout", "packed", "--precision", "int8")
-    manifest = export(source, tmp_path / "version", "--layout", "plain", "--precision", "auto")
-    assert "no int8 with --layout plain" in manifest.precision_reason
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_int8_is_made_of_the_fused_graph_alone(source: Path, tmp_path: Path, precision: str) -> None:
+    with pytest.raises(ExportError, match="--layout packed is for fp32 and fp16"):
+        export(source, tmp_path / "version", "--layout", "packed", "--precision", precision)

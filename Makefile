@@ -49,7 +49,7 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench soak
+.PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
 .PHONY: lint format licenses reference docs docs-serve lock clean
 
 help: ## List the targets
@@ -122,6 +122,9 @@ airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installe
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
+
+bench-gpu: tools ## Measure what this machine's NVIDIA card brings, in ten minutes, into benchmarks/results
+	$(PY) -m benchmarks gpu
 
 soak: tools ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
 	$(PY) -m benchmarks soak $(if $(MINUTES),--minutes $(MINUTES))

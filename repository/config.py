@@ -120,6 +120,25 @@ def with_changes(text: str, changes: Mapping[str, int]) -> str:
     return changed
 
 
+def with_tensorrt(text: str, parameters: Mapping[str, str]) -> str:
+    """The same config, but GPUs run the model through TensorRT, in float16, with these parameters beside.
+
+    Args:
+        text: a `config.pbtxt`.
+        parameters: by the names of Triton's ONNX Runtime backend, such as `repository.tensorrt.Profile.parameters`.
+
+    Raises:
+        RepositoryError: it is no config of an exported classifier.
+    """
+    message = _parse(text)
+    accelerators = message.optimization.execution_accelerators.gpu_execution_accelerator
+    given = next((each for each in accelerators if each.name == TENSORRT), None) or accelerators.add(name=TENSORRT)
+    given.parameters.update({**TENSORRT_PARAMETERS, **given.parameters, **parameters})
+    changed = str(text_format.MessageToString(message))
+    parse_config(changed)
+    return changed
+
+
 def pinned_version(text: str) -> int | None:
     """The version that a config pins, if it does. Raises RepositoryError: it is no model config."""
     versions = list(_parse(text).version_policy.specific.versions)

@@ -44,6 +44,9 @@ class Comparison:
     beside: str = ""
     """What it is measured beside, and which of several was the better one."""
 
+    classifies: bool = True
+    """Whether ours are sentences a second that a model classified, so that they have a cost."""
+
     @property
     def ours(self) -> float:
         """Median."""
@@ -72,7 +75,7 @@ def compare_gateway(
     limit = InProcessLimit.find(store.folder / str(number), sentences[:1024], report)
     many = Comparison(f"{CONNECTIONS} connections, GET", "/s", "at least 0.80")
     posts = Comparison(f"POST with {POST_SENTENCES} sentences", "/s", "at least 0.95")
-    lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True)
+    lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True, classifies=False)
     with running_service(store.folder.parent, store.model_name) as service:
         url = service.url
         gets = get_requests(f"{url}/classify", sentences)
@@ -148,9 +151,11 @@ def compare_costless(
     Beside a bare FastAPI route that returns a constant, under load; and one call at a time beside the same call to
     Triton itself, which is the floor of what a lone sentence can take on its way.
     """
-    compared = Comparison("costless model beside bare FastAPI", "/s", "at least 0.50", beside="a bare FastAPI route")
-    scaled = Comparison("costless model, two workers beside one", "/s", "", beside="one worker")
-    path = Comparison("costless model, one connection, p50", "ms", "", difference=True, beside=TRITON_ALONE)
+    name, route = "costless model beside bare FastAPI", "a bare FastAPI route"
+    compared = Comparison(name, "/s", "at least 0.50", beside=route, classifies=False)
+    scaled = Comparison("costless model, two workers beside one", "/s", "", beside="one worker", classifies=False)
+    lone = "costless model, one connection, p50"
+    path = Comparison(lone, "ms", "", difference=True, beside=TRITON_ALONE, classifies=False)
     sentences = [sentences[place % len(sentences)] for place in range(COSTLESS_REQUESTS)]
     with tempfile.TemporaryDirectory(prefix="costless-") as folder:
         repository = Path(folder)

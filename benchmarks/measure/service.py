@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from repository.addresses import url_of
 
 HOST = "127.0.0.1"
@@ -94,8 +96,21 @@ def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> 
                 time.sleep(0.2)
             yield Service(url, process.pid)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=STOP_S)
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask it to end, then kill it with all below it: what it did not do in time must not hide why it failed."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        for child in below:
+            with contextlib.suppress(psutil.NoSuchProcess):  # psutil tells a process from a later one with its number
+                child.kill()
 
 
 def _answers(url: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export import ExportError
+from export.checkpoint.layout import Layout
 from export.checkpoint.named_labels import read_labels
 from export.commands import export_options as own
 from export.commands.export_options import PrecisionChoice
@@ -30,6 +31,7 @@ def export_checkpoint(
     checkpoint: own.Checkpoint,
     output: own.Output = Path("exports/classifier"),
     precision: own.Precision = PrecisionChoice.AUTO,
+    layout: own.Layout = Layout.FUSED,
     data: own.Data = SAMPLE_DATA,
     calibration: own.Calibration = None,
     golden: own.Golden = "",
@@ -45,6 +47,7 @@ def export_checkpoint(
     that are asked again wherever it is served (golden.json). Publish it with
     [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
     """
+    _require_layout(layout, precision)
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
     _require_files(output, {"--data": data, "--calibration": calibration, "--golden": golden_file})
     from export.texts.sentences import read_data
@@ -57,8 +60,7 @@ def export_checkpoint(
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
-    if not report:
-        loaded = replace(loaded, report_folder=None)
+    loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
     _say_where_texts_are_cut(loaded)
     own_sentences = _sentences(loaded, data, read[data])
     other = _sentences(loaded, calibration, read[calibration]) if calibration else None
@@ -74,6 +76,11 @@ def export_checkpoint(
     _show(candidates)
     out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
     _warn(manifest)
+
+
+def _require_layout(layout: Layout, precision: PrecisionChoice) -> None:
+    if layout is not Layout.FUSED and precision in (PrecisionChoice.AUTO, PrecisionChoice.INT8):
+        raise ExportError(f"--layout {layout.value} is for fp32 and fp16: name one by --precision")
 
 
 def _require_files(output: Path, given: dict[str, Path | None]) -> None:

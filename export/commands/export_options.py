@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from export.checkpoint.layout import Layout as GraphLayout
+
 
 class PrecisionChoice(StrEnum):
     """Values of `--precision`."""
@@ -30,6 +32,14 @@ Precision = Annotated[
         help="Number format of the graph. [bold]auto[/bold]: fp16 where CUDA serves, else int8 if it agrees with "
         "PyTorch on 99.5 % of labels, no score of which changes with padding or batching, and macro-F1 falls by at "
         "most 0.005; else fp32. int8 sets its scales by sentences of [bold]--data[/bold] that are not compared on."
+    ),
+]
+Layout = Annotated[
+    GraphLayout,
+    typer.Option(
+        help="Form of the graph, for --precision fp32 or fp16. [bold]fused[/bold]: what CPUs and CUDA serve best. "
+        "[bold]plain[/bold]: operators of the ONNX standard alone, for TensorRT. [bold]packed[/bold]: for CUDA, where "
+        "padding then costs in attention alone; encoders whose attention is fused."
     ),
 ]
 Data = Annotated[

@@ -79,7 +79,7 @@ def make_candidate(
     folder = raw.parent / precision.value
     folder.mkdir()
     with step(f"Optimizing for {precision.value}", 1) as advance:
-        optimized = optimize_graph(raw, checkpoint.model.config)
+        optimized = optimize_graph(raw, checkpoint.model.config, checkpoint.layout)
         advance(1)
     data = _calibration(checkpoint, precision, reference, calibration)
     write_precision(optimized, precision, folder / MODEL_FILE, raw.parent, data, step, embedded_limit_bytes)

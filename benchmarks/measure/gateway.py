@@ -154,8 +154,8 @@ def compare_costless(
     name, route = "costless model beside bare FastAPI", "a bare FastAPI route"
     compared = Comparison(name, "/s", "at least 0.50", beside=route, classifies=False)
     scaled = Comparison("costless model, two workers beside one", "/s", "", beside="one worker", classifies=False)
-    lone = "costless model, one connection, p50"
-    path = Comparison(lone, "ms", "", difference=True, beside=TRITON_ALONE, classifies=False)
+    alone = "costless model, one connection, p50"
+    path = Comparison(alone, "ms", "", difference=True, beside=TRITON_ALONE, classifies=False)
     sentences = [sentences[place % len(sentences)] for place in range(COSTLESS_REQUESTS)]
     with tempfile.TemporaryDirectory(prefix="costless-") as folder:
         repository = Path(folder)

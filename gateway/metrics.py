@@ -49,6 +49,29 @@ class Metrics:
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
+        self._count_students(registry)
+        self._log_dropped = Counter(
+            "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
+        )
+        self._queue = Histogram(
+            "classifier_queue_seconds",
+            "How long a sentence waited for its call.",
+            buckets=_LATENCY_S,
+            registry=registry,
+        )
+        self._call = Histogram(
+            "classifier_triton_call_seconds", "Duration of a call.", buckets=_LATENCY_S, registry=registry
+        )
+        self._batch = Histogram(
+            "classifier_batch_sentences", "Sentences in a call.", buckets=_SENTENCES, registry=registry
+        )
+        self._tokens = Counter("classifier_tokens", "Tokens sent to Triton, without padding.", registry=registry)
+        self._padding = Counter(
+            "classifier_padding_tokens", "Tokens sent to Triton only to fill up rows.", registry=registry
+        )
+
+    def _count_students(self, registry: CollectorRegistry) -> None:
+        """Of versions with a student alone."""
         self.answered = Counter(
             "classifier_answered_sentences",
             "Sentences asked of a version with a student, by who answered: student or model.",
@@ -69,25 +92,6 @@ class Metrics:
             "classifier_cascade_skipped_sentences",
             "Sampled sentences that were not looked at: too many waited, the bar rose, or the model did not answer.",
             registry=registry,
-        )
-        self._log_dropped = Counter(
-            "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
-        )
-        self._queue = Histogram(
-            "classifier_queue_seconds",
-            "How long a sentence waited for its call.",
-            buckets=_LATENCY_S,
-            registry=registry,
-        )
-        self._call = Histogram(
-            "classifier_triton_call_seconds", "Duration of a call.", buckets=_LATENCY_S, registry=registry
-        )
-        self._batch = Histogram(
-            "classifier_batch_sentences", "Sentences in a call.", buckets=_SENTENCES, registry=registry
-        )
-        self._tokens = Counter("classifier_tokens", "Tokens sent to Triton, without padding.", registry=registry)
-        self._padding = Counter(
-            "classifier_padding_tokens", "Tokens sent to Triton only to fill up rows.", registry=registry
         )
 
     def called(self, sentences: int, tokens: int, padded_tokens: int, waited_s: Sequence[float], took_s: float) -> None:

@@ -14,6 +14,7 @@ SLOW = {
     "benchmarks/test_precision.py",
     "deploy/test_kubernetes.py",
     "export/checkpoint/test_token_types.py",
+    "export/commands/test_cascade.py",
     "export/commands/test_inspect.py",
     "export/graph/test_architectures.py",
     "export/graph/test_external_data.py",

@@ -47,7 +47,9 @@ def add_student(version: Path, student: Path, cascade: Cascade) -> Manifest:
         if name in own.files:
             shutil.copyfile(student / name, version / target)
             files[target] = digest_file(version / target)
-    manifest = manifest.model_copy(update={"cascade": cascade, "files": dict(sorted(files.items()))})
+    forced = [*manifest.forced, *(f"the student: {found}" for found in own.forced)]
+    update = {"cascade": cascade, "files": dict(sorted(files.items())), "forced": forced}
+    manifest = manifest.model_copy(update=update)
     manifest.write(version)
     return Manifest.read(version)
 

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ def choose_cascade(model: Path, student: Path, sentences: CascadeSentences, delt
         NoCascadeError: the student cannot answer in place of the model, or would save nothing.
         ExportError: a graph does not run.
     """
+    own, student_manifest = Manifest.read(model), Manifest.read(student)
+    sentences = _with_tokens(sentences, load_tokenizer(model, own.max_length))
     if not sentences.choosing:
         raise NoCascadeError("there is no sentence to choose a bar on that neither model was trained on")
-    own, student_manifest = Manifest.read(model), Manifest.read(student)
     answers = _ask(model, own, sentences.choosing, step, "the model").argmax(axis=1)
     logits = _ask(student, student_manifest, sentences.choosing, step, "the student")
     temperature = fit_temperature(logits, answers)
@@ -87,6 +89,15 @@ def _reported(
     return cascade.model_copy(update={**found, **{name: float(value) for name, value in accuracies.items()}})
 
 
+def _with_tokens(sentences: CascadeSentences, tokenizer: Any) -> CascadeSentences:
+    """Without those in which the tokenizer finds none: the gateway refuses them."""
+    choosing, reporting = (
+        [text for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True) if encoding.ids]
+        for texts in (sentences.choosing, sentences.reporting)
+    )
+    return replace(sentences, choosing=choosing, reporting=reporting)
+
+
 def _ask(folder: Path, manifest: Manifest, texts: Sequence[str], step: Step, who: str) -> Float32Array:
     """Logits `[texts, labels]`."""
     try:
@@ -99,7 +110,7 @@ def _ask(folder: Path, manifest: Manifest, texts: Sequence[str], step: Step, who
 def _cost(model: Path, student: Path, manifest: Manifest, texts: Sequence[str]) -> float:
     """The student's time for a batch as a share of the model's: the median of paired rounds."""
     tokenizer = load_tokenizer(model, manifest.max_length)
-    encodings = [each for each in tokenizer.encode_batch(list(texts[:TIMED_SENTENCES])) if each.ids]
+    encodings = tokenizer.encode_batch(list(texts[:TIMED_SENTENCES]))
     masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
     inputs = pad_batch([encoding.ids for encoding in encodings], manifest.pad_token_id, masks=masks)
     sessions = [start_session(folder / MODEL_FILE) for folder in (student, model)]

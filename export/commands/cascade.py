@@ -76,7 +76,7 @@ def build_with_student(
             errors.print(f"No cascade, the model answers alone: {error}.")
         else:
             manifest = add_student(model_folder, student_folder, cascade)
-            out.print(summary(cascade))
+            out.print(f"Cascade. {summary(cascade)}")
         put_in_place(model_folder, output)
     return manifest, candidates
 
@@ -85,8 +85,8 @@ def summary(cascade: Cascade) -> str:
     """The student's promise, and how it was found."""
     chosen = cascade.bars[0]
     lines = [
-        f"Cascade: from confidence {chosen.bar:.4g} on the student answers, that is {chosen.coverage:.1%} of the "
-        f"sentences. It differs from the model on {chosen.disagreed} of {chosen.sentences} ({cascade.origin}), at most "
+        f"From confidence {chosen.bar:.4g} on the student answers, that is {chosen.coverage:.1%} of the sentences. "
+        f"It differs from the model on {chosen.disagreed} of {chosen.sentences} ({cascade.origin}), at most "
         f"{chosen.upper_bound:.2%} of all with 95 % confidence; {cascade.delta:.2%} allowed. It takes "
         f"{cascade.cost:.0%} of the model's time."
     ]

@@ -13,21 +13,23 @@ from export.__main__ import app
 from repository.cascade import STUDENT_FILE, STUDENT_GOLDEN_FILE, STUDENT_PARITY_FILE
 from repository.manifest import MODEL_FILE, Manifest
 from repository.probe import probe_graph
-from tests.tiny_models import WORDS, word_tokenizer
+from tests.tiny_models import WORDS, spread_weights, word_tokenizer
 from tests.word_checkpoints import LIMIT, edit, tiny_bert, write
 
 LAYERS = 8
+SMALL = 0.01
 
 
 def write_teacher(folder: Path) -> Path:
-    """A classifier of whose layers only the first changes much; the words of a sentence vote for its label."""
+    """A classifier of whose layers only the first changes much."""
     torch.manual_seed(0)
     model = BertForSequenceClassification(tiny_bert(num_hidden_layers=LAYERS))
-    torch.nn.init.normal_(model.classifier.weight, std=4.0)
-    torch.nn.init.normal_(model.bert.embeddings.word_embeddings.weight, std=1.0)
-    for layer in model.bert.encoder.layer[1:]:
-        torch.nn.init.normal_(layer.output.dense.weight, std=0.0005)
-        torch.nn.init.normal_(layer.attention.output.dense.weight, std=0.0005)
+    with torch.no_grad():
+        spread_weights(model)
+        model.classifier.weight *= 4
+        for layer in model.bert.encoder.layer[1:]:
+            layer.output.dense.weight *= SMALL
+            layer.attention.output.dense.weight *= SMALL
     model.save_pretrained(folder)
     word_tokenizer().save_pretrained(folder)
     return folder
@@ -76,8 +78,10 @@ def test_a_version_holds_model_and_student_with_the_proof(folder: Path, tmp_path
     assert manifest.files[STUDENT_FILE].size_bytes < manifest.files[MODEL_FILE].size_bytes
     assert manifest.cascade is not None
     chosen = manifest.cascade.bars[0]
-    assert chosen.sentences >= 900
+    assert chosen.sentences > 800  # each once
     assert chosen.upper_bound <= manifest.cascade.delta == 0.005
+    # The student differs on one in sixty, and is less sure of those.
+    assert 0 < chosen.answered < chosen.sentences
     assert chosen.coverage > manifest.cascade.cost
     assert manifest.cascade.test is not None
     assert f"{chosen.coverage:.1%}" in " ".join(result.output.split())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from repository.cascade import STUDENT_FILE, student_model
 from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 
 TENSORRT = "tensorrt"
@@ -90,6 +91,18 @@ def with_pin(text: str, pinned: int | None) -> str:
     """
     message = _parse(text)
     _set_policy(message, pinned, ModelConfig.loaded_versions)
+    return str(text_format.MessageToString(message))
+
+
+def student_config(text: str) -> str:
+    """The config of the view that serves the students of the model whose config this is (see `repository.cascade`).
+
+    Raises:
+        RepositoryError: it is no model config.
+    """
+    message = _parse(text)
+    message.name = student_model(message.name)
+    message.default_model_filename = STUDENT_FILE
     return str(text_format.MessageToString(message))
 
 

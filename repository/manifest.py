@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from repository.cascade import STUDENT_FILE, Cascade
 from repository.names import is_file_name
 
 MANIFEST_FILE = "manifest.json"
@@ -128,6 +129,7 @@ class Manifest(StrictModel):
     parity: Parity
     forced: list[str] = Field([], description="What was outside the tolerance when the export was forced; else empty.")
     evaluation: Evaluation | None = None
+    cascade: Cascade | None = Field(None, description="The student that the version holds beside the model, if any.")
     library_versions: dict[str, str]
     republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")
     files: dict[str, FileDigest] = Field(description="Every other file of the version folder.")
@@ -142,6 +144,10 @@ class Manifest(StrictModel):
         for name in self.files:
             if not is_file_name(name) or name == MANIFEST_FILE:
                 raise ValueError(f"files must be plain names inside the version folder, not {name!r}")
+        if self.cascade is not None and STUDENT_FILE not in self.files:
+            raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
+        if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
+            raise ValueError("a cascade is for models that answer one label")
         return self
 
     @property
@@ -179,7 +185,8 @@ class Manifest(StrictModel):
 
     def text(self) -> str:
         """The text of `manifest.json`."""
-        return self.model_dump_json(indent=2) + "\n"
+        # A gateway from before cascades refuses a field that it does not know: without one, nothing is new.
+        return self.model_dump_json(indent=2, exclude={"cascade"} if self.cascade is None else None) + "\n"
 
     def write(self, folder: Path) -> None:
         """Write `folder/manifest.json`."""

@@ -20,6 +20,7 @@ SLOW = {
     "benchmarks/test_versions.py",
     "deploy/test_kubernetes.py",
     "export/checkpoint/test_token_types.py",
+    "export/commands/test_cascade.py",
     "export/commands/test_inspect.py",
     "export/commands/test_profile.py",
     "export/graph/test_architectures.py",

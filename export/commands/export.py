@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from export import ExportError
 from export.checkpoint.layout import Layout
 from export.checkpoint.named_labels import read_labels
 from export.commands import export_options as own
+from export.commands.cascade import build_with_student, load_student
 from export.commands.export_options import PrecisionChoice
 from repository.console import Console, Table, styled
 from repository.manifest import MANIFEST_FILE, Evaluation, Manifest, Precision
@@ -38,6 +40,9 @@ def export_checkpoint(
     max_length: own.MaxLength = None,
     labels: own.Labels = None,
     report: own.Report = True,
+    cascade: own.Cascade = None,
+    cascade_delta: own.CascadeDelta = 0.005,
+    cascade_texts: own.CascadeTexts = None,
     force: own.Force = False,
     trust_remote_code: own.TrustRemoteCode = False,
 ) -> None:
@@ -49,30 +54,27 @@ def export_checkpoint(
     """
     _require_layout(layout, precision)
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
-    _require_files(output, {"--data": data, "--calibration": calibration, "--golden": golden_file})
-    from export.texts.sentences import read_data
-
-    # What is wrong with a file is said before PyTorch is loaded.
-    read = {path: read_data(path) for path in (data, calibration, golden_file) if path is not None}
+    given = {"--data": data, "--calibration": calibration, "--golden": golden_file, "--cascade-texts": cascade_texts}
+    read = _read(output, given)
     with out.doing("Loading PyTorch…"):
         from export.checkpoint.load import load_checkpoint
-        from export.version.build import build_version
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
+        student = None if cascade is None else load_student(cascade, loaded, trust_remote_code)
     loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
     _say_where_texts_are_cut(loaded)
-    own_sentences = _sentences(loaded, data, read[data])
-    other = _sentences(loaded, calibration, read[calibration]) if calibration else None
+    own_sentences = _sentences(loaded, data, read["--data"])
+    other = _sentences(loaded, calibration, read["--calibration"]) if calibration else None
     wanted, reason = _wanted(precision, other is None and own_sentences.truth is None, data)
-    # What is tested on sets no scales, whatever file it is in.
-    tested = set(own_sentences.compared) if own_sentences.held_out else set()
-    scales = [sentence for sentence in (other or own_sentences).calibration if sentence not in tested]
-    reference = _reference(loaded, own_sentences, other)
-    kept = _golden(loaded, read[golden_file]) if golden_file else None if golden == NO_GOLDEN else reference
-    manifest, candidates = build_version(
-        loaded, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept
-    )
+    scales, golden_data = _scales(own_sentences, other), None if golden == NO_GOLDEN else read.get("--golden")
+    build = partial(_build, sentences=(own_sentences, other), scales=scales, golden=golden, golden_data=golden_data)
+    build = partial(build, wanted=wanted, reason=reason, force=force)
+    if student is None:
+        manifest, candidates = build(loaded, output)
+    else:
+        texts = (read["--data"], read.get("--cascade-texts"))
+        manifest, candidates = build_with_student(build, loaded, student, texts, scales, cascade_delta, output)
     _show(candidates)
     out.print(f"{manifest.precision.value} ({manifest.precision_reason}), written to {output}")
     _warn(manifest)
@@ -83,12 +85,42 @@ def _require_layout(layout: Layout, precision: PrecisionChoice) -> None:
         raise ExportError(f"--layout {layout.value} is for fp32 and fp16: name one by --precision")
 
 
-def _require_files(output: Path, given: dict[str, Path | None]) -> None:
+def _read(output: Path, given: dict[str, Path | None]) -> "dict[str, DataFile]":
+    """The files that options name: what is wrong with one is said before PyTorch is loaded."""
     if output.exists() and not (output / MANIFEST_FILE).is_file():
         raise ExportError(f"{output} exists and is no version folder: give another --output")
     for option, path in given.items():
         if path is not None and not path.is_file():
             raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
+    from export.texts.sentences import read_data
+
+    return {option: read_data(path) for option, path in given.items() if path is not None}
+
+
+def _scales(own: "ChosenSentences", other: "ChosenSentences | None") -> list[str]:
+    """The sentences that set int8's scales: none that is tested on, whatever file it is in."""
+    tested = set(own.compared) if own.held_out else set()
+    return [sentence for sentence in (other or own).calibration if sentence not in tested]
+
+
+def _build(
+    checkpoint: "Checkpoint",
+    output: Path,
+    *,
+    sentences: "tuple[ChosenSentences, ChosenSentences | None]",
+    scales: list[str],
+    wanted: Precision | None,
+    reason: str,
+    golden: str,
+    golden_data: "DataFile | None",
+    force: bool,
+) -> "tuple[Manifest, list[Candidate]]":
+    """Write the version folder of a checkpoint."""
+    from export.version.build import build_version
+
+    reference = _reference(checkpoint, *sentences)
+    kept = None if golden == NO_GOLDEN else _golden(checkpoint, golden_data) if golden_data else reference
+    return build_version(checkpoint, wanted, reference, scales, output, out.progress, force, reason=reason, golden=kept)
 
 
 def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:

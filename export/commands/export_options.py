@@ -92,6 +92,31 @@ Report = Annotated[
         "They may hold sentences of the training data: see --report of python -m training."
     ),
 ]
+Cascade = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="A student: a smaller checkpoint with the same tokenizer and labels, which answers the sentences that it "
+        "is sure of in place of the model. Both graphs are in the version. It is left out, with the reason, where no "
+        "confidence is enough to keep --cascade-delta or where it would save nothing.",
+    ),
+]
+CascadeDelta = Annotated[
+    float,
+    typer.Option(
+        min=0.0001,
+        max=0.5,
+        help="Most of all sentences that the student may answer otherwise than the model: the 95 % bound, on sentences "
+        "of --data that neither was trained on. 0.005 takes 598 of them or more.",
+    ),
+]
+CascadeTexts = Annotated[
+    Path | None,
+    typer.Option(
+        help="More sentences to choose the student's bar on: a file of the same kinds as --data. They need no labels, "
+        "and should be such as the service is asked."
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Write the version although it is outside its tolerance; it stays marked.")
 ]

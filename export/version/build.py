@@ -79,7 +79,7 @@ def build_version(
         found = _refuse_or_force(chosen, force)
         write_evidence(chosen, checkpoint, reference if golden == "compared" else golden, found)
         manifest = _write_manifest(checkpoint, chosen, reason, found)
-        _replace(chosen.folder, output)
+        put_in_place(chosen.folder, output)
     return manifest, candidates
 
 
@@ -151,7 +151,7 @@ def _library_versions() -> dict[str, str]:
     return versions
 
 
-def _replace(finished: Path, output: Path) -> None:
+def put_in_place(finished: Path, output: Path) -> None:
     if output.exists():
         retired = finished.parent / "retired"
         output.rename(retired)

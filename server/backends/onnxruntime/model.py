@@ -77,7 +77,7 @@ class TritonPythonModel:
         ort_session.check_fit(config, self.session)
         self.batches = config["max_batch_size"] > 0
         self.output_names = [output["name"] for output in config["output"]]
-        self.fault = golden_answers.find_fault(path.parent, self.session)
+        self.fault = golden_answers.find_fault(path, self.session)
         if self.fault is not None:
             # Not raised: Triton takes a model's versions in together when it starts, and one that fails to load would
             # keep the good version before it from being served. So this one loads, and refuses every request.

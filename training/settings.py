@@ -38,8 +38,8 @@ class Settings:
     patience: int = 2
     """Epochs without a better macro-F1 on validation after which training stops."""
     class_weights: ClassWeights = "none"
-    vocabulary: Vocabulary | None = None
-    """None: trimmed where it is large and can be (see `training.encoders.vocabulary`)."""
+    vocabulary: Vocabulary = "all"
+    """Which pieces are kept (see `training.encoders.vocabulary`)."""
     label_smoothing: float = 0.0
     """Share of each target that is spread over all labels."""
     mixed_precision: MixedPrecision = "auto"

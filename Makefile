@@ -35,14 +35,14 @@ SETTINGS += TEXT_COLUMN LABEL_COLUMN GROUP_COLUMN LANGUAGE_COLUMN LABEL_SEPARATO
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
-# Tests that mind no neighbours; the others count or time what several at once would change.
+# Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted bodies clients end_to_end external_data
 FUNCTIONAL += fast_lane golden http inputs monitoring openapi pages pairs pins s3 server_triton service tei tracking
-FUNCTIONAL += triton_life web web_access web_api web_many web_questions web_snippets wheel
-SIDE_BY_SIDE := tests/unit $(FUNCTIONAL:%=tests/integration/test_%.py)
-
-# Processes that tests are dealt to: one more than there are cores, since they wait for servers too; four at most.
-TEST_PROCESSES := $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((cores < 3 ? cores + 1 : 4)))
+FUNCTIONAL += web web_access web_api web_many web_questions web_snippets wheel
+# Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
+WAITING := connection_limits connections log several_tritons swaps
+INTEGRATION = $(1:%=tests/integration/test_%.py)
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
@@ -51,7 +51,7 @@ TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
 
-.PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench soak
+.PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
 .PHONY: lint format licenses reference docs docs-serve lock clean
 
 help: ## List the targets
@@ -97,11 +97,12 @@ check-ports:
 ##@ Check it
 
 test: lint ## Run linter, type checker and all tests
-	$(PY) -m pytest $(SIDE_BY_SIDE) --numprocesses $(TEST_PROCESSES) --dist loadfile
-	$(PY) -m pytest tests/integration $(foreach path,$(SIDE_BY_SIDE),--ignore=$(path))
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(FUNCTIONAL)) tests/unit
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(WAITING))
+	$(PY) -m pytest tests/integration $(patsubst %,--ignore=%,$(call INTEGRATION,$(FUNCTIONAL) $(WAITING)))
 
 test-fast: lint ## Run linter, type checker and the quick unit tests: before each commit
-	$(PY) -m pytest tests/unit -m "not slow" --quiet --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests/unit -m "not slow" --quiet
 
 lint: tools ## Run linter and type checker, and check that imports run one way
 	$(VENV)/bin/ruff check .
@@ -123,6 +124,9 @@ airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installe
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
 	$(PY) -m benchmarks all $(if $(QUICK),--quick)
+
+bench-gpu: tools ## Measure what this machine's NVIDIA card brings, in ten minutes, into benchmarks/results
+	$(PY) -m benchmarks gpu
 
 soak: tools ## Swap versions under load for MINUTES and watch memory and answers, into benchmarks/results
 	$(PY) -m benchmarks soak $(if $(MINUTES),--minutes $(MINUTES))

@@ -9,6 +9,8 @@ import typer
 from benchmarks.alternatives.command import alternatives
 from benchmarks.commands import offline
 from benchmarks.commands.batch import batch
+from benchmarks.commands.gpu import gpu
+from benchmarks.commands.precision import precision
 from benchmarks.commands.soak import soak
 from benchmarks.commands.tune import tune
 from benchmarks.measure.gateway import BenchmarkError, compare_costless, compare_gateway
@@ -19,7 +21,7 @@ from benchmarks.measure.perf_analyzer import PerfAnalyzerError, find_perf_analyz
 from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.service import ServiceError, running_service, running_triton
 from benchmarks.measure.triton_sweep import Sweep, run_sweep
-from benchmarks.options import errors, numbers, published, show_failure
+from benchmarks.options import PricePerHour, errors, numbers, published, show_failure
 from benchmarks.report import guard
 from benchmarks.report.readme import ReadmeError, newest_result, write_readme
 from benchmarks.report.render import comparison_table, limit_table, load_table, sweep_table, verdict_table
@@ -40,6 +42,8 @@ out = Console()
 
 
 app.command()(offline.export)
+app.command()(precision)
+app.command()(gpu)
 app.command()(offline.memory)
 app.command()(tune)
 app.command()(soak)
@@ -58,6 +62,7 @@ def gateway(
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
     sentences: Annotated[int, typer.Option(min=512, help="Sentences asked in a round.")] = 2048,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """The gateway beside ONNX Runtime alone, and beside a bare FastAPI route.
 
@@ -73,7 +78,7 @@ def gateway(
     except (BenchmarkError, ServiceError) as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
-    out.table(comparison_table(found).to_rich())
+    out.table(comparison_table(found, price_per_hour).to_rich())
 
 
 @app.command(name="all")
@@ -85,6 +90,7 @@ def everything(
         Path,
         typer.Option(envvar="CHECKPOINT", help="What precisions and alternatives are made from."),
     ] = Path("checkpoints/classifier"),
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """Everything, one after the other; leaves raw JSON, a Markdown report, plots and one HTML page.
 
@@ -100,7 +106,7 @@ def everything(
     errors.print(machine.line)
     errors.print(f"About {extent.minutes:g} minutes; results go to {folder.folder}.")
     try:
-        run_everything(store, number, checkpoint, data, folder, extent, errors.print)
+        run_everything(store, number, checkpoint, data, folder, extent, errors.print, price_per_hour)
     except (BenchmarkError, ExportError, ServiceError, PerfAnalyzerError, InstallError) as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
@@ -150,6 +156,7 @@ def load(
     seconds: Annotated[float, typer.Option(min=1, help="Length of each load.")] = 5,
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     plot: Annotated[Path | None, typer.Option(help="Write the plot to this PNG file.")] = None,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """The gateway's latency against the load, up to saturation and past it.
 
@@ -166,7 +173,7 @@ def load(
     except ServiceError as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
-    out.table(load_table(points).to_rich())
+    out.table(load_table(points, price_per_hour).to_rich())
     if plot is not None:
         from benchmarks.report.plots import plot_load
 
@@ -177,10 +184,12 @@ def load(
 def limit(
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     sentences: Annotated[int, typer.Option(min=128, help="Sentences of a round.")] = 1024,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """ONNX Runtime alone at each batch size, on all cores and on one, beside the processor's peak."""
     store, number = published()
-    out.table(limit_table(measure_limit(store.folder / str(number), load_sentences(data, sentences))).to_rich())
+    found = measure_limit(store.folder / str(number), load_sentences(data, sentences))
+    out.table(limit_table(found, price_per_hour).to_rich())
 
 
 @app.command()
@@ -194,6 +203,7 @@ def triton(
     sentences: Annotated[int, typer.Option(min=16, help="Sentences that are asked in turn.")] = 512,
     output: Annotated[Path | None, typer.Option(help="Write the raw figures to this JSON file, too.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter loads: half a minute.")] = False,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """Triton by itself, under NVIDIA's perf_analyzer.
 
@@ -208,8 +218,7 @@ def triton(
     if quick:
         sweep = Sweep(("http",), (1, 4, 16), (16,), (16,), 500)
     try:
-        settings = ServerSettings()
-        analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(settings, errors.print))
+        analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), errors.print))
         errors.print(f"About {sweep.seconds:.0f} seconds.")
         with (
             running_triton(store.folder.parent, store.model_name) as addresses,
@@ -227,7 +236,7 @@ def triton(
     except (PerfAnalyzerError, InstallError, ServiceError) as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
-    out.table(sweep_table(points).to_rich())
+    out.table(sweep_table(points, price=price_per_hour).to_rich())
     for point in points:
         if point.problem:
             errors.print(f"{point.load}: {point.problem}")

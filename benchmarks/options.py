@@ -1,8 +1,11 @@
 """What the commands have in common: the model that is measured, and lists of numbers as options."""
 
+from typing import Annotated
+
 import typer
 
 from benchmarks.measure.service import ServiceError
+from benchmarks.report.cost import Price
 from repository.console import Console
 from repository.exit_status import fail
 from repository.settings import RepositorySettings
@@ -10,6 +13,26 @@ from repository.spelling import as_called
 from repository.store import ModelStore
 
 errors = Console(stderr=True)
+
+
+def _price(text: str) -> Price:
+    try:
+        return Price.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+PricePerHour = Annotated[
+    Price | None,
+    typer.Option(
+        "--price-per-hour",
+        metavar="PRICE",
+        parser=_price,
+        help="What this machine costs an hour, with or without a currency: $0.53 or '0.53 €'. Reports then say what a "
+        "million classifications cost.",
+        show_default=False,
+    ),
+]
 
 
 def show_failure(error: Exception) -> None:

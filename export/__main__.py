@@ -11,6 +11,7 @@ from export import ExportError
 from export.commands.diff import diff_versions
 from export.commands.export import export_checkpoint
 from export.commands.inspect import inspect_version
+from export.commands.profile import show_profile
 from repository.console import Console
 from repository.default_command import DefaultCommandGroup
 from repository.exit_status import USER_MISTAKE
@@ -29,6 +30,7 @@ errors = Console(stderr=True)
 app.command("export")(export_checkpoint)
 app.command("inspect")(inspect_version)
 app.command("diff")(diff_versions)
+app.command("profile")(show_profile)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """From a request's sentences to the body and headers of its answer; knows HTTP's words, but no web framework."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from gateway.service import Service
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
+ANSWERED_BY_HEADER = "X-Answered-By"
+"""Of a version with a student: `student`, `model`, or `both` where a request's sentences were dealt between them."""
 ACCEPTED_CODINGS = "gzip, deflate"
 """What a body may be packed by (RFC 9110, 12.5.3)."""
 
@@ -90,6 +93,10 @@ def answer_of(
         headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"
         service.metrics.truncated.inc(cut)
     service.metrics.sentences.inc(count)
+    if by := Counter(item.by for item in predictions.items if item.by is not None):
+        headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
+        for who, sentences_of in by.items():
+            service.metrics.answered.labels(who).inc(sentences_of)
     record.facts = {
         "version": predictions.version.number,
         "sentences": count,

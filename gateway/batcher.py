@@ -67,6 +67,8 @@ class _Waiting:
     row: "asyncio.Future[Row]"
     since: float
     tokens: int
+    student: bool = False
+    """Whether the version's student is asked, and not its model."""
     alone: bool = field(default=False)
     """Its call failed in company: it has to be tried by itself."""
 
@@ -79,8 +81,10 @@ class Batcher:
         infer: Callable[[int, dict[str, Int64Array]], Awaitable[Float32Array]],
         limits: BatchLimits,
         observer: Observer | None = None,
+        infer_student: Callable[[int, dict[str, Int64Array]], Awaitable[Float32Array]] | None = None,
     ) -> None:
         self._infer = infer
+        self._infer_student = infer_student or infer
         self._limits = limits
         self._observer = observer
         self._waiting: dict[_Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
@@ -121,15 +125,20 @@ class Batcher:
         self._held += more
 
     def submit(
-        self, version: int, manifest: Manifest, ids: Sequence[int], mask: Sequence[int] | None = None
+        self,
+        version: int,
+        manifest: Manifest,
+        ids: Sequence[int],
+        mask: Sequence[int] | None = None,
+        student: bool = False,
     ) -> "asyncio.Future[Row]":
         """The answer to one sentence, to be awaited; cancel it to give the place up.
 
-        `mask` is its attention mask, all ones if None. It fails with a GatewayError: Triton is away or failed, the
-        version is gone, a logit is no finite number.
+        `mask` is its attention mask, all ones if None; `student` asks the version's student, not its model. It fails
+        with a GatewayError: Triton is away or failed, the version is gone, a logit is no finite number.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter(), len(ids))
+        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter(), len(ids), student)
         self._enqueue(waiting)
         waiting.row.add_done_callback(lambda _: self._forget(waiting))
         return waiting.row
@@ -196,7 +205,8 @@ class Batcher:
     def _with_neighbours(self, oldest: _Waiting) -> list[_Waiting]:
         # Not all to one call: the others would have nothing to do while it computes.
         share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
-        candidates = [w for w in self._waiting if w.version == oldest.version and not w.alone]
+        wanted = (oldest.version, oldest.student)
+        candidates = [w for w in self._waiting if (w.version, w.student) == wanted and not w.alone]
         return cheapest_batch(candidates, oldest, min(share, self._limits.sentences), self._limits.tokens)
 
     async def _call(self, batch: list[_Waiting]) -> None:
@@ -225,7 +235,8 @@ class Batcher:
         # Exact, not rounded up: the batch is whole, so Triton does not have to find others of its shape.
         ids, masks = [w.ids for w in batch], [w.mask for w in batch]
         inputs = pad_batch(ids, batch[0].manifest.pad_token_id, max(map(len, ids)), masks)
-        return inputs["input_ids"].size, await self._infer(batch[0].version, inputs)
+        infer = self._infer_student if batch[0].student else self._infer
+        return inputs["input_ids"].size, await infer(batch[0].version, inputs)
 
     def _settle(self, batch: list[_Waiting], rows: list[Row | ModelFailedError]) -> None:
         for waiting, row in zip(batch, rows, strict=True):

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.batcher import Batcher, Places
+from gateway.cascade import Answerer
 from gateway.encoding import Text, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
@@ -32,12 +34,14 @@ class Prediction:
     """`[labels]`"""
     scores: Float32Array
     """`[labels]`"""
+    waited_s: float
+    """How long it waited for the call to Triton that answered it."""
+    by: Literal["student", "model"] | None
+    """Who answered; None where the version has no student, or none is asked."""
     tokens: int
     """Tokens that the model read."""
     cut_tokens: int
     """Tokens past the model's limit that it did not read."""
-    waited_s: float
-    """How long it waited for its call to Triton."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,10 @@ class Classifier:
         named: NamedVersions,
         deadline_s: float,
         max_sentence_bytes: int,
+        answerer: Answerer | None = None,
     ) -> None:
         self._batcher = batcher
+        self._answerer = answerer or Answerer(batcher)
         self._versions = versions
         self._named = named
         self._deadline_s = deadline_s
@@ -113,17 +119,9 @@ class Classifier:
     ) -> Predictions:
         encoded = await encode(version, texts, truncate, side)
         places.hold(0)
-        futures = [
-            self._batcher.submit(version.number, version.manifest, tokens.ids, tokens.mask) for tokens in encoded
-        ]
-        try:
-            rows = await asyncio.gather(*futures)
-        finally:
-            for future in futures:  # the caller hung up, the deadline passed or one failed: the others' places go
-                future.cancel()
         items = [
-            Prediction(row.logits, row.scores, len(tokens.ids), tokens.cut, row.waited_s)
-            for row, tokens in zip(rows, encoded, strict=True)
+            Prediction(*answered, tokens=len(tokens.ids), cut_tokens=tokens.cut)
+            for answered, tokens in zip(await self._answerer.answers(version, encoded), encoded, strict=True)
         ]
         return Predictions(version, items)
 

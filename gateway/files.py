@@ -14,6 +14,7 @@ from typing import Protocol
 
 from gateway.settings import GatewaySettings
 from repository.bucket import AwayError
+from repository.cascade import STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE
 from repository.location import S3Location
 from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
@@ -28,7 +29,7 @@ READER = "gateway"
 
 FileStamps = tuple[tuple[str, int, int], ...]
 
-READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE)
+READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE)
 WATCHED = 2
 """How many of the newest versions are looked at before Triton serves them: as many as it loads."""
 

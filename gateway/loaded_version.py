@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from gateway.files import FileStamps, VersionFiles, stamps_of
 from gateway.tokenization import Tokenizers
+from repository.cascade import STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE, Golden
 from repository.inference import load_tokenizer
 from repository.manifest import Manifest
@@ -19,6 +20,8 @@ class LoadedVersion:
     tokenizers: Tokenizers
     golden: Golden | None
     """The sentences that tell whether it answers as PyTorch did; None in versions exported without."""
+    student_golden: Golden | None
+    """The same of its student."""
     stamps: FileStamps
     """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
 
@@ -40,5 +43,7 @@ class LoadedVersion:
         stamps = stamps_of(folder, manifest)  # before the check: a file changed during it is found at the next look
         manifest.verify_files(folder, files.read_here)
         golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
+        listed = STUDENT_GOLDEN_FILE in manifest.files
+        student_golden = Golden.read(folder, STUDENT_GOLDEN_FILE) if listed else None
         tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
-        return cls(number, manifest, tokenizers, golden, stamps)
+        return cls(number, manifest, tokenizers, golden, student_golden, stamps)

@@ -72,11 +72,22 @@ class NamedVersions:
             raise found
         return found
 
+    def forget_gone(self) -> None:
+        """Let those go that Triton no longer serves, or that became current: the follower holds that one by itself.
+
+        Nobody may ever ask by number again, and a large tokenizer is 280 MB.
+        """
+        current = self._follower.current
+        wanted = self._ready() - ({current.number} if current else set())
+        self._loaded = {known: version for known, version in self._loaded.items() if known in wanted}
+        self._refused = {known: refusal for known, refusal in self._refused.items() if known in wanted}
+
+    def _ready(self) -> set[int]:
+        return {version.number for version in self._follower.states if version.state == READY}
+
     def _check_is_served(self, number: int) -> None:
-        """Raise InvalidRequestError unless the version may be asked; forget those that Triton let go."""
-        ready = {version.number for version in self._follower.states if version.state == READY}
-        self._loaded = {known: version for known, version in self._loaded.items() if known in ready}
-        self._refused = {known: refusal for known, refusal in self._refused.items() if known in ready}
+        """Raise InvalidRequestError unless the version may be asked."""
+        ready = self._ready()
         if self._pinned not in (None, number):
             raise InvalidRequestError(f"This gateway answers with version {self._pinned} alone: leave `version` out.")
         if why := self._follower.failures().get(number):
@@ -90,6 +101,8 @@ class NamedVersions:
     async def _try(self, number: int) -> LoadedVersion | GatewayError:
         """The version, or why it cannot be asked. An error is returned: there may be nobody left to catch it."""
         async with self._one_at_a_time:
+            while len(self._loaded) >= KEPT:  # before, not after: memory is counted in tokenizers
+                self._loaded.pop(next(iter(self._loaded)))
             try:
                 version = await self._follower.load(number)
                 await warm_up(self._triton, version, self._sentences)
@@ -102,10 +115,8 @@ class NamedVersions:
             except Exception as error:  # whatever lies in the folder
                 logger.exception("Version %d could not be tried.", number)
                 return self._refuse(number, f"Version {number} could not be tried; the gateway's log says why.", error)
-        while len(self._loaded) >= KEPT:
-            self._loaded.pop(next(iter(self._loaded)))
-        self._loaded[number] = version
-        return version
+            self._loaded[number] = version
+            return version
 
     def _refuse(self, number: int, message: str, error: Exception) -> InvalidRequestError:
         logger.error("Version %d was asked for and is not used: %s", number, error)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from gateway.errors import InvalidRequestError, kind_of
 from gateway.ranking import ALL_LABELS
+from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
 
 
@@ -119,6 +120,18 @@ class Health(BaseModel):
     version: int | None = Field(None, description="The version that answers at present.")
 
 
+class StudentNow(BaseModel):
+    """What the current version's student does at present, in the gateway process that answers."""
+
+    state: Literal["answers", "waits", "off"] = Field(
+        description="`waits`: it did not answer its golden sentences yet, `reason` says why; `off`: it disagreed with "
+        "the model too often at every bar."
+    )
+    reason: str | None = None
+    bar: float | None = Field(None, description="Confidence from which on it answers.")
+    raised: int = Field(0, description="Times that the audit has raised the bar.")
+
+
 class ModelVersion(BaseModel):
     """One version that Triton knows; what its manifest says is missing where that cannot be read."""
 
@@ -140,6 +153,8 @@ class ModelVersion(BaseModel):
         None, description="What the export was outside its tolerance by, if it was forced."
     )
     evaluation: Evaluation | None = None
+    cascade: Cascade | None = Field(None, description="The student that the version holds beside the model.")
+    student: StudentNow | None = Field(None, description="What the student does now; of the current version alone.")
     report: str | None = Field(
         None,
         description="Path of the page that says how good the version is; null where it has none.",

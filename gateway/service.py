@@ -2,20 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from gateway.audit import Auditor
 from gateway.batcher import Batcher, BatchLimits
+from gateway.cascade import Answerer
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.metrics import Metrics
 from gateway.named_versions import NamedVersions
-from gateway.schemas import Models, ModelVersion
+from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
+from gateway.students import Students, StudentState
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
+from repository.cascade import student_model
 from repository.manifest import REPORT_PAGE, Manifest, RepositoryError
 
 DROPPED_EVERY_S = 0.5
@@ -31,10 +36,12 @@ class Service:
     batcher: Batcher
     classifier: Classifier
     files: VersionFiles
+    students: Students | None = None
+    """None where students are not asked."""
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
-        return self.metrics.render(self.versions, self.batcher)
+        return self.metrics.render(self.versions, self.batcher, self.students)
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
@@ -49,6 +56,8 @@ class Service:
                 state.state, state.reason = "failed", failures[version.number]
             elif version.state == READY:
                 state.state = "ready"
+            if version.number == current and self.students is not None:
+                state.student = _now(self.students.state())
             found.append(self._with_manifest(state))
         settings = self.settings
         return Models(model=settings.model_name, current=current, threshold=settings.threshold, versions=found)
@@ -63,6 +72,13 @@ class Service:
         is_shown = self.settings.reports and REPORT_PAGE in manifest.files
         report = report_path(version.version) if is_shown else None
         return version.model_copy(update={name: getattr(manifest, name) for name in shown} | {"report": report})
+
+
+def _now(student: StudentState | None) -> StudentNow | None:
+    if student is None:
+        return None
+    bar, raised = (student.watch.bar, student.watch.raised) if student.watch is not None else (None, 0)
+    return StudentNow(state=student.state, reason=student.reason or None, bar=bar, raised=raised)
 
 
 def report_path(version: int) -> str:
@@ -92,33 +108,54 @@ def service_of(request: HTTPConnection) -> Service:
 @contextlib.asynccontextmanager
 async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Service]:
     """The service while it follows Triton's versions."""
-    async with TritonClient(settings.triton_host, settings.triton_http_port, settings.model_name) as triton:
-        deadline_s = settings.deadline_ms / 1000
-        files = version_files(settings)
-        versions = VersionFollower(
-            triton,
-            files,
-            settings.version_poll_ms / 1000,
-            settings.model_version,
-            settings.batch_sentences,
-        )
-        limits = BatchLimits(
-            calls=settings.triton_calls,
-            tokens=settings.batch_tokens,
-            sentences=settings.batch_sentences,
-            waiting=settings.max_waiting,
-            deadline_s=deadline_s,
-        )
-        batcher = Batcher(triton.infer, limits, metrics)
-        named = NamedVersions(triton, files, versions, settings.model_version, settings.batch_sentences)
-        classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes)
-        followers = [asyncio.create_task(versions.run()), asyncio.create_task(_count_dropped_lines(metrics))]
-        if isinstance(files, S3Files):
-            followers.append(asyncio.create_task(files.follow(versions.served)))
+    async with contextlib.AsyncExitStack() as stack:
+        service, followers = await _parts(settings, metrics, stack)
+        tasks = [asyncio.create_task(follower) for follower in followers]
         try:
-            yield Service(settings, metrics, versions, batcher, classifier, files)
+            yield service
         finally:
-            batcher.close()
-            for follower in followers:
-                follower.cancel()
-            await asyncio.gather(*followers, return_exceptions=True)
+            service.batcher.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _parts(
+    settings: GatewaySettings, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
+    """The service, and what runs beside it until it ends."""
+
+    async def client(model_name: str) -> TritonClient:
+        return await stack.enter_async_context(
+            TritonClient(settings.triton_host, settings.triton_http_port, model_name)
+        )
+
+    triton = await client(settings.model_name)
+    student_triton = await client(student_model(settings.model_name))
+    deadline_s, poll_s, sentences = (
+        settings.deadline_ms / 1000,
+        settings.version_poll_ms / 1000,
+        settings.batch_sentences,
+    )
+    files = version_files(settings)
+    versions = VersionFollower(triton, files, poll_s, settings.model_version, sentences)
+    limits = BatchLimits(
+        calls=settings.triton_calls,
+        tokens=settings.batch_tokens,
+        sentences=sentences,
+        waiting=settings.max_waiting,
+        deadline_s=deadline_s,
+    )
+    batcher = Batcher(triton.infer, limits, metrics, student_triton.infer)
+    named = NamedVersions(triton, files, versions, settings.model_version, sentences)
+    versions.after_look = named.forget_gone
+    students = Students(student_triton, versions, poll_s, sentences) if settings.cascade else None
+    auditor = Auditor(batcher, metrics, settings.audit_share, deadline_s)
+    answerer = Answerer(batcher, students, auditor)
+    classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer)
+    followers = [versions.run(), _count_dropped_lines(metrics)]
+    if students is not None:
+        followers += [students.run(), auditor.run()]
+    if isinstance(files, S3Files):
+        followers.append(files.follow(versions.served))
+    return Service(settings, metrics, versions, batcher, classifier, files, students), followers

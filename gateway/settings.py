@@ -33,6 +33,16 @@ class GatewaySettings(RepositorySettings):
     triton_calls: int = Field(
         3, ge=1, description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays."
     )
+    cascade: bool = Field(
+        True, description="Let the student of a version that has one answer the sentences that it is sure of."
+    )
+    audit_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the sentences asked of a version with a student that are looked at: those that the "
+        "student answered are asked of the model, too, in the background.",
+    )
     head_timeout_seconds: float = Field(
         20, gt=0, description="How long a caller may take for a request line and headers; then it gets 408."
     )

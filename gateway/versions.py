@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
@@ -52,6 +52,8 @@ class VersionFollower:
         self.rejected: dict[int, Rejection] = {}
         self.states: list[VersionState] = []
         self.problem = "The gateway is starting; try again shortly."
+        self.after_look: Callable[[], None] = lambda: None
+        """Called after each look at Triton: for whoever holds what belongs to a version."""
         self._triton = triton
         self._spread = Spread(triton)
         self._files = files
@@ -104,6 +106,7 @@ class VersionFollower:
         while True:
             try:
                 await self.refresh()
+                self.after_look()
             except Exception:
                 # A follower that dies would leave the gateway on an old version for ever, silently.
                 logger.exception("Following Triton's versions failed; trying again.")

@@ -4,12 +4,15 @@ import http.client
 import os
 import sys
 import urllib.parse
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
+from launcher.card import card_variables
 from launcher.model import StepFailedError, ensure_published
 from launcher.settings import LauncherSettings
 from launcher.steps import end_as_by_ctrl_c
@@ -62,16 +65,19 @@ def up() -> None:
     except (StepFailedError, RepositoryError) as error:
         _stop(str(error))
     console.print(f"Serving {gateway.model_name}, version {number}.")
-    children = [*mirror_children(server), triton, gateway_child(gateway)]
+    variables, line = card_variables(server, gateway, os.environ)
+    if line:
+        console.print(line)
+    children = [*mirror_children(server), triton, gateway_child(gateway, variables)]
     raise typer.Exit(Supervisor(children, on_ready=lambda: _announce(gateway)).run())
 
 
-def gateway_child(settings: GatewaySettings) -> ChildSpec:
-    """The gateway as a child for the supervisor; it reads its settings from the same environment."""
+def gateway_child(settings: GatewaySettings, variables: Mapping[str, str] = MappingProxyType({})) -> ChildSpec:
+    """The gateway as a child for the supervisor; it reads its settings from the same environment, and `variables`."""
     return ChildSpec(
         name="gateway",
         argv=[sys.executable, "-m", "gateway"],
-        env=dict(os.environ),
+        env={**os.environ, **variables},
         grace_s=15.0,
         is_ready=lambda: _is_ready(settings),
         ready_message=f"ready at {_url(settings)}",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
+from repository.card_command import card
+from repository.command_options import Model, Repository, settings_of, store_of
 from repository.console import Console, Table, styled
 from repository.exit_status import FAILED, USER_MISTAKE
 from repository.figures import headline
@@ -19,9 +20,7 @@ from repository.location import S3Location
 from repository.log_lines import log_to_stderr
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.missing import extra_named
-from repository.places import open_history
 from repository.s3_store import S3Store
-from repository.settings import RepositorySettings
 
 app = typer.Typer(
     help="Manage the versions of a model that Triton serves.",
@@ -31,28 +30,6 @@ app = typer.Typer(
 )
 out = Console()
 errors = Console(stderr=True)
-
-Repository = Annotated[
-    str | None,
-    typer.Option(
-        "--repository",
-        help="Folder that Triton reads, or s3://bucket/prefix [env MODEL_REPOSITORY, default ./model_repository].",
-    ),
-]
-Model = Annotated[str | None, typer.Option("--model", help="Name of the model [env MODEL_NAME, default classifier].")]
-
-
-def _settings(repository: str | None, model: str | None = None) -> RepositorySettings:
-    given = {"model_repository": repository, "model_name": model}
-    try:
-        return RepositorySettings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RepositoryError(f"{str(first['loc'][0]).replace('_', ' ')}: {first['msg']}") from None
-
-
-def _store(repository: str | None, model: str | None) -> VersionHistory:
-    return open_history(_settings(repository, model))
 
 
 def _pinned(store: VersionHistory) -> int | None:
@@ -67,7 +44,7 @@ def _pinned(store: VersionHistory) -> int | None:
 @app.command("list")
 def list_versions(repository: Repository = None, model: Model = None) -> None:
     """Show every version on disk, oldest first."""
-    store = _store(repository, model)
+    store = store_of(repository, model)
     pinned = _pinned(store)
     table = Table(title=f"{store.model_name} in {store.place.removesuffix(store.model_name).rstrip('/')}")
     for column in ("version", "created", "precision", "labels", "agreement", "macro-F1", "size", "from"):
@@ -114,7 +91,7 @@ def publish(
     """Copy an exported version folder into the repository as the next version."""
     from repository.config import ModelConfig, parse_config
 
-    store = _store(repository, model)
+    store = store_of(repository, model)
     store.ensure_config(ModelConfig(store.model_name, tensorrt=tensorrt).to_pbtxt())
     # Checked before publishing: a request that is not met must not look as if it were.
     if tensorrt and not parse_config(store.config()).tensorrt:
@@ -132,7 +109,7 @@ def rollback(
     model: Model = None,
 ) -> None:
     """Publish an older version's content as a new number."""
-    store = _store(repository, model)
+    store = store_of(repository, model)
     older, number = store.rollback(to)
     out.print(f"Published version {number} of {store.model_name}: the content of version {older}.")
 
@@ -144,7 +121,7 @@ def retract(
     model: Model = None,
 ) -> None:
     """Delete one version: a broken one keeps Triton from loading the one beside it."""
-    _store(repository, model).retract(version)
+    store_of(repository, model).retract(version)
     out.print(f"Deleted version {version}.")
 
 
@@ -176,9 +153,12 @@ def configure(
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise RepositoryError("nothing to change: name at least one option, see --help")
-    store = _store(repository, model)
+    store = store_of(repository, model)
     store.change_config(lambda text: with_changes(text, changes))
     out.print(f"Changed {CONFIG_FILE} of {store.model_name}: {', '.join(f'{k} {v}' for k, v in changes.items())}.")
+
+
+app.command()(card)
 
 
 @app.command()
@@ -190,7 +170,7 @@ def pin(
     """Let Triton serve this version alone, whatever is published later, until `unpin`."""
     from repository.config import with_pin
 
-    store = _store(repository, model)
+    store = store_of(repository, model)
     store.verify(version)
     store.change_config(lambda text: with_pin(text, version))
     out.print(f"Pinned version {version} of {store.model_name}.")
@@ -201,7 +181,7 @@ def unpin(repository: Repository = None, model: Model = None) -> None:
     """Let Triton serve the newest versions again."""
     from repository.config import with_pin
 
-    store = _store(repository, model)
+    store = store_of(repository, model)
     store.change_config(lambda text: with_pin(text, None))
     out.print(f"The newest version of {store.model_name} is served again.")
 
@@ -213,7 +193,7 @@ def prune(
     model: Model = None,
 ) -> None:
     """Delete all but the newest versions; a pinned one stays."""
-    store = _store(repository, model)
+    store = store_of(repository, model)
     deleted = store.prune(keep, spared=_pinned(store))
     out.print(f"Deleted versions {', '.join(map(str, deleted))}." if deleted else "Nothing to delete.")
 
@@ -228,7 +208,7 @@ def verify(
 
     The replay needs ONNX Runtime; without it, files alone are checked.
     """
-    store = _store(repository, model)
+    store = store_of(repository, model)
     failed = False
     for number in [version] if version is not None else store.numbers():
         try:
@@ -255,7 +235,7 @@ def sync(
     if follow:
         # Nothing half done is seen, so it ends at once: as process 1 of a container it would not by itself.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = _settings(repository)
+    settings = settings_of(repository)
     if not isinstance(settings.model_repository, S3Location):
         raise RepositoryError(f"{settings.model_repository} is a folder already: sync is for s3://bucket/prefix")
     from repository.mirror import Mirror

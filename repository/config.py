@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from repository.cascade import STUDENT_FILE, student_model
 from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 
 TENSORRT = "tensorrt"
@@ -93,6 +94,18 @@ def with_pin(text: str, pinned: int | None) -> str:
     return str(text_format.MessageToString(message))
 
 
+def student_config(text: str) -> str:
+    """The config of the view that serves the students of the model whose config this is (see `repository.cascade`).
+
+    Raises:
+        RepositoryError: it is no model config.
+    """
+    message = _parse(text)
+    message.name = student_model(message.name)
+    message.default_model_filename = STUDENT_FILE
+    return str(text_format.MessageToString(message))
+
+
 def with_changes(text: str, changes: Mapping[str, int]) -> str:
     """The same config with other values of these fields of `ModelConfig`; what else is in it stays.
 
@@ -115,6 +128,25 @@ def with_changes(text: str, changes: Mapping[str, int]) -> str:
         message.dynamic_batching.max_queue_delay_microseconds = delay
     if (threads := changes.get("threads")) is not None:
         _set_threads(message, threads)
+    changed = str(text_format.MessageToString(message))
+    parse_config(changed)
+    return changed
+
+
+def with_tensorrt(text: str, parameters: Mapping[str, str]) -> str:
+    """The same config, but GPUs run the model through TensorRT, in float16, with these parameters beside.
+
+    Args:
+        text: a `config.pbtxt`.
+        parameters: by the names of Triton's ONNX Runtime backend, such as `repository.tensorrt.Profile.parameters`.
+
+    Raises:
+        RepositoryError: it is no config of an exported classifier.
+    """
+    message = _parse(text)
+    accelerators = message.optimization.execution_accelerators.gpu_execution_accelerator
+    given = next((each for each in accelerators if each.name == TENSORRT), None) or accelerators.add(name=TENSORRT)
+    given.parameters.update({**TENSORRT_PARAMETERS, **given.parameters, **parameters})
     changed = str(text_format.MessageToString(message))
     parse_config(changed)
     return changed

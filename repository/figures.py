@@ -11,6 +11,7 @@ NAMES = {
     "root_mean_squared_error": "RMSE",
     "r2": "R²",
     "spearman": "rank correlation",
+    "agreement": "agreement",
 }
 
 

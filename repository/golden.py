@@ -53,13 +53,13 @@ class Golden(StrictModel):
         return self
 
     @classmethod
-    def read(cls, folder: Path) -> "Golden | None":
-        """Read `folder/golden.json`; None where there is none, as in older versions.
+    def read(cls, folder: Path, name: str = GOLDEN_FILE) -> "Golden | None":
+        """Read `folder/golden.json`, or a file of another name; None where there is none, as in older versions.
 
         Raises:
             RepositoryError: it is no file of golden sentences.
         """
-        path = folder / GOLDEN_FILE
+        path = folder / name
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:

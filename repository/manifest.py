@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from repository.cascade import STUDENT_FILE, Cascade
 from repository.names import is_file_name
 
 MANIFEST_FILE = "manifest.json"
@@ -162,6 +163,7 @@ class Manifest(StrictModel):
     judgements: list[Judgement] = Field(
         [], description="What `auto` judged each precision by that it tried; not written where there is nothing."
     )
+    cascade: Cascade | None = Field(None, description="The student that the version holds beside the model, if any.")
     library_versions: dict[str, str]
     republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")
     files: dict[str, FileDigest] = Field(description="Every other file of the version folder.")
@@ -176,6 +178,10 @@ class Manifest(StrictModel):
         for name in self.files:
             if not is_file_name(name) or name == MANIFEST_FILE:
                 raise ValueError(f"files must be plain names inside the version folder, not {name!r}")
+        if self.cascade is not None and STUDENT_FILE not in self.files:
+            raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
+        if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
+            raise ValueError("a cascade is for models that answer one label")
         return self
 
     @property
@@ -214,7 +220,7 @@ class Manifest(StrictModel):
     def text(self) -> str:
         """The text of `manifest.json`."""
         # A gateway from before a field refuses a manifest that has it, were it empty.
-        unused: set[str] = set() if self.judgements else {"judgements"}
+        unused = {name for name in ("cascade", "judgements") if not getattr(self, name)}
         return self.model_dump_json(indent=2, exclude=unused) + "\n"
 
     def write(self, folder: Path) -> None:

@@ -95,6 +95,7 @@ class ModelMirror:
             if number not in wanted:
                 self.local.retract(number)
                 logger.info("Version %d of %s is no longer kept here.", number, self.local.model_name)
+        self.local.serve_students()
 
     def _bring(self, listing: Listing, config: ModelConfig) -> set[int]:
         """Fetch what is missing or damaged; returns the numbers that are to stay."""

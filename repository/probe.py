@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from repository.cascade import STUDENT_FILE, STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE, Golden
 from repository.manifest import INPUTS, MODEL_FILE, OUTPUT, Manifest, RepositoryError
 
 
 def probe_graph(folder: Path, manifest: Manifest) -> None:
-    """Run the graph once on a short batch and on its golden sentences; does nothing without ONNX Runtime.
+    """Run the graph, and the student's if there is one, once on a short batch and on its golden sentences.
+
+    Does nothing without ONNX Runtime.
 
     Raises:
         RepositoryError: it cannot be loaded or run, it gives another number of logits than there are labels, or its
@@ -23,9 +26,18 @@ def probe_graph(folder: Path, manifest: Manifest) -> None:
     """
     if importlib.util.find_spec("onnxruntime") is None:
         return
+    _probe(folder, manifest, MODEL_FILE, GOLDEN_FILE)
+    if manifest.cascade is not None:
+        try:
+            _probe(folder, manifest, STUDENT_FILE, STUDENT_GOLDEN_FILE)
+        except RepositoryError as error:
+            raise RepositoryError(f"the student: {error}") from None
+
+
+def _probe(folder: Path, manifest: Manifest, graph_file: str, golden_file: str) -> None:
     import onnxruntime
 
-    path = folder / MODEL_FILE
+    path = folder / graph_file
     length = min(8, manifest.max_length)
     inputs = {name: np.ones((2, length), dtype=np.int64) for name in INPUTS}
     try:
@@ -38,7 +50,7 @@ def probe_graph(folder: Path, manifest: Manifest) -> None:
         raise RepositoryError(
             f"the graph gives logits {logits.shape} for 2 sentences and {len(manifest.labels)} labels"
         )
-    if GOLDEN_FILE in manifest.files and (golden := Golden.read(folder)) is not None:
+    if golden_file in manifest.files and (golden := Golden.read(folder, golden_file)) is not None:
         _replay(session, golden, folder, manifest)
 
 

@@ -10,6 +10,7 @@ DISTRIBUTION = "text-classifier-server"
 
 FORMS = {
     "python -m training train": f"{COMMAND} train",
+    "python -m training distill": f"{COMMAND} distill",
     "python -m training inspect": f"{COMMAND} inspect",
     "python -m training evaluate": f"{COMMAND} evaluate",
     "python -m training track": f"{COMMAND} track",
@@ -17,6 +18,7 @@ FORMS = {
     "python -m export export": f"{COMMAND} export",
     "python -m export inspect": f"{COMMAND} version inspect",
     "python -m export diff": f"{COMMAND} version diff",
+    "python -m export profile": f"{COMMAND} version profile",
     "python -m export": f"{COMMAND} export",
     "python -m repository publish": f"{COMMAND} publish",
     "python -m repository": f"{COMMAND} repository",

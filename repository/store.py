@@ -19,6 +19,7 @@ from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 from repository.spelling import as_called
+from repository.student_view import update_view
 
 STAGING_PREFIX = ".staging-"
 LOCK_FILE = ".versions.lock"
@@ -87,6 +88,7 @@ class ModelStore(VersionHistory):
                 raise
             _sync(self.folder)
             self._remember(number)
+            update_view(self.folder, STAGING_PREFIX)
         return number
 
     def ensure_config(self, text: str) -> None:
@@ -97,6 +99,7 @@ class ModelStore(VersionHistory):
         with self._locked():
             if not path.exists():  # else another publisher's
                 self._write_config(text)
+                update_view(self.folder, STAGING_PREFIX)
 
     def change_config(self, change: Callable[[str], str]) -> None:
         """Write `change(text)` in place of the text of `config.pbtxt`; a running Triton follows within a second or two.
@@ -106,6 +109,12 @@ class ModelStore(VersionHistory):
         """
         with self._locked():
             self._write_config(change(self.config()))
+            update_view(self.folder, STAGING_PREFIX)
+
+    def serve_students(self) -> None:
+        """Let Triton serve the students of the versions that are there; what writes through this store does so."""
+        with self._locked():
+            update_view(self.folder, STAGING_PREFIX)
 
     def config(self) -> str:
         """The text of `config.pbtxt`. Raises RepositoryError: there is none."""
@@ -137,6 +146,7 @@ class ModelStore(VersionHistory):
             if number not in self.numbers():
                 raise self._missing(number)
             self._remember(max([last_number, *self.numbers()]))
+            update_view(self.folder, STAGING_PREFIX, [number])
             self._delete(number)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
@@ -151,6 +161,7 @@ class ModelStore(VersionHistory):
             # Remembered even if the newest folders are later removed by hand: a number is never used twice.
             self._remember(max([last_number, *numbers]))
             doomed = [number for number in numbers[:-keep] if number != spared]
+            update_view(self.folder, STAGING_PREFIX, doomed)
             for number in doomed:
                 self._delete(number)
         return doomed

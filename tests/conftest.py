@@ -1,23 +1,32 @@
 """What holds for all tests."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from repository.config import ModelConfig
+from repository.store import ModelStore
 from tests.places import ROOT
 
 # Files of unit tests that took six seconds or more on two cores; `make test-fast` leaves them to `make test`.
 SLOW = {
     "benchmarks/alternatives/test_measure.py",
     "benchmarks/alternatives/test_processes.py",
+    "benchmarks/test_gpu.py",
     "benchmarks/test_instruments.py",
     "benchmarks/test_precision.py",
+    "benchmarks/test_versions.py",
     "deploy/test_kubernetes.py",
     "export/checkpoint/test_token_types.py",
+    "export/commands/test_cascade.py",
     "export/commands/test_inspect.py",
+    "export/commands/test_profile.py",
     "export/graph/test_architectures.py",
     "export/graph/test_external_data.py",
     "export/graph/test_floor.py",
+    "export/graph/test_layouts.py",
     "export/parity/test_sweep.py",
     "export/precision/int8/test_int8.py",
     "export/precision/int8/test_shipped.py",
@@ -37,11 +46,13 @@ SLOW = {
     "repository/s3/test_store.py",
     "test_hostile_names.py",
     "test_makefile_paths.py",
+    "training/commands/test_distill.py",
     "training/commands/test_train.py",
     "training/encoders/test_bases.py",
     "training/encoders/test_e5.py",
     "training/encoders/test_vocabulary.py",
     "training/fit/test_craft.py",
+    "training/fit/test_lesson.py",
     "training/fit/test_published_start.py",
     "training/fit/test_resume.py",
     "training/fit/test_searches.py",
@@ -64,3 +75,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def l4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine whose nvidia-smi tells of an L4; yields its model repository, which has the usual config."""
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text('#!/bin/sh\ncase "$1" in -L) echo "GPU 0: NVIDIA L4";; *) echo "NVIDIA L4, 23034";; esac\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{smi.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MODEL_REPOSITORY", str(tmp_path / "models"))
+    ModelStore(tmp_path / "models", "classifier").ensure_config(ModelConfig("classifier").to_pbtxt())
+    return tmp_path / "models"

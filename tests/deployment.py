@@ -21,10 +21,11 @@ RESET = object()
 
 
 class ComposeLoader(yaml.SafeLoader):
-    """YAML with Compose's tags for values that a second file takes away."""
+    """YAML with Compose's tags for values that a second file takes away or puts in another's place."""
 
 
 ComposeLoader.add_constructor("!reset", lambda _loader, _node: RESET)
+ComposeLoader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
 
 
 def compose_file(path: Path) -> dict[str, Any]:

@@ -15,6 +15,13 @@ NOT_INSTALLED = "of a checkout that is not installed"
 COMMANDS = {
     "inspect": Entry("Say what is in data before any training.", MODEL, "training.__main__:app", "inspect", "train"),
     "train": Entry("Fine-tune a text classifier on a table.", MODEL, "training.__main__:app", "train", "train"),
+    "distill": Entry(
+        "Teach a smaller model to answer as a checkpoint does.",
+        MODEL,
+        "training.__main__:app",
+        "distill",
+        "train,export",
+    ),
     "evaluate": Entry(
         "Measure a checkpoint anew, on its test texts or on a file.",
         MODEL,
@@ -78,6 +85,13 @@ VERSION_COMMANDS = {
     ),
     "diff": Entry(
         "How the answers of two versions differ on a file.", "Commands", "export.__main__:app", "diff", "export,cpu"
+    ),
+    "profile": Entry(
+        "The shapes that TensorRT is to build for, from the lengths of real sentences.",
+        "Commands",
+        "export.__main__:app",
+        "profile",
+        "export",
     ),
 }
 

@@ -8,6 +8,7 @@ import typer
 
 from repository.default_command import DefaultCommandGroup
 from repository.missing import extra_named
+from training.commands.distill import distill_classifier
 from training.commands.evaluate import evaluate_checkpoint
 from training.commands.inspect import inspect_data
 from training.commands.track import track_checkpoint
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train")(train_classifier)
+app.command("distill")(distill_classifier)
 app.command("evaluate")(evaluate_checkpoint)
 app.command("inspect")(inspect_data)
 app.command("track")(track_checkpoint)

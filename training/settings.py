@@ -38,8 +38,8 @@ class Settings:
     patience: int = 2
     """Epochs without a better macro-F1 on validation after which training stops."""
     class_weights: ClassWeights = "none"
-    vocabulary: Vocabulary | None = None
-    """None: trimmed where it is large and can be (see `training.encoders.vocabulary`)."""
+    vocabulary: Vocabulary = "all"
+    """Which pieces are kept (see `training.encoders.vocabulary`)."""
     label_smoothing: float = 0.0
     """Share of each target that is spread over all labels."""
     mixed_precision: MixedPrecision = "auto"
@@ -49,3 +49,20 @@ class Settings:
     """Pull texts of a class together before the classifier is fitted (see `training.fit.few_shot`)."""
     max_steps: int | None = None
     """Stop after this many steps, whatever `epochs` says."""
+
+
+@dataclass(frozen=True)
+class DistillSettings(Settings):
+    """How a student is taught. The defaults are near what others report, and were not tuned."""
+
+    epochs: int = 6
+    learning_rate: float = 2e-4
+    patience: int = 3
+    layers: int = 6
+    """Of the student."""
+    temperature: float = 2.0
+    """Logits are divided by it before the student's are held against the teacher's."""
+    truth_weight: float = 0.3
+    """Of the true labels, where they are known, against 1 for the teacher's answers."""
+    hidden_weight: float = 1.0
+    """Of what the layers give, against 1 for the teacher's answers."""

@@ -10,7 +10,7 @@ from benchmarks.alternatives.registry import ALTERNATIVES, Alternative
 from benchmarks.measure.gateway import BenchmarkError
 from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.service import ServiceError
-from benchmarks.options import errors, numbers, show_failure
+from benchmarks.options import PricePerHour, errors, numbers, show_failure
 from launcher.settings import LauncherSettings
 from repository.console import Console
 from repository.exit_status import FAILED, fail
@@ -37,6 +37,7 @@ def alternatives(
     environments: Annotated[Path, typer.Option(help="Folder of the alternatives' packages.")] = ENVIRONMENTS,
     output: Annotated[Path | None, typer.Option(help="Write the raw figures to this JSON file, too.")] = None,
     list_only: Annotated[bool, typer.Option("--list", help="List the alternatives and their settings.")] = False,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """Other servers over the same checkpoint, each beside this one: answers first, then a closed loop.
 
@@ -65,7 +66,7 @@ def alternatives(
     except (BenchmarkError, ServiceError) as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
-    out.table(alternatives_table(outcomes).to_rich())
+    out.table(alternatives_table(outcomes, price_per_hour).to_rich())
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(strict_json([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.alternatives import AlternativeError
+from benchmarks.measure.resident import resident_mb
 from repository.shipped import environment_of_others
 
 READY_S = 180.0
@@ -105,12 +106,8 @@ def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Pat
 
 
 def memory_mb(process: psutil.Process) -> float:
-    """Resident memory of a process and all below it, in MB; what two of them share counts once (PSS) where told."""
-    total = 0
-    for member in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            total += member.memory_full_info().pss
-    return total / 1e6
+    """Resident memory of a process and all below it, in MB."""
+    return resident_mb(process.pid)
 
 
 @contextlib.contextmanager

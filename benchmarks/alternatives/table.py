@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.alternatives.outcome import ENOUGH_FOR_P99, Figures, Outcome
+from benchmarks.report.cost import Price, with_cost
 from benchmarks.report.tables import ResultTable
 
 TITLE = "The alternatives beside this server"
@@ -11,22 +12,31 @@ COLUMNS = ("", "connections", "answers", "p50, p99 in ms", "× this server", "me
 WHY = "not measured"
 
 
-def alternatives_table(outcomes: Sequence[Outcome]) -> ResultTable:
+def alternatives_table(outcomes: Sequence[Outcome], price: Price | None = None) -> ResultTable:
     """This server first, then a row for each number of connections; one that says why where nothing was measured."""
     measured = [outcome for outcome in outcomes if not outcome.reason]
     rows = [_ours(measured, connections) for connections in (measured[0].pairs if measured else ())]
+    rates = [_rates(measured, connections, ours=True) for connections in (measured[0].pairs if measured else ())]
     for outcome in outcomes:
         name = f"{outcome.alternative.title} {outcome.version}"
         if outcome.reason:
             rows.append([name, *[""] * (len(COLUMNS) - 1), outcome.reason])
+            rates.append([])
             continue
         for connections in outcome.pairs:
             ratios = outcome.ratios(connections)
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
             memory = f"{outcome.memory_mb:.0f} MB" if outcome.memory_mb else ""
             rows.append([name, *_cells(connections, outcome.figures(connections)), ratio, memory])
+            rates.append(_rates([outcome], connections))
     columns = COLUMNS if len(measured) == len(outcomes) else (*COLUMNS, WHY)
-    return ResultTable(TITLE, columns, [[*row, *[""] * (len(columns) - len(row))] for row in rows], _note(outcomes))
+    padded = [[*row, *[""] * (len(columns) - len(row))] for row in rows]
+    return with_cost(ResultTable(TITLE, columns, padded, _note(outcomes)), price, rates)
+
+
+def _rates(outcomes: Sequence[Outcome], connections: int, ours: bool = False) -> list[float]:
+    """Answers a second of each round, theirs or those of this server beside them."""
+    return [pair[1 if ours else 0].per_second for outcome in outcomes for pair in outcome.pairs[connections]]
 
 
 def _ours(measured: Sequence[Outcome], connections: int) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from benchmarks.measure.gateway import BenchmarkError, Comparison, InProcessLimit, Report
 from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.service import ServiceError, running_triton
-from benchmarks.options import errors, published, show_failure
+from benchmarks.options import PricePerHour, errors, published, show_failure
 from benchmarks.report.render import comparison_table
 from gateway.batch.answers import AnswerNames
 from gateway.batch.errors import BatchError
@@ -35,6 +35,7 @@ def batch(
     sentences: Annotated[int, typer.Option(min=512, help="Rows of the file.")] = 4096,
     calls: Annotated[int, typer.Option(min=1, help="Calls to Triton under way at once.")] = 3,
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a call.")] = LEAST_BATCH_TOKENS,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """`python -m gateway.batch` over a CSV file beside ONNX Runtime alone, at its best batch size and use of the cores.
 
@@ -49,7 +50,7 @@ def batch(
     except (BenchmarkError, BatchError, ServiceError) as error:
         show_failure(error)
         raise typer.Exit(FAILED) from None
-    out.table(comparison_table([compared]).to_rich())
+    out.table(comparison_table([compared], price_per_hour).to_rich())
 
 
 def compare_batch(

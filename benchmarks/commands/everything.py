@@ -18,6 +18,7 @@ from benchmarks.measure.perf_analyzer import find_perf_analyzer
 from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.service import running_service, running_triton
 from benchmarks.measure.triton_sweep import Sweep, run_sweep
+from benchmarks.report.cost import Price
 from benchmarks.report.plots import plot_load
 from benchmarks.report.render import comparison_table, limit_table, load_table, precision_table, sweep_table
 from benchmarks.report.results import ResultFolder
@@ -77,7 +78,14 @@ QUICK = Extent(
 
 
 def run_everything(
-    store: ModelStore, number: int, checkpoint: Path, data: Path, results: ResultFolder, extent: Extent, report: Report
+    store: ModelStore,
+    number: int,
+    checkpoint: Path,
+    data: Path,
+    results: ResultFolder,
+    extent: Extent,
+    report: Report,
+    price: Price | None = None,
 ) -> None:
     """Measure version `number` of the model, and exports of its checkpoint, into `results`.
 
@@ -95,27 +103,27 @@ def run_everything(
 
     begin("The limit")
     limit = measure_limit(version, texts[:512], repeats=min(3, extent.rounds))
-    results.add("limit", limit.as_dict(), limit_table(limit))
+    results.add("limit", limit.as_dict(), limit_table(limit, price))
     begin("Precisions")
-    _add_precisions(checkpoint, data, texts[:256], extent.precision_rounds, results, report)
+    _add_precisions(checkpoint, data, texts[:256], extent.precision_rounds, results, report, price)
     begin("The gateway beside the limit")
     found = compare_gateway(store, number, texts, extent.rounds, report)
     found += compare_costless(store, number, texts, extent.rounds, report)
-    results.add("gateway", [_as_dict(comparison) for comparison in found], comparison_table(found))
+    results.add("gateway", [_as_dict(comparison) for comparison in found], comparison_table(found, price))
     begin("Triton under perf_analyzer")
     analyzer = find_perf_analyzer(Path(".perf_analyzer"), ensure_installed(ServerSettings(), report))
     with running_triton(store.folder.parent, store.model_name) as addresses:
         points = run_sweep(analyzer, extent.sweep, version, store.model_name, addresses, texts, report)
-    results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best))
+    results.add("triton", [point.as_dict() for point in points], sweep_table(points, limit.best, price=price))
     begin("The gateway under load")
     with running_service(store.folder.parent, store.model_name) as service:
         loads = list(sweep_load(service.url, texts, extent.load_s, report))
-    results.add("load", [point.as_dict() for point in loads], load_table(loads))
+    results.add("load", [point.as_dict() for point in loads], load_table(loads, price))
     plot_load(loads, results.plot_path("load"))
     results.write()
     begin("The alternatives")
     outcomes = measure_or_leave_out(checkpoint, texts, extent, report)
-    results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes))
+    results.add("alternatives", [outcome.as_dict() for outcome in outcomes], alternatives_table(outcomes, price))
 
 
 def measure_or_leave_out(checkpoint: Path, sentences: list[str], extent: Extent, report: Report) -> list[Outcome]:
@@ -141,7 +149,13 @@ def _missing(checkpoint: Path) -> str:
 
 
 def _add_precisions(
-    checkpoint: Path, data: Path, texts: Sequence[str], rounds: int, results: ResultFolder, report: Report
+    checkpoint: Path,
+    data: Path,
+    texts: Sequence[str],
+    rounds: int,
+    results: ResultFolder,
+    report: Report,
+    price: Price | None,
 ) -> None:
     """Export the checkpoint in every precision; what stands in the way is said in the table."""
     if problem := LEFT_OUT if not rounds else _missing(checkpoint):
@@ -151,7 +165,7 @@ def _add_precisions(
 
     with tempfile.TemporaryDirectory(prefix="precisions-") as folder:
         found = compare_precisions(str(checkpoint), data, texts, rounds, Path(folder), report)
-    results.add("precision", [variant.as_dict() for variant in found], precision_table(found))
+    results.add("precision", [variant.as_dict() for variant in found], precision_table(found, price))
 
 
 def _as_dict(comparison: Comparison) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.measure.sentences import load_sentences
-from benchmarks.options import errors
+from benchmarks.options import PricePerHour, errors
 from benchmarks.report.render import precision_table
 from export import ExportError
 from repository.console import Console
@@ -23,6 +23,7 @@ def export(
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; the figures are their medians.")] = 5,
     sentences: Annotated[int, typer.Option(min=64, help="Sentences asked in a round.")] = 256,
+    price_per_hour: PricePerHour = None,
 ) -> None:
     """Each precision beside what `torch.onnx.export` gives without any optimization: speed, size and accuracy.
 
@@ -38,7 +39,7 @@ def export(
     except ExportError as error:
         errors.error(error)
         raise typer.Exit(FAILED) from None
-    out.table(precision_table(found).to_rich())
+    out.table(precision_table(found, price_per_hour).to_rich())
 
 
 def memory(

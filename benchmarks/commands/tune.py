@@ -55,7 +55,7 @@ def tune(given: TuneOptions) -> None:
         return try_settings(store, number, chosen, texts, given.connections, given.seconds, errors.print)
 
     trials = _tried(settings, measure, folder)
-    _report(trials, given.p99_ms, folder)
+    _report(trials, given, folder)
     best = best_within(trials, given.p99_ms)
     if best is None:
         errors.print(
@@ -79,12 +79,13 @@ def _tried(settings: Sequence[Setting], measure: Measure, folder: ResultFolder) 
     return trials
 
 
-def _report(trials: Sequence[Trial], p99_ms: float, folder: ResultFolder) -> None:
+def _report(trials: Sequence[Trial], given: TuneOptions, folder: ResultFolder) -> None:
     from benchmarks.report.plots import plot_tuning
 
     front = pareto_front(trials)
-    folder.add("tune", [trial.as_dict() for trial in trials], tuning_table(trials, front, p99_ms))
-    plot_tuning(trials, front, p99_ms, folder.plot_path("tune"))
+    table = tuning_table(trials, front, given.p99_ms, given.price_per_hour)
+    folder.add("tune", [trial.as_dict() for trial in trials], table)
+    plot_tuning(trials, front, given.p99_ms, folder.plot_path("tune"))
     folder.write()
     out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
 

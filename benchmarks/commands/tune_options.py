@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.measure.tuning import START_S, Grid, Setting
-from benchmarks.options import numbers
+from benchmarks.options import PricePerHour, numbers
 from training import SAMPLE_DATA
 
 
@@ -27,6 +27,7 @@ class TuneOptions:
     batch_tokens: Annotated[str, typer.Option(help="BATCH_TOKENS of the gateway to try.")] = "128,256,512"
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results")
+    price_per_hour: PricePerHour = None
 
     def settings(self) -> list[Setting]:
         """Every value with every other. Raises BadParameter: what was given is no list of numbers."""

@@ -7,17 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.measure.costless import publish_costless
 from benchmarks.measure.http_load import LoadResult, closed_loop, get_requests, post_request
 from benchmarks.measure.in_process import BATCH_SIZES, InProcess, ways
 from benchmarks.measure.service import running_bare_fastapi, running_service
+from gateway.triton_wire import infer_request
+from repository.inference import load_tokenizer, pad_batch
+from repository.manifest import Manifest
 from repository.store import ModelStore
 
 CONNECTIONS = 64
 POST_SENTENCES = 256
 LONE_REQUESTS = 300
 COSTLESS_REQUESTS = 4096
+TRITON_ALONE = "Triton's own path: the same calls, without the gateway"
 
 Report = Callable[[str], None]
 
@@ -38,6 +43,9 @@ class Comparison:
     """Whether the target is about the difference of the two, and not about their ratio."""
     beside: str = ""
     """What it is measured beside, and which of several was the better one."""
+
+    classifies: bool = True
+    """Whether ours are sentences a second that a model classified, so that they have a cost."""
 
     @property
     def ours(self) -> float:
@@ -67,7 +75,7 @@ def compare_gateway(
     limit = InProcessLimit.find(store.folder / str(number), sentences[:1024], report)
     many = Comparison(f"{CONNECTIONS} connections, GET", "/s", "at least 0.80")
     posts = Comparison(f"POST with {POST_SENTENCES} sentences", "/s", "at least 0.95")
-    lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True)
+    lone = Comparison("one connection, p50", "ms", "at most +1.5 ms", difference=True, classifies=False)
     with running_service(store.folder.parent, store.model_name) as service:
         url = service.url
         gets = get_requests(f"{url}/classify", sentences)
@@ -83,7 +91,7 @@ def compare_gateway(
             rate = limit.per_second(sentences)
             posts.pairs.append((_load(url, bodies, 1).per_second * POST_SENTENCES, rate))
             latency = limit.lone_ms(sentences[:LONE_REQUESTS])
-            lone.pairs.append((_load(url, gets[:LONE_REQUESTS], 1).percentile_ms(0.5), latency))
+            lone.pairs.append((_lone_ms(url, gets[:LONE_REQUESTS]), latency))
     many.beside = posts.beside = f"ONNX Runtime, {limit.best_way}"
     lone.beside = f"ONNX Runtime, {limit.best_lone_way}"
     return [many, posts, lone]
@@ -138,9 +146,16 @@ class InProcessLimit:
 def compare_costless(
     store: ModelStore, number: int, sentences: Sequence[str], rounds: int, report: Report
 ) -> list[Comparison]:
-    """Measure the gateway over a model that costs nothing beside a bare FastAPI route that returns a constant."""
-    compared = Comparison("costless model beside bare FastAPI", "/s", "at least 0.50", beside="a bare FastAPI route")
-    scaled = Comparison("costless model, two workers beside one", "/s", "", beside="one worker")
+    """Measure the gateway over a model that costs nothing.
+
+    Beside a bare FastAPI route that returns a constant, under load; and one call at a time beside the same call to
+    Triton itself, which is the floor of what a lone sentence can take on its way.
+    """
+    name, route = "costless model beside bare FastAPI", "a bare FastAPI route"
+    compared = Comparison(name, "/s", "at least 0.50", beside=route, classifies=False)
+    scaled = Comparison("costless model, two workers beside one", "/s", "", beside="one worker", classifies=False)
+    alone = "costless model, one connection, p50"
+    path = Comparison(alone, "ms", "", difference=True, beside=TRITON_ALONE, classifies=False)
     sentences = [sentences[place % len(sentences)] for place in range(COSTLESS_REQUESTS)]
     with tempfile.TemporaryDirectory(prefix="costless-") as folder:
         repository = Path(folder)
@@ -151,6 +166,8 @@ def compare_costless(
             running_bare_fastapi() as bare,
         ):
             url, two_url = one_worker.url, two_workers.url
+            lone = get_requests(f"{url}/classify", sentences[:LONE_REQUESTS])
+            calls = _calls(one_worker.triton, repository / store.model_name / "1", sentences[:LONE_REQUESTS])
             for round_number in range(rounds):
                 report(f"costless round {round_number + 1} of {rounds}")
                 ours = _load(url, get_requests(f"{url}/classify", sentences), CONNECTIONS).per_second
@@ -158,7 +175,22 @@ def compare_costless(
                 compared.pairs.append((ours, limit))
                 two = _load(two_url, get_requests(f"{two_url}/classify", sentences), CONNECTIONS).per_second
                 scaled.pairs.append((two, ours))
-    return [compared, scaled]
+                path.pairs.append((_lone_ms(url, lone), _lone_ms(one_worker.triton, calls)))
+    return [compared, scaled, path]
+
+
+def _calls(url: str, version: Path, sentences: Sequence[str]) -> list[bytes]:
+    """What the gateway sends Triton for each sentence alone."""
+    manifest = Manifest.read(version)
+    tokenizer = load_tokenizer(version, manifest.max_length)
+    host, model = urlsplit(url).netloc, version.parent.name
+    encoded = [tokenizer.encode(sentence).ids for sentence in sentences]
+    inputs = [pad_batch([ids], manifest.pad_token_id, len(ids)) for ids in encoded]
+    return [infer_request(host, model, int(version.name), each) for each in inputs]
+
+
+def _lone_ms(url: str, requests: Sequence[bytes]) -> float:
+    return _load(url, requests, 1).percentile_ms(0.5)
 
 
 def _load(url: str, requests: Sequence[bytes], connections: int) -> LoadResult:

@@ -46,14 +46,22 @@ def measure_exports(checkpoint: Path, folder: Path, precisions: Sequence[Precisi
 
 def write_large_checkpoint(folder: Path) -> Path:
     """XLM-RoBERTa base with random weights (278 M parameters, 1.1 GB in float32) and a tokenizer of a few words."""
+    return _write_checkpoint(folder, vocab_size=250002)
+
+
+def write_small_checkpoint(folder: Path) -> Path:
+    """Two layers of 32 channels with random weights, and the same tokenizer: for a rehearsal."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    return _write_checkpoint(folder, vocab_size=100, **sizes)
+
+
+def _write_checkpoint(folder: Path, **sizes: int) -> Path:
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
     torch.manual_seed(0)
-    config = XLMRobertaConfig(
-        vocab_size=250002, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, num_labels=3
-    )
+    config = XLMRobertaConfig(max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, num_labels=3, **sizes)
     XLMRobertaForSequenceClassification(config).save_pretrained(folder)
     vocabulary = {token: index for index, token in enumerate((*SPECIAL, *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))

@@ -78,7 +78,7 @@ def compare_precisions(
     if version is None:
         return variants
     runners = {variant.name: _runner(variant.name, folder) for variant in measured}
-    alone, batches = _inputs(version, sentences)
+    alone, batches = inputs_of(version, sentences)
     for run in runners.values():
         run(batches[-1:] + alone[:8])  # the longest batch: memory is allocated before the clock runs
     for number in range(rounds):
@@ -143,8 +143,8 @@ def _tensorrt(half: Variant) -> Variant:
 
 
 def _runner(name: str, folder: Path) -> Run:
-    session = _open(folder / (FP16 if name in (RESIDENT, TENSORRT) else name), name == TENSORRT)
-    return partial(run_resident, session, "cuda") if name == RESIDENT else partial(_run, session)
+    session = open_graph(folder / (FP16 if name in (RESIDENT, TENSORRT) else name), name == TENSORRT)
+    return partial(run_resident, session, "cuda") if name == RESIDENT else partial(run_each, session)
 
 
 def _graph_bytes(folder: Path) -> int:
@@ -152,7 +152,7 @@ def _graph_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.name.startswith(MODEL_FILE))
 
 
-def _open(folder: Path, tensorrt: bool = False) -> Any:
+def open_graph(folder: Path, tensorrt: bool = False) -> Any:
     """A session with ONNX Runtime's defaults, which optimize on load, a thread a core, and CUDA where it serves."""
     from export.precision.formats import cuda_serves
 
@@ -164,7 +164,7 @@ def _open(folder: Path, tensorrt: bool = False) -> Any:
     return onnxruntime.InferenceSession(str(folder / MODEL_FILE), options, [*providers, "CPUExecutionProvider"])
 
 
-def _inputs(version: Path, sentences: Sequence[str]) -> tuple[list[Inputs], list[Inputs]]:
+def inputs_of(version: Path, sentences: Sequence[str]) -> tuple[list[Inputs], list[Inputs]]:
     """The sentences one by one, and in batches of neighbours in length, tokenized and padded as the gateway does."""
     manifest = Manifest.read(version)
     encodings = load_tokenizer(version, manifest.max_length).encode_batch(list(sentences))
@@ -175,7 +175,7 @@ def _inputs(version: Path, sentences: Sequence[str]) -> tuple[list[Inputs], list
     return [pad_batch([row], pad) for row in ids], [pad_batch(batch, pad) for batch in batches]
 
 
-def _run(session: Any, inputs: Sequence[Inputs]) -> list[float]:
+def run_each(session: Any, inputs: Sequence[Inputs]) -> list[float]:
     """Seconds of each call."""
     found = []
     for feed in inputs:

@@ -11,8 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psutil
 
 from repository.addresses import url_of
 
@@ -30,6 +32,8 @@ class Service:
     """Of the gateway."""
     pid: int
     """Of the launcher, whose children Triton and the gateway are."""
+    triton: str = ""
+    """URL of Triton's HTTP endpoint, if there is one."""
 
 
 class ServiceError(RuntimeError):
@@ -41,7 +45,7 @@ def running_service(repository: Path, model_name: str, **settings: str) -> Itera
     """The service over a repository with a published version."""
     env, ports = _environment(repository, model_name, settings)
     with _running([sys.executable, "-m", "launcher"], env, ports["GATEWAY_PORT"], "/health/ready") as service:
-        yield service
+        yield replace(service, triton=url_of(HOST, ports["TRITON_HTTP_PORT"]))
 
 
 @contextlib.contextmanager
@@ -92,8 +96,21 @@ def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> 
                 time.sleep(0.2)
             yield Service(url, process.pid)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=STOP_S)
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask it to end, then kill it with all below it: what it did not do in time must not hide why it failed."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        for child in below:
+            with contextlib.suppress(psutil.NoSuchProcess):  # psutil tells a process from a later one with its number
+                child.kill()
 
 
 def _answers(url: str) -> bool:

@@ -35,6 +35,7 @@ class Setting:
     queue_delay_us: int = ModelConfig.queue_delay_us
     triton_calls: int = GatewaySettings.model_fields["triton_calls"].default
     batch_tokens: int = GatewaySettings.model_fields["batch_tokens"].default
+    batch_sentences: int = GatewaySettings.model_fields["batch_sentences"].default
 
     @property
     def config(self) -> dict[str, int]:
@@ -45,7 +46,9 @@ class Setting:
     @property
     def environment(self) -> dict[str, str]:
         """What the gateway is to be told."""
-        return {"TRITON_CALLS": str(self.triton_calls), "BATCH_TOKENS": str(self.batch_tokens)}
+        told = {"TRITON_CALLS": str(self.triton_calls), "BATCH_TOKENS": str(self.batch_tokens)}
+        usual = self.batch_sentences == GatewaySettings.model_fields["batch_sentences"].default
+        return told if usual else {**told, "BATCH_SENTENCES": str(self.batch_sentences)}
 
     @property
     def commands(self) -> str:
@@ -219,6 +222,7 @@ def current_setting(store: ModelStore, environment: dict[str, str]) -> Setting:
         config.queue_delay_us,
         int(environment.get("TRITON_CALLS", Setting.triton_calls)),
         int(environment.get("BATCH_TOKENS", Setting.batch_tokens)),
+        int(environment.get("BATCH_SENTENCES", Setting.batch_sentences)),
     )
 
 

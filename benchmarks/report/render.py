@@ -9,6 +9,7 @@ from benchmarks.measure.limit import Limit
 from benchmarks.measure.load_sweep import LoadPoint
 from benchmarks.measure.triton_sweep import Point
 from benchmarks.measure.tuning import Trial
+from benchmarks.report.cost import Price, with_cost
 from benchmarks.report.guard import CONFIDENCE, Verdict
 from benchmarks.report.tables import ResultTable
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # it imports PyTorch and transformers, which take seconds
     from benchmarks.measure.precision import Variant
 
 
-def comparison_table(comparisons: Sequence[Comparison]) -> ResultTable:
+def comparison_table(comparisons: Sequence[Comparison], price: Price | None = None) -> ResultTable:
     """Pairs of figures with their ratio or difference."""
     rows = []
     for comparison in comparisons:
@@ -40,10 +41,11 @@ def comparison_table(comparisons: Sequence[Comparison]) -> ResultTable:
         "ONNX Runtime alone is one session on all cores or a batch on each core, whichever did better in the round. "
         "The gateway writes a line a request to its log, as by default. The load generator shares the cores."
     )
-    return ResultTable("The gateway beside the limit", columns, rows, note)
+    rates = [[ours for ours, _ in each.pairs] if each.classifies else [] for each in comparisons]
+    return with_cost(ResultTable("The gateway beside the limit", columns, rows, note), price, rates)
 
 
-def sweep_table(points: Sequence[Point], limit: float | None = None) -> ResultTable:
+def sweep_table(points: Sequence[Point], limit: float | None = None, price: Price | None = None) -> ResultTable:
     """Triton under perf_analyzer; `limit` is what ONNX Runtime alone reaches, in sentences a second."""
     rows = []
     for point in points:
@@ -70,10 +72,11 @@ def sweep_table(points: Sequence[Point], limit: float | None = None) -> ResultTa
         "compute",
     )
     note = "Times in ms; queue and compute are means that Triton counts itself."
-    return ResultTable("Triton under perf_analyzer", columns, rows, note)
+    rates = [[point.measured.sentences_per_second] if point.measured else [] for point in points]
+    return with_cost(ResultTable("Triton under perf_analyzer", columns, rows, note), price, rates)
 
 
-def load_table(points: Sequence[LoadPoint]) -> ResultTable:
+def load_table(points: Sequence[LoadPoint], price: Price | None = None) -> ResultTable:
     """The gateway's latency against the load."""
     rows = []
     for point in points:
@@ -85,10 +88,11 @@ def load_table(points: Sequence[LoadPoint]) -> ResultTable:
         "Times in ms. Connections: a closed loop. A rate: an open loop, sent at random moments whether answers come "
         "or not; its latencies count from the moment a request was due."
     )
-    return ResultTable("The gateway under load", columns, rows, note)
+    rates = [[point.answered_per_second] for point in points]
+    return with_cost(ResultTable("The gateway under load", columns, rows, note), price, rates)
 
 
-def limit_table(limit: Limit) -> ResultTable:
+def limit_table(limit: Limit, price: Price | None = None) -> ResultTable:
     """ONNX Runtime alone at each batch size and use of the cores."""
     rows = [
         [str(size), str(way), f"{rate:.0f}/s", f"{rate * limit.operations_per_sentence / limit.peak:.0%}"]
@@ -100,10 +104,11 @@ def limit_table(limit: Limit) -> ResultTable:
         "product, by ONNX Runtime, on all cores."
     )
     columns = ("batch", "runs × threads", "sentences", "of the peak")
-    return ResultTable("The limit: ONNX Runtime alone", columns, rows, note)
+    rates = [[rate] for rate in limit.rates.values()]
+    return with_cost(ResultTable("The limit: ONNX Runtime alone", columns, rows, note), price, rates)
 
 
-def precision_table(variants: "Sequence[Variant]") -> ResultTable:
+def precision_table(variants: "Sequence[Variant]", price: Price | None = None) -> ResultTable:
     """Each precision beside the plain graph: speed, size and accuracy."""
     plain = variants[0]
     rows = []
@@ -125,13 +130,16 @@ def precision_table(variants: "Sequence[Variant]") -> ResultTable:
         "neighbours in length; medians of paired rounds. Accuracy on the test split. `plain` is torch.onnx.export "
         "without any optimization of ours; ONNX Runtime optimizes every graph when it loads it."
     )
-    return ResultTable("Precisions", columns, rows, note)
+    return with_cost(ResultTable("Precisions", columns, rows, note), price, [each.per_second for each in variants])
 
 
-def tuning_table(trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float) -> ResultTable:
+def tuning_table(
+    trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float, price: Price | None = None
+) -> ResultTable:
     """Settings that were tried, fastest first."""
     rows = []
-    for trial in sorted(trials, key=lambda trial: -trial.per_second):
+    trials = sorted(trials, key=lambda trial: -trial.per_second)
+    for trial in trials:
         mark = "yes" if trial in front else ""
         if trial.problem:
             rows.append([str(trial.setting), trial.problem, "", "", "", ""])
@@ -141,7 +149,8 @@ def tuning_table(trials: Sequence[Trial], front: Sequence[Trial], p99_ms: float)
         rows.append([str(trial.setting), f"{trial.per_second:.0f}/s", *times, within, mark])
     columns = ("setting", "answered", "p50, ms", "p99, ms", f"within {p99_ms:g} ms", "unbeaten")
     note = "Unbeaten: no other is faster and has a lower 99th percentile. Triton's copies × threads and largest batch."
-    return ResultTable("Settings under load", columns, rows, note)
+    rates = [[trial.per_second] for trial in trials]
+    return with_cost(ResultTable("Settings under load", columns, rows, note), price, rates)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> ResultTable:

@@ -13,6 +13,7 @@ from export import ExportError
 from export.checkpoint.adapters import adapter_shapes, base_of, merge_adapter, require_peft
 from export.checkpoint.heads import make_rows_independent
 from export.checkpoint.labels import label_names, problem_type
+from export.checkpoint.layout import Layout
 from export.checkpoint.sources import Source, find_source
 from export.checkpoint.token_types import token_types_of
 from export.texts.sentences import read_split
@@ -51,6 +52,7 @@ class Checkpoint:
         split: what it was trained and tested on, if it was trained by `python -m training`.
         report_folder: where the report of its training may lie, to be taken along.
         weights: digests of its files of weights; of a LoRA adapter, of its own.
+        layout: the form in which its graph is wanted.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Checkpoint:
     split: SplitRecord | None = None
     report_folder: Path | None = None
     weights: str = ""
+    layout: Layout = Layout.FUSED
 
 
 def load_checkpoint(

@@ -1,16 +1,20 @@
 """`python -m export export`: turns a checkpoint into a version folder, and shows what was measured."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export import ExportError
+from export.checkpoint.layout import Layout
 from export.checkpoint.named_labels import read_labels
 from export.commands import export_options as own
+from export.commands.cascade import build_with_student, load_student
 from export.commands.choice import show_choice
 from export.commands.export_options import PrecisionChoice, RuleChoice
+from export.commands.given_texts import GivenTexts, deal_texts
 from export.commands.judging import judging_for
-from export.commands.known_tokens import judged_with_tokens, with_tokens
 from repository.automatic_rule import AutomaticRule
 from repository.console import Console, styled
 from repository.manifest import MANIFEST_FILE, Manifest, Precision
@@ -20,7 +24,8 @@ if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong o
     from export.checkpoint.load import Checkpoint
     from export.parity.measure import Reference
     from export.texts.data_file import DataFile
-    from export.texts.sentences import ChosenSentences, JudgedSentences
+    from export.texts.sentences import ChosenSentences
+    from export.version.automatic import Choice, Judging
 
 NO_GOLDEN = "none"
 KINDS_HINT = "a CSV, TSV, JSON Lines or Parquet file with a column sentence or text, or a .txt file, one a line"
@@ -33,6 +38,7 @@ def export_checkpoint(
     checkpoint: own.Checkpoint,
     output: own.Output = Path("exports/classifier"),
     precision: own.Precision = PrecisionChoice.AUTO,
+    layout: own.Layout = Layout.FUSED,
     data: own.Data = SAMPLE_DATA,
     calibration: own.Calibration = None,
     validation: own.Validation = None,
@@ -43,6 +49,9 @@ def export_checkpoint(
     max_length: own.MaxLength = None,
     labels: own.Labels = None,
     report: own.Report = True,
+    cascade: own.Cascade = None,
+    cascade_delta: own.CascadeDelta = 0.005,
+    cascade_texts: own.CascadeTexts = None,
     force: own.Force = False,
     trust_remote_code: own.TrustRemoteCode = False,
 ) -> None:
@@ -52,98 +61,76 @@ def export_checkpoint(
     that are asked again wherever it is served (golden.json). Publish it with
     [bold]python -m repository publish FOLDER[/bold]. An export that is outside its precision's tolerance is refused.
     """
+    _require_layout(layout, precision)
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
-    files = {"--data": data, "--calibration": calibration, "--validation": validation, "--golden": golden_file}
-    _require_files(output, files)
-    from export.texts.data_file import read_data
-
-    # What is wrong with a file is said before PyTorch is loaded.
-    read = {path: read_data(path) for path in files.values() if path is not None}
+    given = {"--data": data, "--calibration": calibration, "--validation": validation, "--golden": golden_file}
+    read = _read(output, {**given, "--cascade-texts": cascade_texts})
     with out.doing("Loading PyTorch…"):
         from export.checkpoint.load import load_checkpoint
-        from export.version.build import build_version
 
         names = None if labels is None else read_labels(labels)
         loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
-    if not report:
-        loaded = replace(loaded, report_folder=None)
+        student = None if cascade is None else load_student(cascade, loaded, trust_remote_code)
+    loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
     _say_where_texts_are_cut(loaded)
-    texts = _texts(loaded, (data, calibration, validation), read, precision is PrecisionChoice.AUTO)
+    texts = deal_texts(loaded, read, to_judge=precision is PrecisionChoice.AUTO)
     wanted, reason = _wanted(precision, texts.without_truth, data)
-    reference = _reference(loaded, texts.own, texts.other)
-    kept = _golden(loaded, read[golden_file]) if golden_file else None if golden == NO_GOLDEN else reference
     asked = AutomaticRule(margin=margin, always_agreement=rule is RuleChoice.AGREEMENT)
-    by = wanted or judging_for(loaded, texts.files, texts.validation, serves_on, asked)
-    manifest, choice = build_version(
-        loaded, by, reference, texts.calibration, output, out.progress, force, reason=reason, golden=kept
-    )
+    judging = partial(judging_for, texts=texts, serves_on=serves_on, rule=asked)
+    golden_data = None if golden == NO_GOLDEN else read.get("--golden")
+    build = partial(_build, texts=texts, wanted=wanted, judging=judging, reason=reason, force=force)
+    build = partial(build, golden=golden, golden_data=golden_data)
+    if student is None:
+        manifest, choice = build(loaded, output)
+    else:
+        files = (read["--data"], read.get("--cascade-texts"))
+        manifest, choice = build_with_student(build, loaded, student, files, texts.calibration, cascade_delta, output)
     show_choice(choice, output)
     _warn(manifest)
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """The sentences of all files."""
-
-    own: "ChosenSentences"
-    other: "ChosenSentences | None"
-    """Of `--calibration`."""
-    validation: "JudgedSentences | None"
-    """Of `--validation`."""
-
-    @property
-    def files(self) -> "list[ChosenSentences]":
-        return [self.own, *([self.other] if self.other else [])]
-
-    @property
-    def without_truth(self) -> bool:
-        return self.other is None and self.own.truth is None
-
-    @property
-    def calibration(self) -> list[str]:
-        """What sets scales: nothing that is tested or judged on, whatever file it is in."""
-        tested = set(self.own.compared) if self.own.held_out else set()
-        judged = [self.validation, *(file.judged for file in self.files)]
-        tested.update(sentence for one in judged if one is not None for sentence in one.sentences)
-        return [sentence for sentence in self.files[-1].calibration if sentence not in tested]
+def _require_layout(layout: Layout, precision: PrecisionChoice) -> None:
+    if layout is not Layout.FUSED and precision in (PrecisionChoice.AUTO, PrecisionChoice.INT8):
+        raise ExportError(f"--layout {layout.value} is for fp32 and fp16: name one by --precision")
 
 
-def _texts(
-    checkpoint: "Checkpoint", paths: "tuple[Path, Path | None, Path | None]", read: "dict[Path, DataFile]", auto: bool
-) -> _Texts:
-    """Deal the sentences of `--data`, `--calibration` and `--validation` to their uses."""
-    from export.texts.sentences import validation_sentences
-
-    data, calibration, validation = paths
-    judged = None
-    if validation and auto:
-        judged = validation_sentences(read[validation], checkpoint.labels, (checkpoint.split,))
-        judged = judged and judged_with_tokens(checkpoint, validation, judged)
-    other = _sentences(checkpoint, calibration, read[calibration], auto) if calibration else None
-    # A test split is not halved where there is a validation split.
-    split = judged is None and not (other and other.judged and other.judged.is_validation)
-    return _Texts(_sentences(checkpoint, data, read[data], auto and split), other, judged)
-
-
-def _require_files(output: Path, given: dict[str, Path | None]) -> None:
+def _read(output: Path, given: dict[str, Path | None]) -> "dict[str, DataFile]":
+    """The files that options name: what is wrong with one is said before PyTorch is loaded."""
     if output.exists() and not (output / MANIFEST_FILE).is_file():
         raise ExportError(f"{output} exists and is no version folder: give another --output")
     for option, path in given.items():
         if path is not None and not path.is_file():
             raise ExportError(f"{path} does not exist: give {option} a CSV or a .txt file of real sentences")
+    from export.texts.data_file import read_data
+
+    return {option: read_data(path) for option, path in given.items() if path is not None}
+
+
+def _build(
+    checkpoint: "Checkpoint",
+    output: Path,
+    *,
+    texts: GivenTexts,
+    wanted: Precision | None,
+    judging: "Callable[[Checkpoint], Judging]",
+    reason: str,
+    golden: str,
+    golden_data: "DataFile | None",
+    force: bool,
+) -> "tuple[Manifest, Choice]":
+    """Write the version folder of a checkpoint."""
+    from export.version.build import build_version
+
+    reference = _reference(checkpoint, texts.own, texts.other)
+    kept = None if golden == NO_GOLDEN else _golden(checkpoint, golden_data) if golden_data else reference
+    by, scales = wanted or judging(checkpoint), texts.calibration
+    return build_version(checkpoint, by, reference, scales, output, out.progress, force, reason=reason, golden=kept)
 
 
 def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:
     cut, own_length = checkpoint.max_length, checkpoint.own_max_length
     if own_length is not None and cut < own_length:
         out.print(f"Texts are cut at {cut} tokens; the model takes {own_length} (--max-length).")
-
-
-def _sentences(checkpoint: "Checkpoint", path: Path, read: "DataFile", to_judge: bool) -> "ChosenSentences":
-    from export.texts.sentences import choose_sentences
-
-    chosen = choose_sentences(read, checkpoint.labels, (checkpoint.split,), to_judge=to_judge)
-    return with_tokens(checkpoint, path, chosen)
 
 
 def _wanted(choice: PrecisionChoice, without_truth: bool, data: Path) -> tuple[Precision | None, str]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from export.checkpoint.layout import Layout as GraphLayout
+
 
 class PrecisionChoice(StrEnum):
     """Values of `--precision`."""
@@ -77,6 +79,14 @@ Validation = Annotated[
         show_default="the validation split in --data or --calibration, or a part of other data",
     ),
 ]
+Layout = Annotated[
+    GraphLayout,
+    typer.Option(
+        help="Form of the graph, for --precision fp32 or fp16. [bold]fused[/bold]: what CPUs and CUDA serve best. "
+        "[bold]plain[/bold]: operators of the ONNX standard alone, for TensorRT. [bold]packed[/bold]: for CUDA, where "
+        "padding then costs in attention alone; encoders whose attention is fused."
+    ),
+]
 Data = Annotated[
     Path,
     typer.Option(
@@ -126,6 +136,31 @@ Report = Annotated[
     typer.Option(
         help="Take the training's report and model card along (report.html, README.md), which the gateway shows. "
         "They may hold sentences of the training data: see --report of python -m training."
+    ),
+]
+Cascade = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="A student: a smaller checkpoint with the same tokenizer and labels, which answers the sentences that it "
+        "is sure of in place of the model. Both graphs are in the version. It is left out, with the reason, where no "
+        "confidence is enough to keep --cascade-delta or where it would save nothing.",
+    ),
+]
+CascadeDelta = Annotated[
+    float,
+    typer.Option(
+        min=0.0001,
+        max=0.5,
+        help="Most of all sentences that the student may answer otherwise than the model: the 95 % bound, on sentences "
+        "of --data that neither was trained on. 0.005 takes 598 of them or more.",
+    ),
+]
+CascadeTexts = Annotated[
+    Path | None,
+    typer.Option(
+        help="More sentences to choose the student's bar on: a file of the same kinds as --data. They need no labels, "
+        "and should be such as the service is asked."
     ),
 ]
 Force = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from export.commands.anatomy import Anatomy, Layer, dissect
+from export.commands.cascade import summary
 from export.commands.facts import facts_table
 from export.commands.versions import find_version
 from export.graph.floor import floor
@@ -67,6 +68,7 @@ def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None])
         "weights": _size(sum(anatomy.bytes_by_format.values())) + ": " + _formats(anatomy.bytes_by_format),
         "parity": _figures(manifest.parity.model_dump()),
         "evaluation": _evaluation(manifest.evaluation) if manifest.evaluation else "not measured",
+        **({"cascade": summary(manifest.cascade).splitlines()} if manifest.cascade else {}),
         "libraries": ", ".join(f"{name} {number}" for name, number in manifest.library_versions.items()) or "unknown",
     }
     return facts_table(shown)

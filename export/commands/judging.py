@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from export.commands.export_options import ServesOn
+from export.commands.given_texts import GivenTexts
 from repository.automatic_rule import AutomaticRule
 from repository.console import Console
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint.load import Checkpoint
     from export.parity.measure import Reference
-    from export.texts.sentences import ChosenSentences, JudgedSentences
+    from export.texts.sentences import JudgedSentences
     from export.version.automatic import Judging, Serving
 
 LONG_TEXTS = "long texts joined of these"
@@ -20,8 +21,7 @@ out = Console()
 
 def judging_for(
     checkpoint: "Checkpoint",
-    chosen: "Sequence[ChosenSentences]",
-    validation: "JudgedSentences | None",
+    texts: GivenTexts,
     serves_on: ServesOn | None,
     rule: AutomaticRule,
 ) -> "Judging":
@@ -29,8 +29,7 @@ def judging_for(
 
     Args:
         checkpoint: loaded.
-        chosen: the sentences of each file that was given.
-        validation: those of a file of their own.
+        texts: the sentences of all files.
         serves_on: what will serve; None: what this machine has.
         rule: what is asked.
     """
@@ -38,7 +37,7 @@ def judging_for(
     from export.version.automatic import Judging
 
     serving = _serving(serves_on)
-    files = [*([validation] if validation else []), *(one.judged for one in chosen if one.judged is not None)]
+    files = [one for one in (texts.validation, *(file.judged for file in texts.files)) if one is not None]
     if not files:
         return Judging(None, [], [], serving, rule)
     # The validation split first; sentences with labels before those without; the first of equals.

@@ -1,9 +1,10 @@
-"""A word embedding that came in blocks of small whole numbers is stored so: the same values in a quarter of the bytes.
+"""A word embedding that came in blocks of small whole numbers is stored so: the same values in a seventh of the bytes.
 
 The table of a multilingual encoder is most of its weights. Where it was taken from four-bit blocks (see
 `training.encoders.e5_encoder`) and left as it was in training, each 32 weights of a row are whole numbers times one
-scale. The graph then looks up the numbers (INT8) and the scales (FLOAT16) of its tokens, and multiplies: not one bit of
-what follows is another. Any other table, which is nearly every one, stays as it is.
+scale. The graph then looks up the numbers (two a byte, or INT8 where four bits do not hold them) and the scales
+(FLOAT16) of its tokens, and multiplies: not one bit of what follows is another. Any other table, which is nearly every
+one, stays as it is, but for a graph in int8: that may round it to INT8 numbers.
 """
 
 from collections.abc import Iterator
@@ -19,14 +20,21 @@ from export.graph.weights import is_stored, store
 from pretrained.inputs import INPUT_IDS
 from repository.inference import Float32Array
 
+Numbers = npt.NDArray[np.int8]
+Scales = npt.NDArray[np.float16]
+
 BLOCK = 32
 # Of four bits, counted from zero: the smallest of a block that is not zero is one of these times the scale.
 _SMALLEST = range(1, 9)
 _LARGEST = 127
+# The least number that half a byte stands for.
+_LEAST = -8
+# Of a byte that holds two numbers, what each half is.
+_HALVES = np.stack([np.arange(256) % 16, np.arange(256) // 16], axis=1).astype(np.float32) + _LEAST
 # Enough to see that a table is none; and what is looked at in one go, to take little memory.
 _FIRST_ROWS, _ROWS = 64, 8192
 _DATA = "blocks.data"
-_TYPES = (TensorProto.INT8, TensorProto.FLOAT16)
+_TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "float16": TensorProto.FLOAT16}
 
 
 def holds_blocks(model: Any, folder: Path) -> bool:
@@ -39,16 +47,22 @@ def holds_blocks(model: Any, folder: Path) -> bool:
     return any(_blocks_of(table) is not None for _, _, table in _lookups(model, folder))
 
 
-def store_in_blocks(model: Any, folder: Path) -> None:
-    """Put numbers and scales in the place of each such table, in place; both are written to a file in `folder`."""
+def store_in_blocks(model: Any, folder: Path, rounded: bool = False) -> None:
+    """Put numbers and scales in the place of each such table, in place; both are written to a file in `folder`.
+
+    Args:
+        model: ONNX `ModelProto`.
+        folder: where its large weights lie.
+        rounded: round any other table to INT8 numbers.
+    """
     for node, tensor, table in _lookups(model, folder):
-        if (found := _blocks_of(table)) is None:
+        found = _blocks_of(table) or (_rounded(table) if rounded else None)
+        if found is None:
             continue
         parts = []
         with (folder / _DATA).open("ab") as stream:
-            kinds: Any = zip(("numbers", "scales"), found, _TYPES, strict=True)
-            for kind, values, type_ in kinds:
-                part = TensorProto(name=f"{tensor.name}/{kind}", dims=values.shape, data_type=type_)
+            for kind, values in zip(("numbers", "scales"), _packed(*found), strict=True):
+                part = TensorProto(name=f"{tensor.name}/{kind}", dims=values.shape, data_type=_TYPES[str(values.dtype)])
                 store(part, [values.tobytes()], stream, _DATA)
                 parts.append(part)
         _replace(model.graph, node, tensor, parts, table.shape[1])
@@ -75,7 +89,7 @@ def _values(tensor: Any, folder: Path) -> Float32Array:
     return np.memmap(folder / info.location, np.float32, "r", int(info.offset or 0), tuple(tensor.dims))
 
 
-def _blocks_of(table: Float32Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]] | None:
+def _blocks_of(table: Float32Array) -> tuple[Numbers, Scales] | None:
     """Numbers `[rows, columns]` and scales `[rows, columns / 32]` whose products are the table, bit by bit."""
     if _split(table[:_FIRST_ROWS]) is None:
         return None
@@ -87,7 +101,7 @@ def _blocks_of(table: Float32Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[n
     return np.concatenate(numbers), np.concatenate(scales)
 
 
-def _split(rows: Float32Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]] | None:
+def _split(rows: Float32Array) -> tuple[Numbers, Scales] | None:
     blocks = np.ascontiguousarray(rows).reshape(-1, BLOCK)
     sizes = np.abs(blocks)
     smallest = np.where(sizes > 0, sizes, np.inf).min(axis=1)
@@ -107,6 +121,32 @@ def _split(rows: Float32Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.flo
     return numbers.reshape(rows.shape), scales.reshape(len(rows), -1)
 
 
+def _rounded(table: Float32Array) -> tuple[Numbers, Scales]:
+    """The nearest numbers `[rows, columns]` to a table, and the scales that let the largest of each block fit."""
+    numbers, scales = np.empty(table.shape, np.int8), np.empty((len(table), table.shape[1] // BLOCK), np.float16)
+    for start in range(0, len(table), _ROWS):
+        blocks = np.ascontiguousarray(table[start : start + _ROWS]).reshape(-1, BLOCK)
+        steps = (np.abs(blocks).max(axis=1) / _LARGEST).astype(np.float16)
+        whole = steps.astype(np.float32)[:, None]
+        counts = np.rint(np.divide(blocks, whole, out=np.zeros_like(blocks), where=whole > 0))
+        numbers[start : start + _ROWS] = np.clip(counts, -_LARGEST, _LARGEST).reshape(-1, table.shape[1])
+        scales[start : start + _ROWS] = steps.reshape(-1, scales.shape[1])
+    return numbers, scales
+
+
+def _packed(numbers: Numbers, scales: Scales) -> tuple[npt.NDArray[Any], Scales]:
+    """Two numbers a byte `[rows, columns / 2]`, where all fit into -8 to 7; else as they are."""
+    if numbers.min() < _LEAST or numbers.max() > -_LEAST:
+        return numbers, scales
+    blocks = numbers.reshape(-1, BLOCK)
+    # Minus both is the same value: a block that reaches to 8 has, of four bits, no -8.
+    signs = np.where(blocks.max(axis=1) == -_LEAST, np.int8(-1), np.int8(1))
+    halves = (blocks * signs[:, None] - np.int8(_LEAST)).reshape(numbers.shape).astype(np.uint8)
+    if halves.max() > 15:
+        return numbers, scales
+    return halves[:, ::2] | (halves[:, 1::2] << 4), scales * signs.reshape(scales.shape).astype(np.float16)
+
+
 def _replace(graph: Any, lookup: Any, tensor: Any, parts: list[Any], width: int) -> None:
     numbers, scales = parts
     output, ids = lookup.output[0], lookup.input[1]
@@ -117,9 +157,20 @@ def _replace(graph: Any, lookup: Any, tensor: Any, parts: list[Any], width: int)
     }
     in_blocks, last, in_rows = shapes
     at = f"{output}/"
+    if numbers.data_type == TensorProto.UINT8:
+        halves = numpy_helper.from_array(_HALVES, f"{at}halves")
+        graph.initializer.append(halves)
+        looked_up = [
+            helper.make_node("Cast", [f"{at}numbers"], [f"{at}pairs"], name=f"{at}pairs", to=TensorProto.INT32),
+            helper.make_node("Gather", [halves.name, f"{at}pairs"], [f"{at}counts"], name=f"{at}counts"),
+        ]
+    else:
+        looked_up = [
+            helper.make_node("Cast", [f"{at}numbers"], [f"{at}counts"], name=f"{at}counts", to=TensorProto.FLOAT)
+        ]
     nodes = [
         helper.make_node("Gather", [numbers.name, ids], [f"{at}numbers"], name=f"{at}numbers"),
-        helper.make_node("Cast", [f"{at}numbers"], [f"{at}counts"], name=f"{at}counts", to=TensorProto.FLOAT),
+        *looked_up,
         helper.make_node("Reshape", [f"{at}counts", in_blocks], [f"{at}blocks"], name=f"{at}blocks"),
         helper.make_node("Gather", [scales.name, ids], [f"{at}scales"], name=f"{at}scales"),
         helper.make_node("Cast", [f"{at}scales"], [f"{at}steps"], name=f"{at}steps", to=TensorProto.FLOAT),

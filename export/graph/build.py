@@ -8,15 +8,18 @@ from typing import Any
 import optimum.exporters.onnx.model_configs  # noqa: F401  registers what TasksManager knows
 from onnx import TensorProto
 from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.onnx_model import OnnxModel
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.exporters.tasks import TasksManager
 from optimum.utils import NormalizedTextConfig
 
 from export import ExportError
+from export.checkpoint.layout import Layout
 from export.checkpoint.load import Checkpoint
 from export.graph.block_tables import holds_blocks
-from export.graph.floor import OPSET, floor
+from export.graph.floor import OPSET, STANDARD, floor, nodes_of
+from export.graph.packed import pack
 from export.graph.token_type_mask import fold_token_types
 from export.graph.tracing import trace
 from export.graph.weights import read_skeleton, read_structure
@@ -86,14 +89,19 @@ def _with_inputs(onnx_config: Any, names: tuple[str, ...]) -> Any:
     return onnx_config
 
 
-def optimize_graph(raw: Path, model_config: Any) -> Any:
+def optimize_graph(raw: Path, model_config: Any, layout: Layout = Layout.FUSED) -> Any:
     """Fuse LayerNorm and GELU, and attention where that is known to be right; ONNX Runtime's `OnnxModel` in float32.
 
     `opt_level=0`: only the hardware-independent fusions of onnxruntime.transformers are written into the file. The
     session does the rest when it loads, for the processor it finds. Weights that lie beside `raw` stay there. The
     graph has the two inputs of every served model.
+
+    Raises:
+        ExportError: the graph cannot be packed, or not be made of the standard's operators alone.
     """
     skeleton = read_skeleton(raw)
+    if layout is Layout.PLAIN:
+        return _plain(skeleton)
     # One optimizer for all: of the others, those for BART, GPT-2 and Qwen 3 either fuse no more or fuse wrongly here.
     options = FusionOptions("bert")
     if not architecture_of(model_config).fuses_attention:
@@ -115,7 +123,18 @@ def optimize_graph(raw: Path, model_config: Any) -> Any:
             opt_level=0,
         )
     fold_token_types(optimized.model)
+    if layout is Layout.PACKED:
+        pack(optimized)
     return optimized
+
+
+def _plain(skeleton: Any) -> Any:
+    """The graph as it was traced, with the two inputs; nothing is fused, so that a CPU or CUDA do that on load."""
+    plain = OnnxModel(skeleton)
+    fold_token_types(plain.model)
+    if foreign := sorted({node.op_type for node in nodes_of(skeleton.graph) if node.domain not in STANDARD}):
+        raise ExportError(f"no plain graph can be made of this model: it has {', '.join(foreign)}, not of the standard")
+    return plain
 
 
 def check_graph(path: Path) -> tuple[int, int]:

@@ -10,11 +10,13 @@ import onnxruntime
 
 from export import Step
 from export.graph.block_tables import store_in_blocks
-from export.graph.cpu_kernels import split_skip_layer_norms
+from export.graph.cpu_kernels import split_embedding_layer_norms, split_skip_layer_norms
+from export.graph.first_token import pick_first_token_early
 from export.graph.session import CUDA
 from export.graph.weights import EMBEDDED_LIMIT_BYTES, write_model
 from export.precision.float16 import convert_to_float16
 from export.precision.int8.calibration import CalibrationText
+from export.precision.int8.halves import store_as_halves
 from export.precision.int8.quantize import quantize
 from export.precision.ranges import Feed
 from repository.manifest import Precision
@@ -64,10 +66,14 @@ def write_precision(
         optimized.topological_sort()
     else:
         split_skip_layer_norms(optimized.model)
+        pick_first_token_early(optimized.model)
     if precision is Precision.INT8:
+        split_embedding_layer_norms(optimized.model)
         quantize(optimized.model, scratch, calibration.texts, calibration.pad_token_id, step)
     if precision is not Precision.FP16:
-        store_in_blocks(optimized.model, scratch)
+        store_in_blocks(optimized.model, scratch, rounded=precision is Precision.INT8)
+    if precision is Precision.INT8:
+        store_as_halves(optimized.model, scratch)
     write_model(optimized.model, path, scratch, embedded_limit_bytes)
 
 

@@ -50,6 +50,8 @@ def measure_ranges(model: Any, weights: Path, feeds: Sequence[Feed]) -> dict[str
     for node in model.graph.node:
         if node.op_type == "Attention":
             probes.add_attention(node)
+        elif node.op_type == "MultiHeadAttention":
+            probes.add_scores(node.input[0], node.input[1], node)
         elif node.op_type == "SkipLayerNormalization":
             probes.add_skip_layer_norm(node)
     del probed.graph.output[:]
@@ -84,7 +86,6 @@ class _Probes:
 
     def add_attention(self, node: Any) -> None:
         """Queries, keys and values, and a bound on the scores: longest query times longest key, scaled."""
-        heads = next(a.i for a in node.attribute if a.name == "num_heads")
         sizes = next((list(a.ints) for a in node.attribute if a.name == "qkv_hidden_sizes"), None)
         projected = self._node("MatMul", list(node.input[:2]))
         if len(node.input) > 2 and node.input[2]:
@@ -93,15 +94,20 @@ class _Probes:
         split = [self._constant(np.array(sizes))] if sizes else []
         parts = [f"{projected}/{part}" for part in "qkv"]
         self.graph.node.append(helper.make_node("Split", [projected, *split], parts, axis=-1))
+        self.add_scores(parts[0], parts[1], node)
+
+    def add_scores(self, query: str, key: str, node: Any) -> None:
+        """A bound on the scores of queries and keys `[batch, sequence, channels]`, as a fused attention scales them."""
+        heads = next(a.i for a in node.attribute if a.name == "num_heads")
         shape = self._constant(np.array([0, 0, heads, -1]))
         norms = []
-        for part in parts[:2]:
+        for part in (query, key):
             norm = self._node("ReduceL2", [self._node("Reshape", [part, shape])], axes=[-1], keepdims=0)
             norms.append(self._node("ReduceMax", [norm], keepdims=0))
         scale = next((a.f for a in node.attribute if a.name == "scale" and a.f), None)
         if scale is None:
             width = self._node(
-                "Gather", [self._node("Shape", [self._node("Reshape", [parts[0], shape])]), self._constant(np.array(3))]
+                "Gather", [self._node("Shape", [self._node("Reshape", [query, shape])]), self._constant(np.array(3))]
             )
             root = self._node("Sqrt", [self._node("Cast", [width], to=TensorProto.FLOAT)])
             self.add(self._node("Div", [self._node("Mul", norms), root]), node.name)

@@ -79,7 +79,7 @@ def build_version(
         found = _refuse_or_force(choice.chosen, force)
         write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
         manifest = _write_manifest(checkpoint, choice, found)
-        _replace(choice.chosen.folder, output)
+        put_in_place(choice.chosen.folder, output)
     return manifest, choice
 
 
@@ -143,7 +143,7 @@ def _library_versions() -> dict[str, str]:
     return versions
 
 
-def _replace(finished: Path, output: Path) -> None:
+def put_in_place(finished: Path, output: Path) -> None:
     if output.exists():
         retired = finished.parent / "retired"
         output.rename(retired)

@@ -99,7 +99,7 @@ class Workshop:
         checkpoint = self.checkpoint
         folder.mkdir(exist_ok=True)
         with self.step(f"Optimizing for {precision.value}", 1) as advance:
-            optimized = optimize_graph(self.raw, checkpoint.model.config)
+            optimized = optimize_graph(self.raw, checkpoint.model.config, checkpoint.layout)
             advance(1)
         data = self._calibration(precision, reference)
         limit = self.embedded_limit_bytes

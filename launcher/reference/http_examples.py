@@ -11,6 +11,9 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
   several can be, the value itself for a regression.
 - Every answer to a sentence names the version that gave it in the header `X-Model-Version`. A sentence that was cut at
   the model's limit has `X-Truncated: true`; for several sentences the header says how many were, `2 of 8`.
+- Of a version with a [student](../guides/cascade.md), the header `X-Answered-By` says who answered: `student`, `model`,
+  or `both` where the sentences of a request were dealt between them. A student's score is how likely the model is to
+  answer that label.
 - A request brings its own `X-Request-ID` or is given one.
 - With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. `/health/live` and `/health/ready` are
   open.

@@ -27,6 +27,7 @@ FILES = {
     "`tokenizer.json`": "the fast tokenizer, whole",
     "`parity.json`": "all that was measured against PyTorch, and what was left out for a large model",
     "`golden.json`": "sentences with PyTorch's answers, asked again wherever the version is served",
+    "`student.onnx`, `student_golden.json`, `student_parity.json`": "the graph of a student, and the same of it",
     "`report.html`, `README.md`, `training_report.json`": "how good the model is, as training wrote it",
     "`split.json`": "what training held out, as digests",
     "`weights.sha256`": "digests of the weights it was exported from, for `sha256sum --check` and `--from-version`",

@@ -8,6 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import Metrics
+from gateway.students import StudentState
 from launcher.reference.markdown import GENERATED, code, plain, table
 
 INTRODUCTION = """# Metrics
@@ -64,9 +65,12 @@ def _families() -> Iterator[Metric]:
     metrics.requests.labels("/classify", "200")
     metrics.latency.labels("/classify")
     metrics.rejected.labels("BlankSentence")
+    metrics.answered.labels("student")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
     batcher: Any = SimpleNamespace(waiting=0)
-    for family in text_string_to_metric_families(metrics.render(versions, batcher).decode()):
+    watch: Any = SimpleNamespace(delta=0.005, bar=0.9, raised=0, observed=lambda: (0.0, 0.0, 1.0))
+    students: Any = SimpleNamespace(state=lambda: StudentState("answers", "", watch))
+    for family in text_string_to_metric_families(metrics.render(versions, batcher, students).decode()):
         if not family.name.endswith("_created"):  # when a count began, which the client adds to each
             yield family
 

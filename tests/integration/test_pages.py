@@ -20,9 +20,11 @@ TIMEOUT_S = 300
 # What trains in seconds where a page trains: the base and the passes that its reader leaves to the default.
 TRAINING = ("text-classifier train", "-m training train", "-m training --")
 TINY = "--base-model tiny-encoder --epochs 1 --no-baseline"
+# Of the two layers that this base has.
+STUDENT, TINY_STUDENT = "text-classifier distill ", ("--layers 6", "--layers 1")
 ENCODER = "tiny-encoder"
 # Commands that depend on nothing but those before them, and what they write.
-OFFLINE = ("text-classifier train ", "text-classifier export ")
+OFFLINE = ("text-classifier train ", "text-classifier export ", STUDENT)
 MADE = ("checkpoints", "exports")
 
 WITH_COMMANDS = [page for page in pages() if page.steps()]
@@ -118,7 +120,7 @@ def replaced(text: str, places: dict[str, str]) -> str:
         text = text.replace(place, here)
     if any(mark in text for mark in TRAINING) and "--base-model" not in text:
         text = f"{text} {TINY}"
-    return text
+    return text.replace(*TINY_STUDENT) if text.startswith(STUDENT) else text
 
 
 def run(shell: PageShell, step: Step) -> None:

@@ -10,7 +10,7 @@ import typer
 from repository.console import Console
 from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
 from repository.option_class import takes_option_class
-from training.commands import options
+from training.commands.messages import announce, how_to_go_on, tell_data, tell_report
 from training.commands.train_checks import UserError, check_settings, check_start
 from training.commands.train_options import DEFAULTS, TrainOptions
 from training.data.load import DataError, TrainingData
@@ -46,7 +46,8 @@ def train_classifier(given: TrainOptions) -> None:
     output = given.output.absolute()
     try:
         check_start(given.from_version, given.base_model)
-        data = _read(given)
+        data = given.read(given.split.value)
+        tell_data(data)
         settings = given.settings(len(data.splits["train"]))
         check_settings(settings, data, given.trials)
         base = _checked_base_model(given.base_model, given.from_version, output, settings)
@@ -58,38 +59,12 @@ def train_classifier(given: TrainOptions) -> None:
     except OSError as error:  # a full disk, a folder that was taken away
         fail(f"{one_line(error)}; nothing was written to {output}.", FAILED)
     except KeyboardInterrupt:
-        errors.print(f"Interrupted: nothing was written to {output}{_how_to_go_on(output, given.trials)}.")
+        errors.print(f"Interrupted: nothing was written to {output}{how_to_go_on(output, given.trials)}.")
         raise typer.Exit(INTERRUPTED) from None
     else:
-        _tell(found, output)
+        tell_report(found, output)
         if tracking.is_wanted(given.track):
             tracking.track(output)
-
-
-def _read(given: TrainOptions) -> TrainingData:
-    """The data, and a line of what it is: a column that was guessed wrong shows there."""
-    data = given.read(given.split.value)
-    Console().print(options.summary_of(data))
-    for warning in data.warnings:
-        errors.print(f"Warning: {warning}")
-    return data
-
-
-def _tell(found: dict[str, Any], output: Path) -> None:
-    from training.report.contents import show_report
-
-    console = Console()
-    show_report(found, console)
-    console.print(f"Checkpoint: {output} ({found['seconds']['total']:.0f} s)")
-
-
-def _how_to_go_on(output: Path, trials: int | None) -> str:
-    from training.fit.checkpoints import interrupted_run
-
-    if progress := interrupted_run(output):
-        return f"; the same command with --resume goes on from {progress}"
-    kept = trials and output.with_name(f"{output.name}.trials.sqlite3").exists()
-    return "; the same command with --resume goes on with the trials" if kept else ""
 
 
 def _checked_base_model(name: str | None, version: str | None, output: Path, settings: Settings) -> "BaseModel":
@@ -146,14 +121,14 @@ def _run(
     from training.commands.from_version import kept_start
     from training.commands.output import whole_or_nothing
     from training.fit.checkpoints import ResumeError, description_of, run_folder
-    from training.fit.train import save_checkpoint
+    from training.fit.saving import save_checkpoint
     from training.report.evaluate import training_report
     from training.report.files import write_predictions, write_report
 
     try:
         description = description_of(settings, data, base)
         with run_folder(output, {**description, "number of trials": trials}, resume) as run:
-            _announce(run, resume and not trials)
+            announce(run, resume and not trials)
             found = None
             if trials:
                 settings, found = _searched(data, base, settings, trials, output, run, resume)
@@ -188,19 +163,6 @@ def _searched(
         return search(data, base, settings, trials, output, run, resume, Console())
     except NoTrialError as error:
         raise UserError(f"{error}.") from None
-
-
-def _announce(run: "Run", resume: bool) -> None:
-    from training.fit.checkpoints import progress_of
-
-    if run.checkpoint:
-        Console().print(f"Going on from {progress_of(run.checkpoint)}.")
-    elif resume:
-        Console().print("There is no interrupted run to go on with: this one begins.")
-    elif run.interrupted:
-        errors.print(
-            f"Warning: an interrupted run is there ({run.interrupted}): --resume continues it. This is a new one."
-        )
 
 
 def _trained(data: TrainingData, base: "BaseModel", settings: Settings, run: "Run") -> "TrainedModel":

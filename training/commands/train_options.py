@@ -159,11 +159,11 @@ Trials = Annotated[
     ),
 ]
 Vocabulary = Annotated[
-    VocabularyOption | None,
+    VocabularyOption,
     typer.Option(
-        help="trimmed: of a SentencePiece vocabulary of the unigram kind, keep the pieces of the training data, all "
-        "single characters and the likeliest of the others. A text is split as before or into other known pieces.",
-        show_default="trimmed where it is large and can be",
+        help="trimmed: of a large SentencePiece vocabulary of the unigram kind, keep the pieces of the training data, "
+        "all single characters and the likeliest of the others: less memory, but texts with rare words are split into "
+        "other, smaller pieces.",
     ),
 ]
 Split = Annotated[
@@ -210,7 +210,7 @@ class TrainOptions(options.DataOptions):
     trials: Trials = None
     split: Split = SplitOption.GROUPS
     baseline: WithBaseline = True
-    vocabulary: Vocabulary = None
+    vocabulary: Vocabulary = VocabularyOption.ALL
     report: options.Report = ReportKind.full
     license_id: options.License = UNKNOWN_LICENSE
     max_steps: MaxSteps = None
@@ -233,7 +233,7 @@ class TrainOptions(options.DataOptions):
             mixed_precision=self.mixed_precision.value,
             lora_rank=self.lora_rank if self.lora else 0,
             few_shot=self.few_shot,
-            vocabulary=self.vocabulary.value if self.vocabulary else None,
+            vocabulary=self.vocabulary.value,
             max_steps=self.max_steps,
         )
 

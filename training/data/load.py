@@ -43,10 +43,14 @@ class TrainingData:
     """Groups by name that are copies of each other; each is in one split."""
     before: SplitRecord | None = None
     """What the base model was trained and tested on, where it is a checkpoint that is trained further."""
+    order: tuple[str, ...] = ()
+    """The labels in the order of a model's outputs, where that is given."""
 
     @cached_property
     def labels(self) -> list[str]:
         """The classes, sorted by name: the order of the model's outputs. Of a regression the column's name."""
+        if self.order:
+            return list(self.order)
         if self.task is ProblemType.REGRESSION:
             return [self.columns.label]
         return sorted({label for members in self.splits.values() for example in members for label in example.labels})

@@ -9,7 +9,7 @@ from typing import get_args
 
 from repository.manifest import ProblemType
 from repository.strict_json import strict_json
-from training.data.columns import MAPS, Columns
+from training.data.columns import MAPS, Columns, Wanted
 from training.data.examples import DataError, Example
 from training.data.lookalikes import alike_title, seen
 from training.data.split import SPLIT_NAMES, SplitKind, SplitName
@@ -53,6 +53,14 @@ class SplitRecord:
         if kind == "groups":
             titles = {name: frozenset(_title(e) for e in splits[name] if e.group_title) for name in SPLIT_NAMES}
         return cls(file, sha256, kind, columns, task, members, titles)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What other data of the same columns is read by."""
+        columns = self.columns
+        if columns.group_title is not None:  # mind maps are known by the names of their columns
+            return Wanted(task=self.task)
+        return Wanted(columns.text, columns.label, columns.group, columns.language, columns.separator, self.task)
 
     def joined(self, before: "SplitRecord") -> "SplitRecord":
         """Return the record of a model that was trained twice: what one of both holds, at the first split that does."""

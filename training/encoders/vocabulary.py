@@ -1,4 +1,4 @@
-"""Which pieces of a large vocabulary a classifier keeps: those it was trained on, all characters, the likeliest others.
+"""Which pieces of a large vocabulary `--vocabulary trimmed` keeps: those trained on, characters, the likeliest others.
 
 Four of five weights of a small multilingual encoder are its vocabulary's, most of it pieces of languages that a model
 never meets. Only a unigram vocabulary can lose some of them: it splits a text into the likeliest pieces that there are,
@@ -32,8 +32,6 @@ from training.settings import Vocabulary
 # trained on: 55,000 pieces leave 0.82 and 0.86 of the tokens as they were, and macro-F1 on validation maps was 0.1
 # lower; 160,000 leave 0.97 and 0.999.
 PIECES = 160_000
-# Of fewer, too little would be left out to be worth another vocabulary than everyone has.
-LARGE = 200_000
 
 
 class VocabularyError(ValueError):
@@ -55,32 +53,28 @@ class _Kept:
         return {old: new for new, old in enumerate([*self.pieces, *self.others])}
 
 
-def trimmed(base: BaseModel, texts: Sequence[str], choice: Vocabulary | None, pieces: int = PIECES) -> BaseModel:
+def trimmed(base: BaseModel, texts: Sequence[str], choice: Vocabulary, pieces: int | None = None) -> BaseModel:
     """Return `base` with the tokenizer of a trimmed vocabulary, and which rows of its embedding go with it.
 
     Args:
         base: read, with all of its vocabulary.
         texts: all pieces in them are kept: the texts of the train split.
-        choice: what was asked for; None: trimmed where it can be and the vocabulary is large.
-        pieces: to be kept, unless texts and single characters have more.
+        choice: what was asked for; with `all`, `base` is returned as it is.
+        pieces: to be kept, unless texts and single characters have more; PIECES if None.
 
     Raises:
-        VocabularyError: it was asked for by name, and can't be done.
+        VocabularyError: it can't be done.
     """
     if choice == "all":
         return base
     state = json.loads(base.tokenizer.backend_tokenizer.to_str())
     kind = state["model"].get("type")
     if kind != "Unigram":
-        if choice == "trimmed":
-            raise VocabularyError(
-                f"--vocabulary trimmed: {base.name} has a vocabulary of the kind {kind}, and only one of the kind "
-                "Unigram (of SentencePiece) can be trimmed; leave the option out, or give all."
-            )
-        return base
-    if choice is None and len(state["model"]["vocab"]) <= LARGE:
-        return base
-    kept = _choose(base, state, texts, pieces)
+        raise VocabularyError(
+            f"--vocabulary trimmed: {base.name} has a vocabulary of the kind {kind}, and only one of the kind "
+            "Unigram (of SentencePiece) can be trimmed; leave the option out, or give all."
+        )
+    kept = _choose(base, state, texts, PIECES if pieces is None else pieces)
     tokenizer = _rewritten(base.tokenizer, state, kept)
     rows = [row for row in (*kept.pieces, *kept.others) if row < base.config.vocab_size]
     return replace(base, tokenizer=tokenizer, rows=tuple(rows))

@@ -9,8 +9,6 @@ from transformers import TrainerCallback
 
 from repository.console import Console
 from repository.figures import NAMES
-from repository.manifest import ProblemType
-from training.figures.scores import CHOSEN_BY
 
 _COLUMN = 10
 
@@ -18,11 +16,10 @@ _COLUMN = 10
 class EpochTable(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Prints the table; the bar is shown on a terminal alone, and nothing of it is left."""
 
-    def __init__(self, console: Console, task: ProblemType, step: str | None = None) -> None:
-        """Take the console, the task, whose figures are shown, and what the bar alone says where no line is wanted."""
+    def __init__(self, console: Console, step: str | None = None) -> None:
+        """Take the console, and what the bar alone says where no line is wanted."""
         self._console = console
         self._step = step
-        self._chosen_by, self._more_is_better = CHOSEN_BY[task]
         self._bar = ExitStack()
         self._advance: Callable[..., None] | None = None
         self._columns: list[str] = []
@@ -61,8 +58,8 @@ class EpochTable(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         if not self._columns:
             self._columns = ["epoch", "train loss", "validation loss", *figures, "seconds"]
             self._console.print(line(self._columns, self._columns))
-        value, best = metrics[f"eval_{self._chosen_by}"], state.best_metric
-        better = best is None or (value > best if self._more_is_better else value < best)
+        value, best = metrics[f"eval_{args.metric_for_best_model}"], state.best_metric
+        better = best is None or (value > best if args.greater_is_better else value < best)
         steps = sum(count for _, count in self._losses)
         loss = sum(loss * count for loss, count in self._losses) / steps if steps else float("nan")
         seconds = perf_counter() - self._start

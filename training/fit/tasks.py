@@ -70,6 +70,10 @@ class Objective:
             logits = np.asarray(logits) * self.spread + self.mean
         return answers_of(logits, self.labels, self.task)
 
+    def scaled(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return logits of numbers in their own unit in that of their spread; others as they are."""
+        return (logits - self.mean) / self.spread if self.task is ProblemType.REGRESSION else logits
+
     def unscale(self, model: Any) -> None:
         """Let a model that was trained on scaled numbers answer them in their own unit."""
         if self.task is not ProblemType.REGRESSION:

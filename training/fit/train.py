@@ -1,7 +1,7 @@
 """Fine-tuning: Hugging Face's Trainer on the train split, the epoch kept that is best on validation."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,13 +38,13 @@ from training.fit.optimizer import HEAD_RATE, freeze_lower_layers, optimizer
 from training.fit.predict import DivergedError, encode, logits_of
 from training.fit.stopping import KeepsCheckpoints, stopping_between_steps
 from training.fit.tasks import Objective
-from training.fit.trainer import ClassifierTrainer, arguments, precision_for
+from training.fit.trainer import CHOSEN, ClassifierTrainer, arguments, precision_for
 from training.fit.warm_start import known_labels, refit_classifier
 from training.settings import Settings
 
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
-# Of the Trainer's lines of an evaluation, what says nothing of the model.
-_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+# Of the Trainer's lines of an evaluation, what says nothing of the model, and what a figure and another make together.
+_LEFT_OUT = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time", CHOSEN)
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,20 @@ def fine_tune(
         DivergedError: the loss or an answer is no number any more.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a last checkpoint.
     """
+    return trained_by(lambda: Learner(data, base, settings, run.trainer_folder, console), run)
+
+
+def trained_by(begin: Callable[[], "Learner"], run: Run) -> TrainedModel:
+    """Train what `begin` makes; see `fine_tune`."""
     with stopping_between_steps() as stop:
-        learner = Learner(data, base, settings, run.trainer_folder, console)
+        learner = begin()
         learner.trainer.add_callback(KeepsCheckpoints(stop, run.saved))
         start = perf_counter()
         learner.train(run.checkpoint)
         seconds = perf_counter() - start
     model = learner.finished_model()
-    logits, predictions = answers_to(data, model, base, learner.objective)
-    return TrainedModel(model, base.tokenizer, logits, predictions, _epochs(learner.history), seconds)
+    logits, predictions = answers_to(learner.data, model, learner.base, learner.objective)
+    return TrainedModel(model, learner.base.tokenizer, logits, predictions, _epochs(learner.history), seconds)
 
 
 def answers_to(
@@ -129,31 +134,56 @@ class Learner:
         set_seed(settings.seed)
         # A moment of AdamW that fades below 1e-38 makes each later step of that weight many times slower on a CPU.
         torch.set_flush_denormal(True)
-        self.model = load_classifier(base, data.labels, data.task)
+        self.data, self.base = data, base
+        self.model = self.begin()
         self.objective = Objective(data, settings.class_weights, settings.label_smoothing)
         self.objective.keep_what_the_head_can(self.model)
         self._forward = vars(self.model).get("forward")
-        self._table = EpochTable(console, data.task, step) if console else None
-        self.known_labels = known_labels(base.config, data.labels, data.task)
+        self._table = EpochTable(console, step) if console else None
+        self.known_labels = self.labels_of_head()
         if self.known_labels:
             self.objective.scale(self.model)
         freeze_lower_layers(self.model, settings.frozen_share)
         self._adapters = add_adapters(self.model, settings.lora_rank) if settings.lora_rank else None
         head_rate = 1 if self.known_labels == data.labels else HEAD_RATE
-        train = _encode(data.splits["train"], self.objective, base, min(settings.max_length, base.longest))
-        precision = precision_for(self.model, train[0], settings.mixed_precision)
-        self.trainer = ClassifierTrainer(
+        train = self.train_texts(min(settings.max_length, base.longest))
+        precision = precision_for(self.model, encode(base.tokenizer, ["a"], base.longest)[0], settings.mixed_precision)
+        self.trainer = self.trainer_of(
             model=self.model,
             args=arguments(replace(settings, mixed_precision=precision), folder, data.task, keep),
             train_dataset=train,
             eval_dataset=_encode(data.splits["validation"], self.objective, base, base.sequence_limit),
             data_collator=partial(collate, pad_token_id=self.model.config.pad_token_id),
-            compute_metrics=partial(_validation_scores, data, self.objective),
+            compute_metrics=self.figures,
             compute_loss_func=self.objective.loss,
             optimizers=(optimizer(self.model, settings.learning_rate, head_rate), None),
             callbacks=[EarlyStoppingCallback(settings.patience), *([self._table] if self._table else [])],
         )
         self.trainer.remove_callback(PrinterCallback)
+
+    def begin(self) -> Any:
+        """Return the model that training begins with."""
+        return load_classifier(self.base, self.data.labels, self.data.task)
+
+    def labels_of_head(self) -> list[str]:
+        """Return the labels that it has a classifier for to begin with."""
+        return known_labels(self.base.config, self.data.labels, self.data.task)
+
+    def train_texts(self, max_length: int) -> list[dict[str, Any]]:
+        """Return what is trained on: texts as the tokenizer gives them, each with its target."""
+        return _encode(self.data.splits["train"], self.objective, self.base, max_length)
+
+    def trainer_of(self, **parts: Any) -> ClassifierTrainer:
+        """Return the Trainer of these parts."""
+        return ClassifierTrainer(**parts)
+
+    def figures(self, prediction: Any) -> dict[str, float]:
+        """Return the figures of the Trainer's answers to the validation texts."""
+        logits = prediction.predictions
+        if not np.isfinite(logits).all():
+            raise DivergedError("the model answers no finite numbers")
+        truth = [example.target for example in self.data.splits["validation"]]
+        return scores(truth, self.objective.answers(logits, scaled=True), self.objective.task)
 
     def train(self, checkpoint: Path | None = None) -> None:
         """Train to the end, from the base or from a checkpoint."""
@@ -237,32 +267,12 @@ def _choose_inputs(model: Any, tokenizer: Any) -> None:
     set_input_names(tokenizer, names)
 
 
-def save_checkpoint(trained: TrainedModel, folder: Path, sequence_limit: int) -> None:
-    """Write the model (safetensors) and its tokenizer to `folder`, for any Hugging Face tool to load."""
-    trained.model.save_pretrained(folder, safe_serialization=True)
-    tokenizer = trained.tokenizer
-    # A tokenizer.json keeps the last cut and padding it was asked for (the packaged one: 128 tokens, always):
-    # whoever loads it without transformers would cut there.
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.model_max_length = sequence_limit
-    tokenizer.save_pretrained(folder)
-
-
 def _encode(
     examples: Sequence[Example], objective: Objective, base: BaseModel, max_length: int
 ) -> list[dict[str, Any]]:
     encoded = encode(base.tokenizer, [example.text for example in examples], max_length)
     targets = objective.encoded(examples)
     return [{**each, LABELS: target} for each, target in zip(encoded, targets, strict=True)]
-
-
-def _validation_scores(data: TrainingData, objective: Objective, prediction: Any) -> dict[str, float]:
-    logits = prediction.predictions
-    if not np.isfinite(logits).all():
-        raise DivergedError("the model answers no finite numbers")
-    truth = [example.target for example in data.splits["validation"]]
-    return scores(truth, objective.answers(logits, scaled=True), objective.task)
 
 
 def _epochs(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
@@ -275,7 +285,7 @@ def _epochs(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:
             losses.append((line["loss"], line["step"] - before))
             before = line["step"]
         figures = {name.removeprefix("eval_"): value for name, value in line.items() if name.startswith("eval_")}
-        if figures := {name: value for name, value in figures.items() if name not in _TIMES}:
+        if figures := {name: value for name, value in figures.items() if name not in _LEFT_OUT}:
             steps = sum(count for _, count in losses)
             found = {"train_loss": sum(loss * count for loss, count in losses) / steps} if steps else {}
             rounded = {name: round(value, 4) for name, value in {**found, **figures}.items()}

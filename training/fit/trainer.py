@@ -25,6 +25,8 @@ WARMUP_SHARE = 0.1
 # Of a batch. Each class guessed alike costs the logarithm of their number; only weights gone astray reach this.
 DIVERGED_LOSS = 1e4
 _EVALUATION_BATCH = 64
+# A figure of an epoch that is none of its own: by which the best one is chosen, where ties are to be broken.
+CHOSEN = "chosen"
 
 
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
@@ -98,7 +100,9 @@ def _parts(batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
     for start in range(0, count, size):
         part = {name: tensor[start : start + size] for name, tensor in batch.items()}
         longest = int(part[ATTENTION_MASK].sum(dim=1).max())
-        yield {name: tensor[:, :longest] if tensor.ndim > 1 else tensor for name, tensor in part.items()}
+        yield {
+            name: tensor[:, :longest] if tensor.ndim > 1 and name != LABELS else tensor for name, tensor in part.items()
+        }
 
 
 def arguments(settings: Settings, folder: Path, task: ProblemType, keep: bool = True) -> TrainingArguments:

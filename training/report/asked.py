@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from repository.manifest import ProblemType
 from repository.spelling import as_called
-from training.data.columns import Wanted
 from training.data.examples import DataError, Example
 from training.data.load import SPLIT_NAMES, SplitName, TrainingData, with_language
 from training.data.reading import Reading, columns_of, read_examples
@@ -16,7 +15,7 @@ from training.data.split_record import SPLIT_FILE, SplitRecord
 from training.report.contents import REPORT_FILE
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which a wrong file need not wait for
-    from export.checkpoint.load import Checkpoint
+    from export.checkpoint.load import Checkpoint as Checkpoint
 
 
 class UnusableError(ValueError):
@@ -58,13 +57,7 @@ def read_as_trained(sources: Sequence[str], record: SplitRecord) -> TrainingData
     Raises:
         DataError: the data can't be read, or nothing of it is left to test on.
     """
-    columns = record.columns
-    maps = columns.group_title is not None  # known by the names of their columns
-    wanted = (
-        Wanted(task=record.task)
-        if maps
-        else Wanted(columns.text, columns.label, columns.group, columns.language, columns.separator, record.task)
-    )
+    wanted = record.wanted
     tables = [table for source in sources for _, table in read_source(source, wanted)]
     found = columns_of(tables[0], wanted)
     readings = [read_examples(table, found, record.task) for table in tables]
@@ -112,8 +105,8 @@ def ask_checkpoint(checkpoint: Path, data: TrainingData) -> AskedCheckpoint:
     return AskedCheckpoint(loaded.labels, loaded.max_length, logits)  # type: ignore[arg-type]
 
 
-def open_checkpoint(folder: Path) -> "Checkpoint":
-    """Load a checkpoint, or a LoRA adapter, as the export does.
+def open_checkpoint(source: Path | str) -> "Checkpoint":
+    """Load a checkpoint, or a LoRA adapter, as the export does: from a folder, the hub or MLflow.
 
     Raises:
         UnusableError: it can't be loaded.
@@ -122,7 +115,7 @@ def open_checkpoint(folder: Path) -> "Checkpoint":
     from export.checkpoint.load import load_checkpoint
 
     try:
-        return load_checkpoint(str(folder))
+        return load_checkpoint(str(source))
     except ExportError as error:
         raise UnusableError(f"{str(error).rstrip('.')}.") from None
 

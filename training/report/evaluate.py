@@ -91,6 +91,7 @@ def evaluation_report(
         "data": data_facts(data),
         "base_model": before.get("base_model", name),
         "trained_further_from": before.get("trained_further_from"),
+        "teacher": before.get("teacher") if same else None,
         "sequence_limit": asked.sequence_limit,
         "settings": before.get("settings", {}),
         "epochs": before.get("epochs", []),

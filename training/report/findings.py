@@ -1,5 +1,6 @@
 """What a report says, in a few sentences: the figures that a person would look for first."""
 
+from collections.abc import Callable
 from typing import Any
 
 from repository.figures import NAMES
@@ -13,9 +14,27 @@ _GAP = 0.03
 
 def findings(report: dict[str, Any]) -> list[str]:
     """Return sentences about a report; each is left out where the report has nothing to say of it."""
-    found = [_level(report), _beside_baseline(report), _served(report), _weakest(report, "per_class", "class")]
+    found = [
+        _level(report),
+        beside_teacher(report),
+        _beside_baseline(report),
+        _served(report),
+        _weakest(report, "per_class", "class"),
+    ]
     found += [_weakest(report, "per_language", "language"), _calibrated(report), _more_data(report)]
     return [sentence for sentence in found if sentence]
+
+
+def distilled_in_words(teacher: dict[str, Any], shown_name: Callable[[object], str] = str) -> str:
+    """Return from whom a student learned, and with which layers it began."""
+    layers = ", ".join(map(str, teacher["kept"]))
+    texts = teacher["texts"]
+    more = texts["unlabelled"] + texts["recombined"]
+    also = f", also by its answers to {more} texts without a label" if more else ""
+    return (
+        f"Distilled from {shown_name(teacher['name'])}{also}: of its {teacher['layers']} layers, counted from 0, it "
+        f"began with {layers} ({teacher['chosen']})."
+    )
 
 
 def headline(report: dict[str, Any]) -> str:
@@ -33,6 +52,18 @@ def _level(report: dict[str, Any]) -> str:
         f"{figure[0].upper()}{figure[1:]} is {_as(test[name])} "
         f"on {test['support']} test texts of {test['groups']} {unit}; with other {unit} it would be between "
         f"{_as(bounds[0])} and {_as(bounds[1])} (95 % confidence)."
+    )
+
+
+def beside_teacher(report: dict[str, Any]) -> str:
+    """Return how a student's teacher does on the same texts; empty of a model that has none."""
+    name, teacher = headline(report), report.get("teacher")
+    if not teacher or teacher["test"][name] is None:
+        return ""
+    alike = teacher["agreement"].get("test")
+    agree = f"; both answer the same to {100 * alike:.1f} % of them" if alike is not None else ""
+    return (
+        f"Its teacher of {teacher['layers']} layers, {teacher['name']}, has {_as(teacher['test'][name])} there{agree}."
     )
 
 

@@ -18,7 +18,7 @@ from training.report.charts import (
     scatter_chart,
 )
 from training.report.contents import shown
-from training.report.findings import findings
+from training.report.findings import distilled_in_words, findings
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # A matrix of more classes has cells that nobody can read: its commonest confusions are listed in its place.
@@ -67,6 +67,7 @@ def html_report(report: dict[str, Any]) -> str:
         shown_figures=[name for name in report["test"] if name in NAMES],
         task=TASKS[report["task"]],
         findings=findings(report),
+        distilled=_plain(distilled_in_words(report["teacher"])) if report.get("teacher") else None,
         matrix=_matrix(report["test"].get("confusion_matrix")),
         confusions=_confusions(report["test"].get("confusion_matrix")),
     )

@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from repository.figures import NAMES
 from repository.names import visible
 from training.report.contents import shown
-from training.report.findings import findings, headline
+from training.report.findings import distilled_in_words, findings, headline
 from training.report.settings import UNKNOWN_LICENSE
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -104,6 +104,8 @@ def _body(report: dict[str, Any], name: str) -> str:
     start = f"Base model: {_safe(report['base_model'])}."
     if further := report.get("trained_further_from"):
         start += f" Trained further from {_safe(further)}."
+    if teacher := report.get("teacher"):
+        start += f" {distilled_in_words(teacher, _safe)}"
     parts += ["", f"{start} Best epoch: {report['best_epoch']}.", ""]
     parts += ["## Limits", "", _limits(report), ""]
     return "\n".join(parts)

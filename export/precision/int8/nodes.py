@@ -148,11 +148,6 @@ class NodeWriter:
             scale = self.constant(f"{data}/scale", np.asarray(fixed.scale))
             zero_point = self.constant(f"{data}/zero_point", np.asarray(fixed.zero_point))
             result = self.add("QuantizeLinear", [self._centred(data, fixed), scale, zero_point], f"{data}/uint8")
-            if len(extra := fixed.columns[len(fixed.divisor) :]):
-                repeats = self.add(
-                    "Gather", [result, self.constant(f"{data}/repeated", extra)], f"{result}/repeats", axis=-1
-                )
-                result = self.add("Concat", [result, repeats], f"{result}/all", axis=-1)
             self.bytes[data] = [result, scale, zero_point]
         return self.bytes[data]
 

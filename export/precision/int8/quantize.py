@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 
 from export import ExportError, Step
+from export.graph.first_token import FIRST_TOKEN
 from export.precision.int8.calibration import CalibrationText, Moments, observe
 from export.precision.int8.choice import products_to_keep
 from export.precision.int8.graph import Int8Graph
@@ -74,6 +75,8 @@ def products_of(graph: Any) -> Iterator[Product]:
     weights = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 2}
     for node in graph.node:
         if node.op_type not in ("MatMul", "Attention") or node.input[1] not in weights or node.input[0] in weights:
+            continue
+        if node.input[0].endswith(FIRST_TOKEN):
             continue
         if node.op_type == "Attention":
             attributes = {attribute.name for attribute in node.attribute}

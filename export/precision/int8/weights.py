@@ -31,7 +31,7 @@ def round_weights(weights: Float32Array, second_moments: Float64Array) -> tuple[
         second_moments: mean of x xᵀ over tokens, `[inputs, inputs]`.
     """
     inputs = len(weights)
-    scale = _column_scales(weights)
+    scale = column_scales(weights)
     # The inputs that matter most come first: all others are left to make up for them.
     order = np.argsort(-np.diag(second_moments), kind="stable")
     damped = second_moments[np.ix_(order, order)] + np.eye(inputs) * _damping(second_moments)
@@ -52,7 +52,8 @@ def round_weights(weights: Float32Array, second_moments: Float64Array) -> tuple[
     return rounded.astype(np.int8), scale
 
 
-def _column_scales(weights: Float32Array) -> Float32Array:
+def column_scales(weights: Float32Array) -> Float32Array:
+    """The step of each column of `[inputs, outputs]` with which no two neighbouring weights saturate, `[outputs]`."""
     padded = np.pad(weights, ((0, len(weights) % 2), (0, 0)))
     pairs = padded.reshape(-1, 2, weights.shape[1])
     upward = np.clip(pairs, 0, None).sum(axis=1).max(axis=0)

@@ -4,12 +4,16 @@ import json
 
 import numpy as np
 
+_GOLDEN_FILES = {"student.onnx": "student_golden.json"}
 _GOLDEN_FILE = "golden.json"
 
 
-def find_fault(folder, session):
-    """What is wrong with the answers of `session` to the golden sentences in `folder`; None if nothing, or no file."""
-    path = folder / _GOLDEN_FILE
+def find_fault(graph, session):
+    """What is wrong with the answers of `session` to the golden sentences beside `graph`; None if nothing, or no file.
+
+    A version may hold a second, smaller graph, the student, with golden sentences of its own.
+    """
+    path = graph.with_name(_GOLDEN_FILES.get(graph.name, _GOLDEN_FILE))
     if not path.is_file():
         return None
     try:
@@ -18,7 +22,7 @@ def find_fault(folder, session):
         worst = max(_difference(session, sentence) for sentence in golden["sentences"])
         allowed = float(golden["max_logit_difference"])
     except Exception as error:  # a file that cannot be read, or a graph that does not take the ids
-        return f"the golden sentences in {_GOLDEN_FILE} cannot be replayed: {error}"
+        return f"the golden sentences in {path.name} cannot be replayed: {error}"
     if worst <= allowed:
         return None
     return f"golden sentences are answered otherwise than by PyTorch: logits off by {worst:.3g}, {allowed:.3g} allowed"

@@ -15,6 +15,7 @@ from pathlib import Path
 import golden_answers
 import numpy as np
 import ort_session
+import shared_weights
 import triton_python_backend_utils as pb_utils
 
 # The native backend gives a model that accepts batches this max_batch_size when its config names none.
@@ -63,24 +64,26 @@ class TritonPythonModel:
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{filename} is missing in version {args['model_version']}")
         on_gpu = args["model_instance_kind"] == "GPU"
-        providers = ort_session.gpu_providers(config, args["model_instance_device_id"]) if on_gpu else ort_session.CPU
-        self.session = ort_session.open_session(path, config, providers)
+        cores = 1 if on_gpu else ort_session.threads_to_share(config)
+        one_thread = None
         if on_gpu:
+            providers = ort_session.gpu_providers(config, args["model_instance_device_id"])
+            self.session = ort_session.open_session(path, config, providers)
             ort_session.require_cuda(self.session, config["name"])
+        elif cores > 1:
+            self.session, one_thread = shared_weights.open_sessions(path, config, (None, 1), pb_utils.Logger.log_warn)
+        else:
+            self.session = ort_session.open_session(path, config, ort_session.CPU)
         ort_session.check_fit(config, self.session)
         self.batches = config["max_batch_size"] > 0
         self.output_names = [output["name"] for output in config["output"]]
-        self.fault = golden_answers.find_fault(path.parent, self.session)
+        self.fault = golden_answers.find_fault(path, self.session)
         if self.fault is not None:
             # Not raised: Triton takes a model's versions in together when it starts, and one that fails to load would
             # keep the good version before it from being served. So this one loads, and refuses every request.
             self.fault = f"version {args['model_version']} is not used: {self.fault}"
             pb_utils.Logger.log_error(f"{config['name']}: {self.fault}")
-        cores = ort_session.threads_to_share(config)
-        self.side_by_side = None
-        if not on_gpu and cores > 1:
-            one_thread = ort_session.open_session(path, config, providers, threads=1)
-            self.side_by_side = _SideBySide(cores, self.session, one_thread)
+        self.side_by_side = None if one_thread is None else _SideBySide(cores, self.session, one_thread)
 
     def execute(self, requests):
         """Answers the requests that Triton's dynamic batcher joined, in their order, with one run where they fit.

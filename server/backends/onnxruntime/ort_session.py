@@ -42,7 +42,25 @@ def open_session(path, config, providers, threads=None):
         onnxruntime.preload_dlls()  # CUDA and cuDNN from the environment's own packages
     available = onnxruntime.get_available_providers()
     usable = [p for p in providers if (p if isinstance(p, str) else p[0]) in available]
-    return onnxruntime.InferenceSession(str(path), _options(onnxruntime, config, threads), providers=usable)
+    return onnxruntime.InferenceSession(str(path), options_of(onnxruntime, config, threads), providers=usable)
+
+
+def options_of(onnxruntime, config, threads=None):
+    """Session options from the parameters and optimization level that the native backend reads."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: a failing request is answered to its caller, not logged as a warning
+    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, _GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL")
+    )
+    given = threads or _parameter(config, "intra_op_thread_count", 0)
+    options.intra_op_num_threads = given or threads_to_share(config)
+    options.inter_op_num_threads = _parameter(config, "inter_op_thread_count", 0)
+    if _parameter(config, "execution_mode", 0) == 1:
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    options.enable_cpu_mem_arena = bool(_parameter(config, "enable_mem_arena", 1))
+    options.enable_mem_pattern = bool(_parameter(config, "enable_mem_pattern", 1))
+    return options
 
 
 def gpu_providers(config, device_id):
@@ -111,24 +129,6 @@ def threads_to_share(config):
     if _parameter(config, "intra_op_thread_count", 0):
         return 1
     return max(1, physical_cores() // _instances(config))
-
-
-def _options(onnxruntime, config, threads):
-    """Session options from the parameters and optimization level that the native backend reads."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors: a failing request is answered to its caller, not logged as a warning
-    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
-    options.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, _GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL")
-    )
-    given = threads or _parameter(config, "intra_op_thread_count", 0)
-    options.intra_op_num_threads = given or threads_to_share(config)
-    options.inter_op_num_threads = _parameter(config, "inter_op_thread_count", 0)
-    if _parameter(config, "execution_mode", 0) == 1:
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
-    options.enable_cpu_mem_arena = bool(_parameter(config, "enable_mem_arena", 1))
-    options.enable_mem_pattern = bool(_parameter(config, "enable_mem_pattern", 1))
-    return options
 
 
 def _parameter(config, name, default):

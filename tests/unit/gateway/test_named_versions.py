@@ -14,6 +14,7 @@ from gateway.versions import VersionFollower
 from repository.inference import Float32Array, Int64Array
 from tests.unit.gateway.test_versions import ScriptedTriton
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NEWEST = 5
 
@@ -80,6 +81,28 @@ def test_no_more_than_a_few_are_kept(folder: Path) -> None:
         await named.get(1)
         assert triton.asked.count(1) == 2
         assert len(named._loaded) == KEPT
+
+    asyncio.run(test())
+
+
+def test_what_triton_lets_go_and_what_becomes_current_is_let_go_without_being_asked_for(folder: Path) -> None:
+    async def test() -> None:
+        triton = CountingTriton(1, 2, 3)
+        files = LocalFiles(folder)
+        follower = VersionFollower(triton, files, 0.01)  # type: ignore[arg-type]
+        named = NamedVersions(triton, files, follower, None, 8)  # type: ignore[arg-type]
+        follower.after_look = named.forget_gone
+        await follower.refresh()
+        for number in (1, 2):
+            await named.get(number)
+        follows = asyncio.create_task(follower.run())
+        triton.ready = [2, 3]
+        await asyncio.to_thread(wait_until, lambda: set(named._loaded) == {2}, 5, "1 is let go")
+        triton.ready = [2]  # rolled back
+        await asyncio.to_thread(wait_until, lambda: not named._loaded, 5, "2 is let go")
+        follows.cancel()
+        assert follower.current is not None
+        assert follower.current.number == 2
 
     asyncio.run(test())
 

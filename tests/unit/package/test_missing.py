@@ -11,6 +11,7 @@ from text_classifier.commands import COMMANDS
 
 CALLS = {
     "train": ["train"],
+    "distill": ["distill", "--teacher", "."],
     "evaluate": ["evaluate", "."],
     "export": ["export", "."],
     "publish": ["publish", "."],

@@ -6,12 +6,14 @@ import pytest
 
 from gateway.files import S3Files
 from repository.bucket import AwayError
+from repository.cascade import STUDENT_FILE, STUDENT_GOLDEN_FILE
 from repository.config import parse_config, with_pin
 from repository.location import S3Location
-from repository.manifest import MANIFEST_FILE, MODEL_FILE, REPORT_PAGE, TOKENIZER_FILE, RepositoryError
+from repository.manifest import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, REPORT_PAGE, TOKENIZER_FILE, RepositoryError
 from repository.mirror import Mirror
 from repository.s3_store import S3Store
 from tests.s3_server import S3Server
+from tests.student_versions import write_with_student
 from tests.version_folders import versions_in, write_version
 
 
@@ -116,4 +118,24 @@ def test_a_mirror_stays_as_it_is_while_the_bucket_is_empty_or_away(
     nowhere = S3Location("models", name, "http://127.0.0.1:1")
     with pytest.raises(AwayError, match="cannot be reached"):
         Mirror(nowhere, tmp_path / "mirror").sync()
+    assert versions_in(tmp_path / "mirror") == [1]
+
+
+def test_a_copy_serves_the_students_of_its_versions(store: S3Store, location: S3Location, tmp_path: Path) -> None:
+    words = {"cat": "Animal", "oak": "Plant"}
+    plain = write_version(tmp_path / "plain", words)
+    with_student = write_with_student(tmp_path / "cascade", words, {"cat": 9.0}, golden=["cat", "oak"])
+    mirror, view = Mirror(location, tmp_path / "mirror"), tmp_path / "mirror" / "classifier.student"
+    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
+    for number, folder in enumerate((plain, with_student), 1):
+        assert store.publish(folder) == number
+        mirror.sync()
+    assert sorted(path.name for path in view.iterdir()) == ["2", CONFIG_FILE]
+    assert (view / "2" / STUDENT_FILE).read_bytes() == (with_student / STUDENT_FILE).read_bytes()
+    files.look({1})
+    assert (files.model_folder / "2" / STUDENT_GOLDEN_FILE).is_file()
+    assert not (files.model_folder / "2" / STUDENT_FILE).exists()  # Triton's business
+    store.retract(2)
+    mirror.sync()
+    assert not view.exists()
     assert versions_in(tmp_path / "mirror") == [1]

@@ -165,7 +165,11 @@ def test_it_trains_and_is_served_with_its_table_in_blocks(padding: int, tmp_path
     graph = onnx.load(tmp_path / "version" / "model.onnx").graph
     words = [tensor for tensor in graph.initializer if "word_embeddings" in tensor.name and len(tensor.dims) == 2]
     tables = {tuple(tensor.dims): tensor.data_type for tensor in words}
-    assert tables == {(ROWS, HIDDEN): TensorProto.INT8, (ROWS, HIDDEN // 32): TensorProto.FLOAT16}
+    assert tables == {
+        (256, 2): TensorProto.FLOAT,  # of a byte, the two numbers that it holds
+        (ROWS, HIDDEN // 2): TensorProto.UINT8,
+        (ROWS, HIDDEN // 32): TensorProto.FLOAT16,
+    }
 
 
 def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 from tests.places import ROOT
-from tests.tiny_pipeline import train_tiny_base, write_maps, write_tiny_base
+from tests.tiny_pipeline import run, write_maps, write_tiny_base
 from training.__main__ import app
 from training.encoders.base_model import BaseModel, read_base_model
-from training.encoders.vocabulary import PIECES, trimmed
+from training.encoders.vocabulary import trimmed
 from training.fit.train import load_classifier
+from training.settings import Settings
 
 SIB200 = ROOT.parent / "shared" / "data" / "sib200"
 LANGUAGES = ("deu_Latn", "eng_Latn", "fra_Latn", "por_Latn", "spa_Latn")
@@ -100,11 +101,10 @@ def test_special_tokens_keep_their_part(whole: BaseModel, small: BaseModel) -> N
     assert small.tokenizer("a", "b")["input_ids"][0] == small.tokenizer.cls_token_id
 
 
-def test_a_small_vocabulary_is_left_alone_unless_asked(tmp_path: Path) -> None:
+def test_a_vocabulary_is_left_alone_unless_asked(tmp_path: Path) -> None:
     base = read_base_model(str(write_tiny_base("xlm-roberta", tmp_path / "base")))
-    assert trimmed(base, ["learn"], None) is base
+    assert Settings().vocabulary == "all"
     assert trimmed(base, ["learn"], "all") is base
-    assert len(base.tokenizer) < PIECES
 
 
 @pytest.mark.parametrize("model_type", ["albert", "camembert", "mbart", "xlm-roberta"])
@@ -137,11 +137,14 @@ def test_a_vocabulary_that_cannot_be_trimmed_is_refused_in_one_line(tmp_path: Pa
 
 
 def test_a_checkpoint_of_a_trimmed_vocabulary_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.encoders.vocabulary.LARGE", 50)
     monkeypatch.setattr("training.encoders.vocabulary.PIECES", 60)
-    checkpoint = train_tiny_base("xlm-roberta", tmp_path)
+    whole = write_tiny_base("xlm-roberta", tmp_path / "base")
+    given = ["--data", str(write_maps(tmp_path / "maps.csv")), "--base-model", str(whole), "--max-steps", "3"]
+    checkpoint = tmp_path / "checkpoint"
+    run(app, *given, "--no-baseline", "--vocabulary", "trimmed", "--output", str(checkpoint))
     config = json.loads((checkpoint / "config.json").read_bytes())
     state = json.loads((checkpoint / "tokenizer.json").read_bytes())
     assert config["vocab_size"] == len(state["model"]["vocab"])
+    assert config["vocab_size"] < json.loads((whole / "config.json").read_bytes())["vocab_size"]
     assert not list(checkpoint.glob("*.model"))
     assert read_base_model(str(checkpoint)).tokenizer.pad_token_id == config["pad_token_id"]

@@ -11,8 +11,10 @@ import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 from export.checkpoint.load import Checkpoint, load_checkpoint
+from export.graph.block_tables import store_in_blocks
 from export.graph.build import export_graph, optimize_graph
-from export.graph.cpu_kernels import split_skip_layer_norms
+from export.graph.cpu_kernels import split_embedding_layer_norms, split_skip_layer_norms
+from export.graph.first_token import pick_first_token_early
 from export.graph.weights import write_model
 from export.precision.int8 import choice as int8_choice
 from export.precision.int8.quantize import quantize
@@ -45,11 +47,14 @@ def graphs(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("graphs")
     optimized = optimize_graph(export_graph(checkpoint, folder), checkpoint.model.config)
     split_skip_layer_norms(optimized.model)
+    pick_first_token_early(optimized.model)
     write_model(optimized.model, folder / "float32.onnx", folder)
+    split_embedding_layer_norms(optimized.model)
     texts = calibration_texts(checkpoint, load_split(SAMPLE_DATA, "train")[0][:CALIBRATED_ON])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(int8_choice, "MEASURED_TEXTS", 8)  # which products stay float32 is not the subject here
         quantize(optimized.model, folder, texts, checkpoint.pad_token_id, no_step)
+    store_in_blocks(optimized.model, folder, rounded=True)
     write_model(optimized.model, folder / "int8.onnx", folder)
     return asker(folder / "float32.onnx"), asker(folder / "int8.onnx")
 

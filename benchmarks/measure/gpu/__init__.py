@@ -1,0 +1,1 @@
+"""What does a card bring: number formats, providers, tokens of a call, padded or packed?"""

@@ -1,0 +1,1 @@
+"""May a student answer in place of the model, and from which confidence on?"""

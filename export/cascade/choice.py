@@ -1,7 +1,5 @@
 """Asks model and student, as they will be served, about held-out sentences, and says what the manifest is to say."""
 
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +10,14 @@ import numpy as np
 from export import ExportError, Step
 from export.cascade.bars import NoCascadeError, choose_bars, confidences, figures_at, fit_temperature
 from export.graph.session import start_session
+from export.precision.formats import cuda_serves
 from export.texts.cascade_sentences import CascadeSentences
+from export.version.speed import measure_speedup
 from repository.cascade import Cascade
-from repository.inference import Float32Array, load_tokenizer, mask_of, pad_batch
-from repository.manifest import MODEL_FILE, OUTPUT, Manifest
+from repository.inference import Float32Array, load_tokenizer
+from repository.manifest import Manifest
+from repository.tolerances import Provider
 from training.report.served import ServedError, version_logits
-
-# Rounds in which both graphs compute one batch, one right after the other: what else runs here slows both.
-ROUNDS = 7
-TIMED_SENTENCES = 32
 
 
 def choose_cascade(model: Path, student: Path, sentences: CascadeSentences, delta: float, step: Step) -> Cascade:
@@ -108,20 +105,7 @@ def _ask(folder: Path, manifest: Manifest, texts: Sequence[str], step: Step, who
 
 
 def _cost(model: Path, student: Path, manifest: Manifest, texts: Sequence[str]) -> float:
-    """The student's time for a batch as a share of the model's: the median of paired rounds."""
-    tokenizer = load_tokenizer(model, manifest.max_length)
-    encodings = tokenizer.encode_batch(list(texts[:TIMED_SENTENCES]))
-    masks = [mask_of(encoding, manifest.token_types) for encoding in encodings]
-    inputs = pad_batch([encoding.ids for encoding in encodings], manifest.pad_token_id, masks=masks)
-    sessions = [start_session(folder / MODEL_FILE) for folder in (student, model)]
-    shares = []
-    for _ in range(1 + ROUNDS):
-        took = [_seconds(session, inputs) for session in sessions]
-        shares.append(took[0] / took[1])
-    return round(statistics.median(shares[1:]), 3)  # the first rounds allocate
-
-
-def _seconds(session: Any, inputs: dict[str, Any]) -> float:
-    start = time.perf_counter()
-    session.run([OUTPUT], inputs)
-    return time.perf_counter() - start
+    """The student's time for a batch as a share of the model's."""
+    provider = Provider.CUDA if cuda_serves() else Provider.CPU
+    inputs = (manifest.max_length, manifest.pad_token_id, manifest.token_types)
+    return round(1 / measure_speedup(student, model, texts, *inputs, provider), 3)

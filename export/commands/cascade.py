@@ -33,18 +33,17 @@ def load_student(source: str, model: "Checkpoint", trust_remote_code: bool) -> "
 
 def build_with_student(
     build: "Build",
-    loaded: "Checkpoint",
     student: "Checkpoint",
     files: "tuple[DataFile, DataFile | None]",
     scales: Sequence[str],
     delta: float,
+    loaded: "Checkpoint",
     output: Path,
 ) -> "tuple[Manifest, Choice]":
     """Write the model's version with a student in it, or without one where none may answer.
 
     Args:
         build: writes the version folder of a checkpoint. The student's comes first: it is soon done, or refused.
-        loaded: the model.
         student: the student.
         files: what the export compares on, and maybe more sentences to choose the bar on.
         scales: sentences that set int8's scales.

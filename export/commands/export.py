@@ -65,26 +65,20 @@ def export_checkpoint(
     golden_file = Path(golden) if golden not in ("", NO_GOLDEN) else None
     given = {"--data": data, "--calibration": calibration, "--validation": validation, "--golden": golden_file}
     read = _read(output, {**given, "--cascade-texts": cascade_texts})
-    with out.doing("Loading PyTorch…"):
-        from export.checkpoint.load import load_checkpoint
-
-        names = None if labels is None else read_labels(labels)
-        loaded = load_checkpoint(checkpoint, trust_remote_code, max_length, names)
-        student = None if cascade is None else load_student(cascade, loaded, trust_remote_code)
+    loaded = _load(checkpoint, trust_remote_code, max_length, labels)
+    student = None if cascade is None else load_student(cascade, loaded, trust_remote_code)
     loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
     _say_where_texts_are_cut(loaded)
     texts = deal_texts(loaded, read, to_judge=precision is PrecisionChoice.AUTO)
     wanted, reason = _wanted(precision, texts.without_truth, data)
-    asked = AutomaticRule(margin=margin, always_agreement=rule is RuleChoice.AGREEMENT)
-    judging = partial(judging_for, texts=texts, serves_on=serves_on, rule=asked)
-    golden_data = None if golden == NO_GOLDEN else read.get("--golden")
+    rules = AutomaticRule(margin=margin, always_agreement=rule is RuleChoice.AGREEMENT)
+    judging = partial(judging_for, texts=texts, serves_on=serves_on, rule=rules)
     build = partial(_build, texts=texts, wanted=wanted, judging=judging, reason=reason, force=force)
-    build = partial(build, golden=golden, golden_data=golden_data)
-    if student is None:
-        manifest, choice = build(loaded, output)
-    else:
-        files = (read["--data"], read.get("--cascade-texts"))
-        manifest, choice = build_with_student(build, loaded, student, files, texts.calibration, cascade_delta, output)
+    build = partial(build, golden=golden, golden_data=read.get("--golden"))
+    if student is not None:
+        files, scales = (read["--data"], read.get("--cascade-texts")), texts.calibration
+        build = partial(build_with_student, build, student, files, scales, cascade_delta)
+    manifest, choice = build(loaded, output)
     show_choice(choice, output)
     _warn(manifest)
 
@@ -104,6 +98,14 @@ def _read(output: Path, given: dict[str, Path | None]) -> "dict[str, DataFile]":
     from export.texts.data_file import read_data
 
     return {option: read_data(path) for option, path in given.items() if path is not None}
+
+
+def _load(name: str, trust_remote_code: bool, max_length: int | None, labels: Path | None) -> "Checkpoint":
+    with out.doing("Loading PyTorch…"):
+        from export.checkpoint.load import load_checkpoint
+
+        names = None if labels is None else read_labels(labels)
+        return load_checkpoint(name, trust_remote_code, max_length, names)
 
 
 def _build(

@@ -100,7 +100,7 @@ def _read(output: Path, given: dict[str, Path | None]) -> "dict[str, DataFile]":
     return {option: read_data(path) for option, path in given.items() if path is not None}
 
 
-def _load(name: str, trust_remote_code: bool, max_length: int | None, labels: Path | None) -> "Checkpoint":
+def _load(name: str, trust_remote_code: bool, max_length: int | None, labels: str | None) -> "Checkpoint":
     with out.doing("Loading PyTorch…"):
         from export.checkpoint.load import load_checkpoint
 

@@ -119,11 +119,11 @@ def _cannot_be_judged(workshop: Workshop, judging: Judging) -> str | None:
 
 
 def _judged(workshop: Workshop, judging: Judging, precision: Precision, plain: Precision) -> Candidate:
-    """The candidate with its judgement; it is timed only if nothing else speaks against it."""
+    """The candidate with its judgement; it is swept and timed only if nothing else speaks against it."""
     reference, checkpoint = judging.reference, workshop.checkpoint
     if reference is None:
         raise ExportError("there are no sentences to judge it on")
-    found = workshop.candidate(precision, reference)
+    found = workshop.compared(precision, reference)
     with refusal_in_one_line(precision):
         others = [
             Answered(other.origin or "", other.logits, graph_logits(found.folder, checkpoint, other.sentences))
@@ -139,8 +139,11 @@ def _judged(workshop: Workshop, judging: Judging, precision: Precision, plain: P
         judging.rule,
         found.unit,
     )
-    objections = [*found.violations(AUTOMATIC[workshop.provider, precision]), *judgement.objections]
-    speedup = None
+    tolerance = AUTOMATIC[workshop.provider, precision]
+    objections, speedup = [*found.violations(tolerance), *judgement.objections], None
+    if not objections:
+        found = workshop.swept(found)
+        objections = found.violations(tolerance)
     if not objections and judging.serving.is_here:
         speedup = _timed(workshop, found, plain, reference, judging.serving.provider)
         if speedup < LEAST_SPEEDUP:

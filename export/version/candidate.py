@@ -119,11 +119,27 @@ class Workshop:
         Raises:
             ExportError: no graph in this precision can be made.
         """
+        return self.swept(self.compared(precision, reference))
+
+    def compared(self, precision: Precision, reference: Reference) -> Candidate:
+        """The graph of one precision, measured on these sentences alone.
+
+        Raises:
+            ExportError: no graph in this precision can be made.
+        """
         with refusal_in_one_line(precision):
             folder = self.graph(precision, reference)
             size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
-            found = self._measured(precision, folder, size_bytes, reference)
-            return replace(found, sweep=sweep(folder, self.checkpoint, self.sweep_texts, self.step))
+            return self._measured(precision, folder, size_bytes, reference)
+
+    def swept(self, candidate: Candidate) -> Candidate:
+        """The same graph, asked at each length and in batches as well.
+
+        Raises:
+            ExportError: it cannot be run on them.
+        """
+        with refusal_in_one_line(candidate.precision):
+            return replace(candidate, sweep=sweep(candidate.folder, self.checkpoint, self.sweep_texts, self.step))
 
     def measured_again(self, candidate: Candidate, reference: Reference) -> Candidate:
         """The same graph, measured on other sentences; the sweep is the same on any.

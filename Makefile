@@ -49,7 +49,9 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 TOOLS := $(VENV)/.tools-$(ACCELERATOR)
 EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c locks/app.txt
+# pip compiles one file after the other, which takes half of its time; what it leaves is compiled on all cores.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c locks/app.txt
+COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 
 .PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
 .PHONY: lint format licenses reference docs docs-serve lock clean
@@ -82,6 +84,7 @@ setup: check $(INSTALLED) ## Install the project into .venv and Triton into .tri
 $(INSTALLED): pyproject.toml locks/app.txt | check
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[$(EXTRAS)]'
+	@$(COMPILE)
 	@rm -f $(VENV)/.installed-* $(VENV)/.tools-*
 	@touch $@
 
@@ -89,6 +92,7 @@ tools: setup $(TOOLS) ## Install what tests and benchmarks need beside it
 
 $(TOOLS): $(INSTALLED)
 	$(PIP) -e '.[$(EXTRAS),track,bench,dev,docs]'
+	@$(COMPILE)
 	@touch $@
 
 check-ports:

@@ -14,6 +14,9 @@ from repository.manifest import OUTPUT
 
 # Share of the multiplications that stays float32; each takes about three times as long there.
 FLOAT32_WORK = 0.1
+# All products are measured on a few texts; on all of these, only the worst that make up so much of the work.
+SHORTLISTED_WORK = 0.3
+FEW_TEXTS = 16
 MEASURED_TEXTS = 64
 BATCH_SIZE = 16
 
@@ -34,44 +37,61 @@ def products_to_keep(
         pad_token_id: id that fills rows.
         advance: told of each product measured.
     """
-    errors = _errors(graph, folder, calibration, pad_token_id, advance)
-    work = np.array([product.work for product in graph.products], dtype=np.float64)
-    kept: list[str] = []
-    left = FLOAT32_WORK * work.sum()
-    for place in np.argsort(-errors / work, kind="stable"):
-        if work[place] <= left:
-            left -= work[place]
-            kept.append(graph.products[place].output)
-    return kept
-
-
-def _errors(
-    graph: Int8Graph,
-    folder: Path,
-    calibration: Sequence[CalibrationText],
-    pad_token_id: int,
-    advance: Callable[[int], None],
-) -> Float32Array:
-    """Mean squared error of the logits with one product at a time in int8, `[products]`."""
     path = folder / "switches.onnx"
     path.write_bytes(graph.with_switches().SerializeToString())
     session = frugal_session(path)
-    ids, masks = zip(*calibration[:MEASURED_TEXTS], strict=True)
-    feeds = [
+    count, all_work = len(graph.products), sum(product.work for product in graph.products)
+    small = [place for place, product in enumerate(graph.products) if product.work <= FLOAT32_WORK * all_work]
+    few = _errors(session, _feeds(calibration[:FEW_TEXTS], pad_token_id), count, small, advance)
+    likely = _worst(graph, small, few, SHORTLISTED_WORK)
+    errors = _errors(session, _feeds(calibration[:MEASURED_TEXTS], pad_token_id), count, likely, lambda _: None)
+    advance(count - len(small))
+    path.unlink()
+    return [graph.products[place].output for place in _worst(graph, likely, errors, FLOAT32_WORK)]
+
+
+def _feeds(texts: Sequence[CalibrationText], pad_token_id: int) -> list[dict[str, Any]]:
+    ids, masks = zip(*texts, strict=True)
+    return [
         pad_batch([ids[place] for place in batch], pad_token_id, masks=[masks[place] for place in batch])
         for batch in batches_by_length(list(map(len, ids)), BATCH_SIZE)
     ]
 
+
+def _worst(graph: Int8Graph, places: Sequence[int], errors: Float32Array, share: float) -> list[int]:
+    """Of the products at these places those with the most error for their work, up to a share of all work."""
+    left = share * sum(product.work for product in graph.products)
+    work = np.array([graph.products[place].work for place in places], dtype=np.float64)
+    taken = []
+    for number in np.argsort(-errors / work, kind="stable"):
+        if work[number] <= left:
+            left -= work[number]
+            taken.append(places[number])
+    return taken
+
+
+def _errors(
+    session: Any, feeds: Sequence[dict[str, Any]], count: int, places: Sequence[int], advance: Callable[[int], None]
+) -> Float32Array:
+    """Mean squared error of the logits with one product at a time in int8.
+
+    Args:
+        session: the graph with switches.
+        feeds: what to ask it.
+        count: of switches.
+        places: of the products to measure.
+        advance: told of each product measured.
+
+    Returns:
+        `[places]`.
+    """
+
     def ask(switches: Any) -> Float32Array:
         return np.concatenate([session.run([OUTPUT], {**feed, SWITCHES: switches})[0] for feed in feeds])
 
-    nothing = np.zeros(len(graph.products), dtype=bool)
-    full = ask(nothing)
-    errors = np.empty(len(graph.products), dtype=np.float32)
-    for place in range(len(errors)):
-        one = nothing.copy()
-        one[place] = True
-        errors[place] = np.square(ask(one) - full).mean()
+    full = ask(np.zeros(count, dtype=bool))
+    errors = np.empty(len(places), dtype=np.float32)
+    for number, place in enumerate(places):
+        errors[number] = np.square(ask(np.arange(count) == place) - full).mean()
         advance(1)
-    path.unlink()
     return errors

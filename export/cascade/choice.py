@@ -10,13 +10,12 @@ import numpy as np
 from export import ExportError, Step
 from export.cascade.bars import NoCascadeError, choose_bars, confidences, figures_at, fit_temperature
 from export.graph.session import start_session
-from export.precision.formats import cuda_serves
+from export.precision.formats import provider_here
 from export.texts.cascade_sentences import CascadeSentences
 from export.version.speed import measure_speedup
 from repository.cascade import Cascade
 from repository.inference import Float32Array, load_tokenizer
 from repository.manifest import Manifest
-from repository.tolerances import Provider
 from training.report.served import ServedError, version_logits
 
 
@@ -106,6 +105,5 @@ def _ask(folder: Path, manifest: Manifest, texts: Sequence[str], step: Step, who
 
 def _cost(model: Path, student: Path, manifest: Manifest, texts: Sequence[str]) -> float:
     """The student's time for a batch as a share of the model's."""
-    provider = Provider.CUDA if cuda_serves() else Provider.CPU
     inputs = (manifest.max_length, manifest.pad_token_id, manifest.token_types)
-    return round(1 / measure_speedup(student, model, texts, *inputs, provider), 3)
+    return round(1 / measure_speedup(student, model, texts, *inputs, provider_here()), 3)

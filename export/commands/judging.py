@@ -1,6 +1,7 @@
 """What `--precision auto` is judged on, of all the files that were given."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from export.commands.export_options import ServesOn
@@ -44,15 +45,9 @@ def judging_for(
     best = max(files, key=lambda one: (one.truth is not None, one.is_validation))
     with out.progress("Asking PyTorch what to judge by", len(best.sentences)) as advance:
         answers = reference_answers(checkpoint, best.sentences, best.truth, advance)
-    reference = _named(answers, best.origin)
+    reference = replace(answers, origin=best.origin)
     others = [one for one in files if one is not best]
     return Judging(reference, best.groups, _others(checkpoint, best, others), serving, rule)
-
-
-def _named(answers: "Reference", origin: str) -> "Reference":
-    from dataclasses import replace
-
-    return replace(answers, origin=origin)
 
 
 def _others(
@@ -74,13 +69,12 @@ def _others(
 
 
 def _serving(serves_on: ServesOn | None) -> "Serving":
-    from export.precision.formats import cuda_serves
+    from export.precision.formats import provider_here
     from export.version.automatic import Serving
     from repository.tolerances import Provider
 
-    has_gpu = cuda_serves()
+    here = provider_here()
     if serves_on is None:
-        provider = Provider.CUDA if has_gpu else Provider.CPU
-        return Serving(provider, "CUDA serves here" if has_gpu else "no CUDA here", is_here=True)
+        return Serving(here, "CUDA serves here" if here is Provider.CUDA else "no CUDA here", is_here=True)
     provider = Provider.CUDA if serves_on is ServesOn.GPU else Provider.CPU
-    return Serving(provider, f"a {serves_on.value.upper()} will serve", provider is Provider.CPU or has_gpu)
+    return Serving(provider, f"a {serves_on.value.upper()} will serve", provider in (Provider.CPU, here))

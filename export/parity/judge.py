@@ -13,14 +13,13 @@ import numpy as np
 
 from export.parity.agreement import confident_changes, same_answer
 from repository.automatic_rule import AutomaticRule
+from repository.binomial import CONFIDENCE, fewest_cases, lower_bound
 from repository.inference import Float32Array
 from repository.manifest import FigureChange, JudgedTexts, Judgement, Precision, ProblemType
 from training.data.examples import Target
 from training.figures.intervals import paired_intervals
 from training.figures.scores import answers_of
 
-# One-sided.
-LEVEL = 0.95
 # Draws of fewer groups than some 20 are too much alike (see training.figures.intervals.intervals).
 LEAST_GROUPS = 20
 # The figures that may not be worse.
@@ -53,14 +52,11 @@ class Labelled:
 
 
 def least_sentences(rule: AutomaticRule, with_truth: bool) -> int:
-    """How many sentences it takes for the bound to be kept if not one answer changes.
-
-    Of n sentences without a change, the upper bound of the share that changes is 1 - (1 - LEVEL) ** (1 / n).
-    """
+    """How many sentences it takes for the bound to be kept if not one answer changes."""
     allowed = 1 - rule.agreement
     if with_truth:
         allowed = min(rule.margin, allowed) if rule.always_agreement else rule.margin
-    return math.ceil(math.log(1 - LEVEL) / math.log(1 - allowed))
+    return fewest_cases(allowed)
 
 
 def too_few(rule: AutomaticRule, sentences: int, with_truth: bool) -> str | None:
@@ -68,17 +64,6 @@ def too_few(rule: AutomaticRule, sentences: int, with_truth: bool) -> str | None
     least = least_sentences(rule, with_truth)
     what = "labelled sentences" if with_truth else "different sentences"
     return f"needs at least {least} {what} to be judged on, has {sentences}" if sentences < least else None
-
-
-def lower_bound(same: int, sentences: int) -> float:
-    """The least share of answers that stay, with a confidence of LEVEL, of `same` among so many sentences.
-
-    Source: C. Clopper, E. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
-    1934; one-sided.
-    """
-    from scipy.stats import beta
-
-    return float(beta.ppf(1 - LEVEL, same, sentences - same + 1)) if same else 0.0
 
 
 def judge(
@@ -146,7 +131,7 @@ def _figures(sentences: Answered, known: Labelled, labels: Sequence[str], task: 
         return {}
     found, expected = (answers_of(logits, labels, task) for logits in (sentences.found, sentences.expected))
     # The ends of a two-sided interval of 90 % are the bounds of the one-sided ones of 95 %.
-    two_sided = 2 * LEVEL - 1
+    two_sided = 2 * CONFIDENCE - 1
     changes = paired_intervals(known.truth, found, expected, known.groups, task, level=two_sided)
     figures = {}
     for name in FIGURES[task]:
@@ -166,6 +151,11 @@ def _loss(name: str, change: FigureChange) -> float:
     return change.at_worst if _is_error(name) else -change.at_worst
 
 
+def spoken(name: str) -> str:
+    """A figure's name in a sentence."""
+    return name.replace("_", " ").replace(" f1", "-F1")
+
+
 def _worse(name: str, change: FigureChange, margin: float) -> str:
-    figure, direction = name.replace("_", " ").replace(" f1", "-F1"), "higher" if _is_error(name) else "lower"
-    return f"{figure} may be {_loss(name, change):.4f} {direction}, {margin:.4g} allowed"
+    direction = "higher" if _is_error(name) else "lower"
+    return f"{spoken(name)} may be {_loss(name, change):.4f} {direction}, {margin:.4g} allowed"

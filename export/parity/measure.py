@@ -144,7 +144,8 @@ def measure(folder: Path, checkpoint: Checkpoint, reference: Reference, advance:
     )
     labelled, logits = reference, batched[:count]
     if reference.labelled is not None:
-        labelled, logits = reference.labelled, graph_logits(folder, checkpoint, reference.labelled.sentences)
+        labelled = reference.labelled
+        logits = _session_logits(session, tokenizer, checkpoint, labelled.sentences)
     return Measured(parity, _evaluate(logits, labelled, checkpoint), batched[:count])
 
 
@@ -226,8 +227,12 @@ def _differences(
 
 def graph_logits(folder: Path, checkpoint: Checkpoint, sentences: Sequence[str]) -> Float32Array:
     """The graph's logits `[sentences, labels]`, in batches of neighbours in length."""
-    session = open_session(folder / MODEL_FILE)
-    encodings = load_tokenizer(folder, checkpoint.max_length).encode_batch(list(sentences))
+    session, tokenizer = open_session(folder / MODEL_FILE), load_tokenizer(folder, checkpoint.max_length)
+    return _session_logits(session, tokenizer, checkpoint, sentences)
+
+
+def _session_logits(session: Any, tokenizer: Any, checkpoint: Checkpoint, sentences: Sequence[str]) -> Float32Array:
+    encodings = tokenizer.encode_batch(list(sentences))
     ids = [encoding.ids for encoding in encodings]
     masks = [mask_of(encoding, checkpoint.token_types) for encoding in encodings]
     logits = np.empty((len(ids), len(checkpoint.labels)), dtype=np.float32)

@@ -20,6 +20,7 @@ from export.precision.int8.halves import store_as_halves
 from export.precision.int8.quantize import quantize
 from export.precision.ranges import Feed
 from repository.manifest import Precision
+from repository.tolerances import Provider
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def write_precision(
     if precision is Precision.INT8:
         store_as_halves(optimized.model, scratch)
     write_model(optimized.model, path, scratch, embedded_limit_bytes)
+
+
+def provider_here() -> Provider:
+    """What sessions of this machine compute on."""
+    return Provider.CUDA if cuda_serves() else Provider.CPU
 
 
 def cuda_serves() -> bool:

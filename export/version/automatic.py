@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from export import ExportError
-from export.parity.judge import Answered, Labelled, judge, too_few
+from export.parity.judge import Answered, Labelled, judge, spoken, too_few
 from export.parity.measure import Reference, graph_logits, usable_truth
 from export.version.candidate import Candidate, Workshop, refusal_in_one_line
 from export.version.speed import BATCH_SIZE, measure_speedup
@@ -97,7 +97,10 @@ def choose(workshop: Workshop, judging: Judging, reference: Reference) -> Choice
             found = _judged(workshop, judging, precision, last)
             reasons += _facts(found)
             if found.judgement is not None and not found.judgement.objections:
-                reported = replace(workshop.measured_again(found, reference), judgement=found.judgement)
+                # The same graph on other sentences; the sweep is the same on any.
+                reported = replace(
+                    workshop.compared(precision, reference), sweep=found.sweep, judgement=found.judgement
+                )
                 if not (outside := reported.violations()):
                     return Choice(reported, reasons, passed_over, is_automatic=True)
                 reason = f"outside its tolerance where it is reported ({'; '.join(outside)})"
@@ -178,7 +181,7 @@ def _facts(found: Candidate) -> list[str]:
     facts = [f"judged on {sentences.texts} sentences in {judgement.groups} groups ({sentences.origin})"]
     if judgement.figures:
         figures = (
-            f"{figure.replace('_', ' ').replace(' f1', '-F1')} {change.value:+.4f} (at worst {change.at_worst:+.4f})"
+            f"{spoken(figure)} {change.value:+.4f} (at worst {change.at_worst:+.4f})"
             for figure, change in judgement.figures.items()
         )
         facts.append(f"{', '.join(figures)}, {judgement.margin:g} allowed")

@@ -16,7 +16,7 @@ from export.graph.build import check_graph, export_graph
 from export.graph.weights import EMBEDDED_LIMIT_BYTES
 from export.parity.measure import Reference
 from export.parity.sweep import ask_pytorch
-from export.precision.formats import cuda_serves
+from export.precision.formats import provider_here
 from export.version.automatic import Choice, Judging, choose
 from export.version.candidate import Candidate, Workshop
 from export.version.evidence import write_evidence
@@ -26,7 +26,6 @@ from repository.manifest import (
     Precision,
     digest_file,
 )
-from repository.tolerances import Provider
 
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 
@@ -70,8 +69,7 @@ def build_version(
         judged = precision.reference if isinstance(precision, Judging) else None
         texts = ask_pytorch(checkpoint, (judged or reference).sentences, step)
         raw = _traced(checkpoint, Path(temporary), step)
-        provider = Provider.CUDA if cuda_serves() else Provider.CPU
-        workshop = Workshop(checkpoint, raw, calibration, texts, provider, step, embedded_limit_bytes)
+        workshop = Workshop(checkpoint, raw, calibration, texts, provider_here(), step, embedded_limit_bytes)
         if isinstance(precision, Judging):
             choice = choose(workshop, precision, reference)
         else:

@@ -127,10 +127,17 @@ class Workshop:
         Raises:
             ExportError: no graph in this precision can be made.
         """
+        checkpoint = self.checkpoint
         with refusal_in_one_line(precision):
             folder = self.graph(precision, reference)
-            size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
-            return self._measured(precision, folder, size_bytes, reference)
+            with self.step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
+                parity, evaluation, logits = measure(folder, checkpoint, reference, advance)
+        if evaluation is not None:
+            evaluated = reference.labelled or reference
+            evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
+        size_bytes = sum(file.stat().st_size for file in folder.glob(f"{MODEL_FILE}*"))
+        unit = unit_of(reference.text_logits, checkpoint.problem_type)
+        return Candidate(precision, folder, parity, evaluation, size_bytes, logits, provider=self.provider, unit=unit)
 
     def swept(self, candidate: Candidate) -> Candidate:
         """The same graph, asked at each length and in batches as well.
@@ -140,25 +147,6 @@ class Workshop:
         """
         with refusal_in_one_line(candidate.precision):
             return replace(candidate, sweep=sweep(candidate.folder, self.checkpoint, self.sweep_texts, self.step))
-
-    def measured_again(self, candidate: Candidate, reference: Reference) -> Candidate:
-        """The same graph, measured on other sentences; the sweep is the same on any.
-
-        Raises:
-            ExportError: it cannot be run on them.
-        """
-        with refusal_in_one_line(candidate.precision):
-            found = self._measured(candidate.precision, candidate.folder, candidate.size_bytes, reference)
-            return replace(found, sweep=candidate.sweep)
-
-    def _measured(self, precision: Precision, folder: Path, size_bytes: int, reference: Reference) -> Candidate:
-        with self.step(f"Comparing {precision.value} with PyTorch", 2 * len(reference.texts)) as advance:
-            parity, evaluation, logits = measure(folder, self.checkpoint, reference, advance)
-        if evaluation is not None:
-            evaluated = reference.labelled or reference
-            evaluation = evaluation.model_copy(update={"held_out": evaluated.held_out, "origin": evaluated.origin})
-        unit = unit_of(reference.text_logits, self.checkpoint.problem_type)
-        return Candidate(precision, folder, parity, evaluation, size_bytes, logits, provider=self.provider, unit=unit)
 
     def _calibration(self, precision: Precision, reference: Reference) -> Calibration:
         """Only what this precision is calibrated by: tokenizing hundreds of sentences one by one takes a while."""

@@ -1,7 +1,7 @@
 """How many times as fast is one graph as another on this machine, in the batches that a busy server computes?
 
-On a CPU both compute on one thread, and what counts is that thread's processor time:
-other programs take turns with it without being measured.
+On a CPU both compute on one thread, and what counts is that thread's processor time: other programs take turns with it
+without being measured.
 """
 
 from collections.abc import Callable, Sequence

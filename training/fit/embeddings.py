@@ -12,7 +12,7 @@ from pretrained.inputs import ATTENTION_MASK
 from repository.manifest import ProblemType
 from training.encoders.base_model import BaseModel
 from training.fit.predict import encode
-from training.fit.trainer import precision_for
+from training.fit.trainer import half_for
 
 _BATCH = 64
 
@@ -38,7 +38,7 @@ def base_vectors(
     layer = -2 if len(_layers(model, base)) > base.config.num_hidden_layers + 1 else -1
     encoded = encode(base.tokenizer, texts, base.sequence_limit)
     # As in training: nearness of texts needs no more than bfloat16 tells.
-    half = torch.bfloat16 if texts and precision_for(model, encoded[0], "auto") == "bf16" else None
+    half = half_for(model, encoded[0], "auto") if encoded else None
     rows: list[Any] = [None] * len(texts)
     for places in batches_by_length([len(each["input_ids"]) for each in encoded], _BATCH):
         batch = collate([encoded[place] for place in places], model.config.pad_token_id)

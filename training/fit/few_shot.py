@@ -26,7 +26,7 @@ from training.fit.optimizer import freeze_lower_layers, optimizer
 from training.fit.predict import DivergedError, encode, logits_of
 from training.fit.tasks import Objective
 from training.fit.train import TrainedModel, answers_to, load_classifier
-from training.fit.trainer import WARMUP_SHARE, precision_for
+from training.fit.trainer import WARMUP_SHARE, half_for
 from training.fit.warm_start import last_linear
 from training.settings import Settings
 
@@ -89,9 +89,7 @@ def _pull_together(
     steps = sum(map(len, passes))
     adam = optimizer(model, settings.learning_rate, head_rate=1)
     schedule = get_linear_schedule_with_warmup(adam, int(WARMUP_SHARE * steps), steps)
-    half = {"bf16": torch.bfloat16, "fp16": torch.bfloat16}.get(
-        precision_for(model, encoded[0], settings.mixed_precision)
-    )
+    half = half_for(model, encoded[0], settings.mixed_precision)
     columns = ["pass", "contrastive loss", "seconds"]
     console.print(line(columns, columns))
     losses: list[float] = []

@@ -17,12 +17,11 @@ from training.fit.epoch_table import line
 from training.fit.layers import find_layers
 from training.fit.lesson import Lesson, collate_placed
 from training.fit.optimizer import freeze_lower_layers, optimizer
-from training.fit.trainer import WARMUP_SHARE, precision_for
+from training.fit.trainer import WARMUP_SHARE, half_for
 from training.settings import DistillSettings
 
 # Of a trial: fewer leave the order of the ways to chance, more cost as much as an epoch for each.
 STEPS = 40
-HALF = {"bf16": torch.bfloat16, "fp16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def train_briefly(student: Any, lesson: Lesson, settings: DistillSettings, advan
     torch.set_flush_denormal(True)  # as training itself does
     encoded, size = lesson.texts.encoded, settings.batch_size
     sample = {name: value for name, value in encoded[0].items() if isinstance(value, list)}
-    half = HALF.get(precision_for(student, sample, settings.mixed_precision))
+    half = half_for(student, sample, settings.mixed_precision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     student.to(device).train()
     freeze_lower_layers(student, 0.0)

@@ -178,6 +178,19 @@ def precision_for(model: Any, example: dict[str, Any], wanted: MixedPrecision) -
     return found
 
 
+def half_for(model: Any, example: dict[str, Any], wanted: MixedPrecision) -> torch.dtype | None:
+    """Return what loops without a Trainer compute in; None: float32.
+
+    bfloat16 in place of float16, too: nothing there scales the losses, as float16 needs it.
+
+    Args:
+        model: loaded, on the processor.
+        example: what the model is given for a text, encoded.
+        wanted: what was asked for.
+    """
+    return None if precision_for(model, example, wanted) == "off" else torch.bfloat16
+
+
 def refused_precision(wanted: MixedPrecision) -> str | None:
     """Return why this machine cannot train like that; None if it can."""
     if wanted == "fp16" and not torch.cuda.is_available():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from export.parity.judge import Answered, Labelled, judge, least_sentences, lower_bound
+from export.parity.judge import Answered, Labelled, judge, least_sentences
 from repository.automatic_rule import AutomaticRule
+from repository.binomial import lower_bound
 from repository.inference import Float32Array
 from repository.manifest import Judgement, Precision, ProblemType
 from training.data.examples import Target

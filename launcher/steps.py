@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from launcher.settings import LauncherSettings
+from repository.interrupts import interrupts_wait
 from repository.settings import RepositorySettings
 from repository.spelling import as_called
 from training.tracking.log import TRACKING_FILE
@@ -53,13 +54,16 @@ class Command:
             StepFailedError: it ended with another status than 0.
             KeyboardInterrupt: this process was interrupted; the command has ended too, and cleaned up.
         """
-        process = subprocess.Popen([sys.executable, "-m", self.module, *self.arguments])
+        process = None
         try:
+            with interrupts_wait():
+                process = subprocess.Popen([sys.executable, "-m", self.module, *self.arguments])
             status = process.wait()
         except KeyboardInterrupt as error:
-            if isinstance(error, TerminatedError):  # Ctrl-C reaches both
-                process.terminate()
-            process.wait()
+            if process is not None:
+                if isinstance(error, TerminatedError):  # Ctrl-C reaches both
+                    process.terminate()
+                process.wait()
             raise
         if status != 0:
             raise StepFailedError(self, status)

@@ -13,6 +13,7 @@ import psutil
 
 from benchmarks.alternatives import AlternativeError
 from benchmarks.measure.resident import resident_mb
+from repository.interrupts import interrupts_wait
 from repository.shipped import environment_of_others
 
 READY_S = 180.0
@@ -55,20 +56,21 @@ def running(
         AlternativeError: it ended or did not answer in time; the message has the line of its log that says most.
     """
     log = folder / "server.log"
-    with log.open("wb") as output:
+    process = None
+    try:
         try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env={**environment_of_others(), **QUIET, **variables, _MARK: str(folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with log.open("wb") as output, interrupts_wait():
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env={**environment_of_others(), **QUIET, **variables, _MARK: str(folder)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         except OSError as error:
             raise AlternativeError(f"does not start: {error}") from None
-    try:
         deadline = time.monotonic() + ready_s
         while not is_ready():
             if process.poll() is not None:
@@ -78,7 +80,8 @@ def running(
             time.sleep(POLL_S)
         yield psutil.Process(process.pid)
     finally:
-        _stop(process, str(folder))
+        if process is not None:
+            _stop(process, str(folder))
 
 
 def run_to_end(command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from repository.addresses import url_of
+from repository.interrupts import interrupts_wait
 
 HOST = "127.0.0.1"
 PORT_SETTINGS = ("GATEWAY_PORT", "TRITON_HTTP_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
@@ -86,8 +87,10 @@ def _environment(repository: Path, model_name: str, settings: dict[str, str]) ->
 def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> Iterator[Service]:
     url = url_of(HOST, port)
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        process = None
         try:
+            with interrupts_wait():
+                process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
             deadline = time.monotonic() + READY_S
             while not _answers(url + ready):
                 if process.poll() is not None or time.monotonic() > deadline:
@@ -96,7 +99,8 @@ def _running(command: list[str], env: dict[str, str], port: int, ready: str) -> 
                 time.sleep(0.2)
             yield Service(url, process.pid)
         finally:
-            _stop(process)
+            if process is not None:
+                _stop(process)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -43,6 +43,8 @@ FUNCTIONAL += web web_access web_api web_many web_questions web_snippets wheel
 WAITING := connection_limits connections log several_tritons swaps
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A PyTorch that takes all cores waits by spinning for its other threads: two of them slow each other down tenfold.
+ONE_THREAD := OMP_NUM_THREADS=1
 
 PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
@@ -101,12 +103,12 @@ check-ports:
 ##@ Check it
 
 test: lint ## Run linter, type checker and all tests
-	$(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(FUNCTIONAL)) tests/unit
-	$(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(WAITING))
+	$(ONE_THREAD) $(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(FUNCTIONAL)) tests/unit
+	$(ONE_THREAD) $(PY) -m pytest $(SIDE_BY_SIDE) $(call INTEGRATION,$(WAITING))
 	$(PY) -m pytest tests/integration $(patsubst %,--ignore=%,$(call INTEGRATION,$(FUNCTIONAL) $(WAITING)))
 
 test-fast: lint ## Run linter, type checker and the quick unit tests: before each commit
-	$(PY) -m pytest $(SIDE_BY_SIDE) tests/unit -m "not slow" --quiet
+	$(ONE_THREAD) $(PY) -m pytest $(SIDE_BY_SIDE) tests/unit -m "not slow" --quiet
 
 lint: tools ## Run linter and type checker, and check that imports run one way
 	$(VENV)/bin/ruff check .

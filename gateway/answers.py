@@ -12,7 +12,8 @@ from gateway.encoding import Text
 from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
 from gateway.metrics import Metrics
 from gateway.middleware import RequestRecord
-from gateway.ranking import ranked
+from gateway.ranking import LabelScore, ranked
+from gateway.schemas import PLAIN, Options
 from gateway.service import Service
 
 VERSION_HEADER = "X-Model-Version"
@@ -32,27 +33,14 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-async def classify_sentence(
-    service: Service,
-    record: RequestRecord,
-    text: Text,
-    top_k: int | None = None,
-    truncate: bool = True,
-    version: int | None = None,
-) -> Answer:
+async def classify_sentence(service: Service, record: RequestRecord, text: Text, options: Options = PLAIN) -> Answer:
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
-    predictions = await service.classifier.predict([_unquoted(text)], truncate, version=version)
-    labels = ranked(predictions.items[0].scores, predictions.version.manifest, top_k, service.settings.threshold)
-    return answer_of(service, record, predictions, [_logged(text)], labels)
+    predictions = await _predictions(service, [text], options)
+    return answer_of(service, record, predictions, [_logged(text)], _labels(service, predictions, options)[0])
 
 
 async def classify_sentences(
-    service: Service,
-    record: RequestRecord,
-    texts: Sequence[Text],
-    top_k: int | None,
-    truncate: bool,
-    version: int | None,
+    service: Service, record: RequestRecord, texts: Sequence[Text], options: Options
 ) -> Answer:
     """For each sentence or pair, in order, its labels with their scores, all by the same version.
 
@@ -61,10 +49,20 @@ async def classify_sentences(
         GatewayError: what `Classifier.predict` raises.
     """
     refuse_too_many(len(texts), service.settings.max_sentences)
-    predictions = await service.classifier.predict([_unquoted(text) for text in texts], truncate, version=version)
-    manifest, threshold = predictions.version.manifest, service.settings.threshold
-    labels = [ranked(item.scores, manifest, top_k, threshold) for item in predictions.items]
+    predictions = await _predictions(service, texts, options)
+    labels = _labels(service, predictions, options)
     return answer_of(service, record, predictions, [_logged(text) for text in texts], labels)
+
+
+async def _predictions(service: Service, texts: Sequence[Text], options: Options) -> Predictions:
+    unquoted = [_unquoted(text) for text in texts]
+    return await service.classifier.predict(unquoted, options.truncate, version=options.version)
+
+
+def _labels(service: Service, predictions: Predictions, options: Options) -> list[list[LabelScore]]:
+    """What is answered for each text."""
+    manifest, threshold = predictions.version.manifest, service.settings.threshold
+    return [ranked(item.scores, manifest, options.top_k, threshold) for item in predictions.items]
 
 
 def _unquoted(text: Text) -> Text:

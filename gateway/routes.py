@@ -14,14 +14,11 @@ from gateway.middleware import record_of
 from gateway.schemas import (
     LAST_VERSION,
     ClassifyBody,
+    ClassifyQuery,
     ErrorBody,
     Health,
     LabelScore,
     Models,
-    TextPair,
-    TopK,
-    Truncate,
-    VersionNumber,
 )
 from gateway.service import service_of
 from gateway.web import REPORT_POLICY, page_of
@@ -41,28 +38,13 @@ def response_of(answer: Answer) -> Response:
 
 
 @classify_routes.get("/classify", response_model=list[LabelScore], summary="Classify one sentence")
-async def classify(
-    request: Request,
-    sentence: Annotated[
-        str,
-        Query(
-            description="An idea's title and its mind map's title, joined by a space. "
-            "One pair of quotes around the whole is ignored.",
-            openapi_examples={"map": {"value": "Mapa aprende un nuevo lenguaje"}},
-        ),
-    ],
-    top_k: Annotated[TopK, Query()] = None,
-    truncate: Annotated[Truncate, Query()] = True,
-    text_pair: Annotated[TextPair, Query()] = None,
-    version: Annotated[VersionNumber, Query()] = None,
-) -> Response:
+async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Response:
     """The label of a sentence, with its score."""
     # A request with nothing but a sentence does not get here: see gateway.fast_lane.
     if len(request.query_params.getlist("sentence")) > 1:
         raise InvalidRequestError("The sentence is given more than once: give one, or send several by POST.")
-    record = record_of(request.scope)
-    text = Text(sentence, text_pair)
-    return response_of(await classify_sentence(service_of(request), record, text, top_k, truncate, version))
+    text = Text(query.sentence, query.text_pair)
+    return response_of(await classify_sentence(service_of(request), record_of(request.scope), text, query))
 
 
 @classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
@@ -72,10 +54,8 @@ async def classify_many(request: Request, body: ClassifyBody) -> Response:
     The body is JSON, in UTF-8 or in the encoding that `Content-Type` names, and may be packed: `Content-Encoding: gzip`
     or `deflate`. Its length is counted unpacked.
     """
-    record = record_of(request.scope)
     texts = [Text(*parts) for parts in body.texts()]
-    answer = await classify_sentences(service_of(request), record, texts, body.top_k, body.truncate, body.version)
-    return response_of(answer)
+    return response_of(await classify_sentences(service_of(request), record_of(request.scope), texts, body))
 
 
 @state_routes.get("/models", summary="The versions of the model")

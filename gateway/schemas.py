@@ -25,28 +25,46 @@ TopK = Annotated[
         "multi-label model, every label that reaches the threshold.",
     ),
 ]
-Truncate = Annotated[
-    bool,
-    Field(
-        description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; "
-        "`false` answers such a one with 413."
-    ),
-]
-
 
 LAST_VERSION = 10**18 - 1
 """A number has at most 18 digits, see `repository.names`."""
 
-VersionNumber = Annotated[
-    Annotated[int, Field(ge=1, le=LAST_VERSION)] | None,
-    Field(
+
+class Options(BaseModel):
+    """What a request may ask of each of its answers; fields of the body, or parameters of the query."""
+
+    top_k: TopK = None
+    truncate: bool = Field(
+        True,
+        description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; `false` answers such "
+        "a one with 413.",
+    )
+    version: Annotated[int, Field(ge=1, le=LAST_VERSION)] | None = Field(
+        None,
         description="The version that answers, one that `GET /models` calls `current` or `ready`; the current one if "
-        "not given."
-    ),
-]
-TextPair = Annotated[
-    str | None, Field(description="The second text of a pair, for a model that was trained on pairs of texts.")
-]
+        "not given.",
+    )
+
+
+PLAIN = Options()
+"""Of a request that asks for nothing in particular."""
+
+
+class TextQuery(BaseModel):
+    """The text of `GET /classify`."""
+
+    sentence: str = Field(
+        description="An idea's title and its mind map's title, joined by a space. "
+        "One pair of quotes around the whole is ignored.",
+        json_schema_extra={"example": "Mapa aprende un nuevo lenguaje"},
+    )
+    text_pair: str | None = Field(
+        None, description="The second text of a pair, for a model that was trained on pairs of texts."
+    )
+
+
+class ClassifyQuery(Options, TextQuery):  # fields of the last base come first
+    """The parameters of `GET /classify`."""
 
 
 class LabelScore(BaseModel):
@@ -69,8 +87,8 @@ class Idea(Body):
     map_title: str
 
 
-class ClassifyBody(Body):
-    """What to classify: `sentences`, `pairs` or `ideas`."""
+class TextsBody(Body):
+    """The texts of `POST /classify`."""
 
     sentences: list[str] | None = Field(
         None,
@@ -82,12 +100,9 @@ class ClassifyBody(Body):
         None, min_length=1, description="Pairs of texts, for a model that was trained on such."
     )
     ideas: list[Idea] | None = Field(None, min_length=1)
-    top_k: TopK = None
-    truncate: Truncate = True
-    version: VersionNumber = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> "ClassifyBody":
+    def _one_of_three(self) -> "TextsBody":
         if sum(given is not None for given in (self.sentences, self.pairs, self.ideas)) != 1:
             raise ValueError("give one of sentences, pairs and ideas")
         return self
@@ -99,6 +114,10 @@ class ClassifyBody(Body):
         if self.sentences is not None:
             return [(sentence,) for sentence in self.sentences]
         return [(f"{idea.idea_title} {idea.map_title}",) for idea in self.ideas or []]
+
+
+class ClassifyBody(Options, TextsBody):
+    """What to classify: `sentences`, `pairs` or `ideas`."""
 
 
 def invalid_kind(error: RequestValidationError) -> str:

@@ -94,7 +94,7 @@ def answer_of(
     if by := Counter(item.by for item in predictions.items if item.by is not None):
         headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
         for who, sentences_of in by.items():
-            service.metrics.answered.labels(who).inc(sentences_of)
+            service.metrics.answered(who).inc(sentences_of)
     record.facts = {
         "version": predictions.version.number,
         "sentences": count,

@@ -23,8 +23,8 @@ from gateway.metrics import Metrics
 from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody, invalid_kind
-from gateway.service import ServiceHolder, running_service
-from gateway.settings import GatewaySettings
+from gateway.services import ServicesHolder, running_services
+from gateway.settings import GatewaySettings, listed
 from gateway.tei import tei_routes
 from gateway.web import docs_routes, web_routes
 from repository.log_queue import drain_output
@@ -33,14 +33,14 @@ FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for st
 
 
 def create_app(settings: GatewaySettings) -> ASGIApp:
-    """The application for one model; it follows that model's versions while it runs."""
+    """The application for the models of the settings; it follows their versions while it runs."""
     metrics = Metrics()
-    holder = ServiceHolder()
-    keys = _listed(settings.api_keys.get_secret_value())
+    holder = ServicesHolder()
+    keys = listed(settings.api_keys.get_secret_value())
     app: ASGIApp = _fastapi(settings, metrics, holder, keys)
     if not keys:
         app = FastLane(app, holder)
-    if origins := _listed(settings.cors_origins):
+    if origins := listed(settings.cors_origins):
         app = CORSMiddleware(
             app,
             allow_origins=origins,
@@ -58,14 +58,14 @@ def application() -> ASGIApp:
     return create_app(GatewaySettings())
 
 
-def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder, keys: list[str]) -> FastAPI:
+def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder, keys: list[str]) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with (
-            running_service(settings, metrics) as service,
+            running_services(settings, metrics) as services,
             watched_connections(settings, metrics) as connections,
         ):
-            holder.service = service
+            holder.services = services
             app.state.holder = holder
             yield {"connections": connections}  # for gateway.protocol
         drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
@@ -133,7 +133,3 @@ def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> N
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, unforeseen)
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol
 
+from gateway.call_slots import CallSlots
 from gateway.errors import DeadlineExceededError, GatewayError, ModelFailedError, OverloadedError
 from gateway.neighbours import cheapest_batch
 from gateway.pace import Pace
+from gateway.places import Places
 from gateway.rows import Row, rows_of
 from repository.inference import Float32Array, Int64Array, pad_batch
 from repository.manifest import Manifest
@@ -82,7 +84,10 @@ class Batcher:
         limits: BatchLimits,
         observer: Observer | None = None,
         infer_student: Callable[[int, dict[str, Int64Array]], Awaitable[Float32Array]] | None = None,
+        slots: CallSlots | None = None,
     ) -> None:
+        self._slots = slots or CallSlots(limits.calls)
+        self._slots.join(self)
         self._infer = infer
         self._infer_student = infer_student or infer
         self._limits = limits
@@ -100,6 +105,16 @@ class Batcher:
         """Sentences that were admitted and are in no call yet."""
         return len(self._waiting) + self._held
 
+    @property
+    def calls_under_way(self) -> int:
+        """Calls to Triton that are not answered yet."""
+        return len(self._calls)
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the sentence that waits longest came; None: none waits for a call."""
+        return next(iter(self._waiting)).since if self._waiting and not self._closed else None
+
     def expected_wait_s(self) -> float:
         """How long a sentence that comes now would wait, at the pace of the last calls.
 
@@ -108,7 +123,7 @@ class Batcher:
         """
         return self._pace.wait_s(self._waiting_tokens + sum(self._calls.values())) if self._waiting else 0.0
 
-    def admit(self, sentences: int) -> "Places":
+    def admit(self, sentences: int) -> Places:
         """Places for so many sentences, to be used in a `with`; refuses at once what could not be answered in time.
 
         Raises:
@@ -145,6 +160,8 @@ class Batcher:
 
     def close(self) -> None:
         """Give up what waits and what is under way; those who wait for it are cancelled."""
+        if not self._closed:
+            self._slots.leave(self)
         self._closed = True
         for waiting in list(self._waiting):
             waiting.row.cancel()
@@ -154,7 +171,7 @@ class Batcher:
     def _enqueue(self, waiting: _Waiting) -> None:
         self._waiting[waiting] = None
         self._waiting_tokens += waiting.tokens
-        if not self._scheduled and len(self._calls) < self._limits.calls:
+        if not self._scheduled and self._slots.has_room(self):
             # Later in this turn of the loop: what arrived with it shares the call.
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
@@ -166,14 +183,19 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._calls) < self._limits.calls and not self._closed:
-            batch = self._take()
-            call = asyncio.get_running_loop().create_task(self._call(batch))
-            self._calls[call] = _tokens(batch)
-            call.add_done_callback(functools.partial(self._finished, batch))
+        self._slots.deal()
         if self._waiting:
             self._pace.backlog_begins(time.perf_counter())
         else:
+            self._pace.backlog_ends()
+
+    def begin_call(self) -> None:
+        """Send the sentence that waits longest, and some like it."""
+        batch = self._take()
+        call = asyncio.get_running_loop().create_task(self._call(batch))
+        self._calls[call] = _tokens(batch)
+        call.add_done_callback(functools.partial(self._finished, batch))
+        if not self._waiting:
             self._pace.backlog_ends()
 
     def _finished(self, batch: list[_Waiting], call: "asyncio.Task[None]") -> None:
@@ -273,26 +295,6 @@ class Batcher:
         for waiting in batch:
             if not waiting.row.done():
                 waiting.row.set_exception(error)
-
-
-class Places:
-    """What one request takes of the bound on waiting sentences while they are not submitted; given back at the end."""
-
-    def __init__(self, hold: Callable[[int], None], sentences: int) -> None:
-        self._hold = hold
-        self._held = 0
-        self.hold(sentences)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hold(0)
-
-    def hold(self, sentences: int) -> None:
-        """Hold so many places from now on: none once the sentences are submitted, which then count themselves."""
-        self._hold(sentences - self._held)
-        self._held = sentences
 
 
 def _tokens(batch: list[_Waiting]) -> int:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from gateway.errors import BodyTooLongError, MalformedBodyError, UnsupportedMediaTypeError
-from gateway.service import service_of
+from gateway.services import services_of
 
 PLAIN = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 """What nearly every caller sends, in small letters: there is nothing to do."""
@@ -47,7 +47,7 @@ class JsonRoute(APIRoute):
 
         async def handle_readable(request: Request) -> Response:
             if not _is_plain(request.scope["headers"]):
-                request = await _as_json(request, service_of(request).settings.max_body_bytes)
+                request = await _as_json(request, services_of(request).settings.max_body_bytes)
             try:
                 return await handle(request)
             except HTTPException as error:

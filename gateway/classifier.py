@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.batcher import Batcher, Places
+from gateway.batcher import Batcher
 from gateway.cascade import Answerer
 from gateway.encoding import Text, encode, is_blank, name_of
 from gateway.errors import (
@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.loaded_version import LoadedVersion
 from gateway.named_versions import NamedVersions
+from gateway.places import Places
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
 from repository.inference import Float32Array

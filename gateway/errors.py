@@ -9,6 +9,10 @@ class InvalidRequestError(GatewayError):
     """A parameter or the body is not as it has to be."""
 
 
+class UnknownModelError(GatewayError):
+    """No model of that name is served."""
+
+
 class MalformedBodyError(GatewayError):
     """The body is not packed as its header says."""
 
@@ -72,6 +76,7 @@ class DeadlineExceededError(GatewayError):
 STATUS: dict[type[GatewayError], int] = {
     MalformedBodyError: 400,
     UnauthorizedError: 401,
+    UnknownModelError: 404,
     BodyTooLongError: 413,
     SentenceTooLongError: 413,
     TooManySentencesError: 413,

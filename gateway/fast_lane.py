@@ -13,7 +13,7 @@ from gateway.answers import Answer, classify_sentence, error_answer
 from gateway.encoding import Text
 from gateway.errors import GatewayError
 from gateway.middleware import record_of
-from gateway.service import ServiceHolder
+from gateway.services import ServicesHolder
 
 PATH = "/classify"
 _PARAMETER = b"sentence="
@@ -22,7 +22,7 @@ _PARAMETER = b"sentence="
 class FastLane:
     """ASGI middleware in front of the FastAPI application."""
 
-    def __init__(self, app: ASGIApp, holder: ServiceHolder) -> None:
+    def __init__(self, app: ASGIApp, holder: ServicesHolder) -> None:
         self._app = app
         self._holder = holder
 
@@ -34,11 +34,13 @@ class FastLane:
             return
         record = record_of(scope)
         record.route = PATH
-        service = self._holder.service
+        services = self._holder.services
+        service = services.default
+        record.model = service.settings.model_name
         try:
             answer = await classify_sentence(service, record, Text(sentence))
         except GatewayError as error:
-            answer = error_answer(error, service.metrics)
+            answer = error_answer(error, services.metrics)
         await _send(answer, send)
 
 

@@ -1,7 +1,8 @@
 """Prometheus metrics of the gateway: what it counts while it works, and what it reads off its parts when scraped."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -27,72 +28,105 @@ _OF_STUDENT = {
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SENTENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+Kind = TypeVar("Kind", Counter, Histogram)
+
 
 class Metrics:
-    """The gateway's metrics, in a registry of their own."""
+    """The metrics of one gateway process: its requests, and through `of` what is counted for each model."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        self._families: dict[str, Counter | Histogram] = {}
         self.requests = Counter(
             "classifier_requests",
-            "Requests answered; status 499 is a caller who hung up.",
-            ("route", "status"),
+            "Requests answered; status 499 is a caller who hung up. No model: it did not get so far, or asked none.",
+            ("model", "route", "status"),
             registry=registry,
         )
         self.latency = Histogram(
-            "classifier_request_seconds", "From request to answer.", ("route",), buckets=_LATENCY_S, registry=registry
-        )
-        self.sentences = Counter("classifier_sentences", "Sentences answered.", registry=registry)
-        self.truncated = Counter(
-            "classifier_truncated_sentences", "Sentences cut at the model's limit.", registry=registry
+            "classifier_request_seconds",
+            "From request to answer.",
+            ("model", "route"),
+            buckets=_LATENCY_S,
+            registry=registry,
         )
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
-        self._count_students(registry)
         self._log_dropped = Counter(
             "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
         )
-        self._queue = Histogram(
-            "classifier_queue_seconds",
-            "How long a sentence waited for its call.",
-            buckets=_LATENCY_S,
-            registry=registry,
-        )
-        self._call = Histogram(
-            "classifier_triton_call_seconds", "Duration of a call.", buckets=_LATENCY_S, registry=registry
-        )
-        self._batch = Histogram(
-            "classifier_batch_sentences", "Sentences in a call.", buckets=_SENTENCES, registry=registry
-        )
-        self._tokens = Counter("classifier_tokens", "Tokens sent to Triton, without padding.", registry=registry)
-        self._padding = Counter(
-            "classifier_padding_tokens", "Tokens sent to Triton only to fill up rows.", registry=registry
-        )
 
-    def _count_students(self, registry: CollectorRegistry) -> None:
+    def of(self, model_name: str) -> "ModelMetrics":
+        """What is counted for one model."""
+        return ModelMetrics(self, model_name)
+
+    def family(self, kind: type[Kind], name: str, meaning: str, labels: Sequence[str], **options: Any) -> Kind:
+        """A metric with a series for each model, made when the first model asks for it."""
+        if name not in self._families:
+            self._families[name] = kind(name, meaning, ("model", *labels), registry=self._registry, **options)
+        found = self._families[name]
+        assert isinstance(found, kind)
+        return found
+
+    def count_dropped_lines(self) -> None:
+        """Count the log lines that were dropped since this was last called."""
+        count_dropped(self._log_dropped.inc)
+
+    def render(self, models: Sequence["ModelState"]) -> bytes:
+        """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
+        self.count_dropped_lines()
+        state = CollectorRegistry()
+        state.register(_State(models))
+        counted = self._registry
+        if os.environ.get(MULTIPROCESS_FOLDER):
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        return generate_latest(counted) + generate_latest(state)
+
+
+class ModelMetrics:
+    """What is counted for one model; every series is labelled with its name."""
+
+    def __init__(self, process: Metrics, model_name: str) -> None:
+        self._process = process
+        self._model = model_name
+        self.sentences = self._counter("classifier_sentences", "Sentences answered.")
+        self.truncated = self._counter("classifier_truncated_sentences", "Sentences cut at the model's limit.")
+        self._queue = self._histogram("classifier_queue_seconds", "How long a sentence waited for its call.")
+        self._call = self._histogram("classifier_triton_call_seconds", "Duration of a call.")
+        self._batch = self._histogram("classifier_batch_sentences", "Sentences in a call.", _SENTENCES)
+        self._tokens = self._counter("classifier_tokens", "Tokens sent to Triton, without padding.")
+        self._padding = self._counter("classifier_padding_tokens", "Tokens sent to Triton only to fill up rows.")
+        self._count_students()
+
+    def _count_students(self) -> None:
         """Of versions with a student alone."""
-        self.answered = Counter(
-            "classifier_answered_sentences",
-            "Sentences asked of a version with a student, by who answered: student or model.",
-            ("by",),
-            registry=registry,
-        )
-        self._audited = Counter(
+        meaning = "Sentences asked of a version with a student, by who answered: student or model."
+        self.answered = self._counter_by("by", "classifier_answered_sentences", meaning)
+        self._audited = self._counter(
             "classifier_cascade_audited_sentences",
             "Sampled sentences, whoever answered; those of the student were asked of the model, too.",
-            registry=registry,
         )
-        self._disagreed = Counter(
+        self._disagreed = self._counter(
             "classifier_cascade_disagreed_sentences",
             "Sampled sentences that the student answered otherwise than the model.",
-            registry=registry,
         )
-        self._not_audited = Counter(
+        self._not_audited = self._counter(
             "classifier_cascade_skipped_sentences",
             "Sampled sentences that were not looked at: too many waited, the bar rose, or the model did not answer.",
-            registry=registry,
         )
+
+    def _counter(self, name: str, meaning: str) -> Counter:
+        return self._process.family(Counter, name, meaning, ()).labels(self._model)
+
+    def _counter_by(self, label: str, name: str, meaning: str) -> Callable[[str], Counter]:
+        """A counter for each value of a label."""
+        family = self._process.family(Counter, name, meaning, (label,))
+        return lambda value: family.labels(self._model, value)
+
+    def _histogram(self, name: str, meaning: str, buckets: Sequence[float] = _LATENCY_S) -> Histogram:
+        return self._process.family(Histogram, name, meaning, (), buckets=buckets).labels(self._model)
 
     def called(self, sentences: int, tokens: int, padded_tokens: int, waited_s: Sequence[float], took_s: float) -> None:
         """Count one call to Triton."""
@@ -112,70 +146,60 @@ class Metrics:
         """Count one that could not be looked at."""
         self._not_audited.inc()
 
-    def count_dropped_lines(self) -> None:
-        """Count the log lines that were dropped since this was last called."""
-        count_dropped(self._log_dropped.inc)
 
-    def render(self, versions: VersionFollower, batcher: Batcher, students: Students | None = None) -> bytes:
-        """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
-        self.count_dropped_lines()
-        state = CollectorRegistry()
-        state.register(_State(versions, batcher, students))
-        counted = self._registry
-        if os.environ.get(MULTIPROCESS_FOLDER):
-            counted = CollectorRegistry()
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-        return generate_latest(counted) + generate_latest(state)
+class ModelState(NamedTuple):
+    """The parts of one model whose state is shown."""
+
+    name: str
+    versions: VersionFollower
+    batcher: Batcher
+    students: Students | None = None
 
 
 class _State(Collector):
-    def __init__(self, versions: VersionFollower, batcher: Batcher, students: Students | None) -> None:
-        self._versions = versions
-        self._students = students
-        self._batcher = batcher
+    def __init__(self, models: Sequence[ModelState]) -> None:
+        self._models = models
 
     def collect(self) -> Iterator[Metric]:
         """Read the state off the gateway's parts."""
-        current = self._versions.current
-        yield _gauge("classifier_ready", "1 while a sentence can be answered.", 0 if self._versions.problem else 1)
-        yield _gauge(
-            "classifier_current_version", "Version that answers, 0 for none.", current.number if current else 0
+        ready = _gauge("classifier_ready", "1 while a sentence can be answered.")
+        current = _gauge("classifier_current_version", "Version that answers, 0 for none.")
+        waiting = _gauge("classifier_waiting_sentences", "Sentences that wait for a call.")
+        failed = _gauge(
+            "classifier_failed_version", "1 for each version that is not used, with the reason.", "version", "reason"
         )
-        yield _gauge("classifier_waiting_sentences", "Sentences that wait for a call.", self._batcher.waiting)
-        failed = GaugeMetricFamily(
-            "classifier_failed_version",
-            "1 for each version that is not used, with the reason.",
-            labels=["version", "reason"],
-        )
-        for number, reason in self._versions.failures().items():
-            failed.add_metric([str(number), visible(reason)], 1)
-        yield failed
-        yield from _cascade(self._students.state() if self._students is not None else None)
+        for name, versions, batcher, _ in self._models:
+            ready.add_metric([name], 0 if versions.problem else 1)
+            current.add_metric([name], versions.current.number if versions.current else 0)
+            waiting.add_metric([name], batcher.waiting)
+            for number, reason in versions.failures().items():
+                failed.add_metric([name, str(number), visible(reason)], 1)
+        yield from (ready, current, waiting, failed)
+        yield from _cascades({each.name: each.students.state() for each in self._models if each.students is not None})
 
 
-def _cascade(student: StudentState | None) -> Iterator[Metric]:
-    """The state of the current version's student; no value where it has none."""
-    watch = None if student is None else student.watch
-    values: dict[str, float] = {}
-    if student is not None:
-        values["classifier_student_ready"] = student.state == "answers"
-    if watch is not None:
-        values |= {
-            "classifier_cascade_delta": watch.delta,
-            "classifier_cascade_bar": 1.0 if watch.bar is None else watch.bar,
-            "classifier_cascade_raised": watch.raised,
-        }
-    for name, meaning in _OF_STUDENT.items():
-        yield GaugeMetricFamily(name, meaning, value=values.get(name))
-    observed = GaugeMetricFamily(
+def _cascades(students: dict[str, StudentState | None]) -> Iterator[Metric]:
+    """The state of the current versions' students; no value where they have none."""
+    gauges = {name: _gauge(name, meaning) for name, meaning in _OF_STUDENT.items()}
+    observed = _gauge(
         "classifier_cascade_disagreement",
         "Share of sampled sentences that the student answered otherwise, since the bar was set, and its 95 % bounds.",
-        labels=["bound"],
+        "bound",
     )
-    for bound, value in zip(("observed", "lower", "upper"), watch.observed(), strict=True) if watch else ():
-        observed.add_metric([bound], value)
-    yield observed
+    for model, student in students.items():
+        if student is None:
+            continue
+        gauges["classifier_student_ready"].add_metric([model], student.state == "answers")
+        watch = student.watch
+        if watch is None:
+            continue
+        gauges["classifier_cascade_delta"].add_metric([model], watch.delta)
+        gauges["classifier_cascade_bar"].add_metric([model], 1.0 if watch.bar is None else watch.bar)
+        gauges["classifier_cascade_raised"].add_metric([model], watch.raised)
+        for bound, value in zip(("observed", "lower", "upper"), watch.observed(), strict=True):
+            observed.add_metric([model, bound], value)
+    yield from (*gauges.values(), observed)
 
 
-def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, meaning, value=value)
+def _gauge(name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=("model", *labels))

@@ -32,6 +32,8 @@ class RequestRecord:
     """What the log line says of a request; routes put in what they learn."""
 
     request_id: str
+    model: str = ""
+    """Name of the model that is asked; empty where none is."""
     route: str | None = None
     """Template of the path, where it was not FastAPI that routed."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -84,8 +86,8 @@ class Observed:
     def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
         route = record.route or getattr(scope.get("route"), "path", "unknown")
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._metrics.requests.labels(record.model, route, str(status)).inc()
+        self._metrics.latency.labels(record.model, route).observe(seconds)
         if self._log is not None:
             self._log(
                 "request",
@@ -94,6 +96,7 @@ class Observed:
                 route=route,
                 status=status,
                 ms=round(1000 * seconds, 2),
+                **({"model": record.model} if record.model else {}),
                 **record.facts,
             )
 

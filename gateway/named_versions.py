@@ -119,6 +119,6 @@ class NamedVersions:
             return version
 
     def _refuse(self, number: int, message: str, error: Exception) -> InvalidRequestError:
-        logger.error("Version %d was asked for and is not used: %s", number, error)
+        logger.error("Version %d of %s was asked for and is not used: %s", number, self._triton.model_name, error)
         self._refused[number] = (message, asyncio.get_running_loop().time() + PAUSE_S)
         return InvalidRequestError(message)

@@ -18,9 +18,10 @@ from gateway.schemas import (
     ErrorBody,
     Health,
     LabelScore,
+    ModelName,
     Models,
 )
-from gateway.service import service_of
+from gateway.services import service_of, services_of
 from gateway.web import REPORT_POLICY, page_of
 from repository.bucket import AwayError
 from repository.manifest import REPORT_PAGE, RepositoryError
@@ -44,7 +45,8 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
     if len(request.query_params.getlist("sentence")) > 1:
         raise InvalidRequestError("The sentence is given more than once: give one, or send several by POST.")
     text = Text(query.sentence, query.text_pair)
-    return response_of(await classify_sentence(service_of(request), record_of(request.scope), text, query))
+    service = service_of(request, query.model)
+    return response_of(await classify_sentence(service, record_of(request.scope), text, query))
 
 
 @classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
@@ -55,13 +57,14 @@ async def classify_many(request: Request, body: ClassifyBody) -> Response:
     or `deflate`. Its length is counted unpacked.
     """
     texts = [Text(*parts) for parts in body.texts()]
-    return response_of(await classify_sentences(service_of(request), record_of(request.scope), texts, body))
+    service = service_of(request, body.model)
+    return response_of(await classify_sentences(service, record_of(request.scope), texts, body))
 
 
-@state_routes.get("/models", summary="The versions of the model")
-async def models(request: Request) -> Models:
-    """Every version that Triton knows, which one answers, and why others do not."""
-    return service_of(request).models()
+@state_routes.get("/models", responses={404: {"model": ErrorBody}}, summary="The versions of a model")
+async def models(request: Request, model: Annotated[ModelName, Query()] = None) -> Models:
+    """Every version that Triton knows, which one answers, and why others do not; and which models there are."""
+    return services_of(request).models(model)
 
 
 @state_routes.get(
@@ -73,9 +76,13 @@ async def models(request: Request) -> Models:
     },
     summary="How good a version is",
 )
-async def report(request: Request, version: Annotated[int, Path(ge=1, le=LAST_VERSION)]) -> Response:
+async def report(
+    request: Request,
+    version: Annotated[int, Path(ge=1, le=LAST_VERSION)],
+    model: Annotated[ModelName, Query()] = None,
+) -> Response:
     """The report that was written when the version's model was trained, as a page."""
-    service = service_of(request)
+    service = service_of(request, model)
     try:
         page = await asyncio.to_thread(service.files.read, version, REPORT_PAGE) if service.settings.reports else None
     except AwayError:
@@ -91,17 +98,18 @@ async def report(request: Request, version: Annotated[int, Path(ge=1, le=LAST_VE
 @state_routes.get("/metrics", response_class=Response, summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
     """Counts of all workers, in Prometheus's text format."""
-    return Response(service_of(request).render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(services_of(request).render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @open_routes.get("/health/live", summary="The process answers; says nothing of Triton")
 async def live(request: Request) -> Health:
     """Always 200."""
-    return Health(status="live", model=service_of(request).settings.model_name)
+    return Health(status="live", model=services_of(request).default.settings.model_name)
 
 
-@open_routes.get("/health/ready", summary="A sentence can be answered")
-async def ready(request: Request) -> Health:
-    """200 with the current version, or 503."""
-    service = service_of(request)
+@open_routes.get("/health/ready", responses={404: {"model": ErrorBody}}, summary="A sentence can be answered")
+async def ready(request: Request, model: Annotated[ModelName, Query()] = None) -> Health:
+    """200 with the current version of the model that is named, or of the first one that can answer; or 503."""
+    services = services_of(request)
+    service = services.ready() if model is None else services.of(model)
     return Health(status="ready", model=service.settings.model_name, version=service.versions.ready().number)

@@ -30,9 +30,19 @@ LAST_VERSION = 10**18 - 1
 """A number has at most 18 digits, see `repository.names`."""
 
 
+ModelName = Annotated[
+    str | None,
+    Field(
+        description="The model that answers, of those that `GET /models` names; the first of them if not given.",
+        examples=["classifier"],
+    ),
+]
+
+
 class Options(BaseModel):
     """What a request may ask of each of its answers; fields of the body, or parameters of the query."""
 
+    model: ModelName = None
     top_k: TopK = None
     truncate: bool = Field(
         True,
@@ -181,10 +191,19 @@ class ModelVersion(BaseModel):
     )
 
 
+class ServedModel(BaseModel):
+    """One of the models that a gateway serves."""
+
+    name: str
+    current: int | None = Field(description="The version that answers; null if none does.")
+    problem: str | None = Field(None, description="Why it does not answer at present.")
+
+
 class Models(BaseModel):
-    """The versions of the model, newest first."""
+    """The versions of one model, newest first, and which models there are."""
 
     model: str
     current: int | None
     threshold: float = Field(description="Least score of a label in the answer of a multi-label model without `top_k`.")
     versions: list[ModelVersion]
+    models: list[ServedModel] = Field([], description="Every model that this gateway serves, the default first.")

@@ -1,4 +1,4 @@
-"""The parts behind the routes, put together from the settings; each worker process has its own."""
+"""The parts that answer for one model, put together from the settings; each worker process has its own."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import HTTPConnection
-
 from gateway.audit import Auditor
 from gateway.batcher import Batcher, BatchLimits
+from gateway.call_slots import CallSlots
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
-from gateway.metrics import Metrics
+from gateway.metrics import ModelMetrics, ModelState
 from gateway.named_versions import NamedVersions
 from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
@@ -23,15 +22,13 @@ from gateway.versions import VersionFollower
 from repository.cascade import student_model
 from repository.manifest import REPORT_PAGE, Manifest, RepositoryError
 
-DROPPED_EVERY_S = 0.5
-
 
 @dataclass(frozen=True)
 class Service:
-    """Everything that answers a request."""
+    """Everything that answers a request to one model."""
 
     settings: GatewaySettings
-    metrics: Metrics
+    metrics: ModelMetrics
     versions: VersionFollower
     batcher: Batcher
     classifier: Classifier
@@ -39,9 +36,9 @@ class Service:
     students: Students | None = None
     """None where students are not asked."""
 
-    def render_metrics(self) -> bytes:
-        """The text that Prometheus reads."""
-        return self.metrics.render(self.versions, self.batcher, self.students)
+    def state(self) -> ModelState:
+        """What the metrics show of it when they are read."""
+        return ModelState(self.settings.model_name, self.versions, self.batcher, self.students)
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
@@ -81,35 +78,16 @@ def _now(student: StudentState | None) -> StudentNow | None:
     return StudentNow(state=student.state, reason=student.reason or None, bar=bar, raised=raised)
 
 
-def report_path(version: int) -> str:
-    """Where the gateway serves the report of a version."""
-    return f"/models/{version}/report"
-
-
-async def _count_dropped_lines(metrics: Metrics) -> None:
-    """Now and then, for a scrape that another worker answers."""
-    while True:
-        metrics.count_dropped_lines()
-        await asyncio.sleep(DROPPED_EVERY_S)
-
-
-class ServiceHolder:
-    """Where what is built before the service finds it; the service is there from the application's start on."""
-
-    service: Service
-
-
-def service_of(request: HTTPConnection) -> Service:
-    """The parts behind the routes."""
-    service: Service = request.app.state.holder.service
-    return service
+def report_path(version: int, model_name: str | None = None) -> str:
+    """Where the gateway serves the report of a version, of the default model if none is named."""
+    return f"/models/{version}/report" + (f"?model={model_name}" if model_name else "")
 
 
 @contextlib.asynccontextmanager
-async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Service]:
-    """The service while it follows Triton's versions."""
+async def running_service(settings: GatewaySettings, metrics: ModelMetrics, slots: CallSlots) -> AsyncIterator[Service]:
+    """The parts of one model while they follow Triton's versions of it."""
     async with contextlib.AsyncExitStack() as stack:
-        service, followers = await _parts(settings, metrics, stack)
+        service, followers = await _parts(settings, metrics, slots, stack)
         tasks = [asyncio.create_task(follower) for follower in followers]
         try:
             yield service
@@ -121,7 +99,7 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
 
 
 async def _parts(
-    settings: GatewaySettings, metrics: Metrics, stack: contextlib.AsyncExitStack
+    settings: GatewaySettings, metrics: ModelMetrics, slots: CallSlots, stack: contextlib.AsyncExitStack
 ) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
     """The service, and what runs beside it until it ends."""
 
@@ -146,14 +124,14 @@ async def _parts(
         waiting=settings.max_waiting,
         deadline_s=deadline_s,
     )
-    batcher = Batcher(triton.infer, limits, metrics, student_triton.infer)
+    batcher = Batcher(triton.infer, limits, metrics, student_triton.infer, slots)
     named = NamedVersions(triton, files, versions, settings.model_version, sentences)
     versions.after_look = named.forget_gone
     students = Students(student_triton, versions, poll_s, sentences) if settings.cascade else None
     auditor = Auditor(batcher, metrics, settings.audit_share, deadline_s)
     answerer = Answerer(batcher, students, auditor)
     classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer)
-    followers = [versions.run(), _count_dropped_lines(metrics)]
+    followers = [versions.run()]
     if students is not None:
         followers += [students.run(), auditor.run()]
     if isinstance(files, S3Files):

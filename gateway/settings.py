@@ -1,9 +1,14 @@
 """The gateway's settings, each an environment variable of the same name in capitals."""
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from repository.addresses import Host
+from repository.names import is_model_name, is_version_name
 from repository.settings import RepositorySettings
+
+EVERY = "*"
 
 
 class GatewaySettings(RepositorySettings):
@@ -14,15 +19,28 @@ class GatewaySettings(RepositorySettings):
     workers: int = Field(1, ge=1, le=64, description="Gateway processes that share the port.")
     triton_host: Host = Field("127.0.0.1", description="Host of Triton.")
     triton_http_port: int = Field(8100, ge=1, le=65535, description="Port of Triton's HTTP endpoint.")
+    model_names: str = Field(
+        "",
+        description="Comma-separated models to serve; the first answers where a request names none. `*` for every "
+        "model in the repository, as they come and go, MODEL_NAME first. MODEL_NAME alone when empty.",
+    )
     model_version: int | None = Field(
-        None, ge=1, description="Answer with this version alone, whatever else Triton serves; the newest when empty."
+        None,
+        ge=1,
+        description="Answer with this version alone, whatever else Triton serves; the newest when empty. Of several "
+        "models it is the first one's.",
+    )
+    model_versions: str = Field(
+        "", description="The same for several models: `topics=7,language=3`; the newest of those that are not named."
     )
     deadline_ms: int = Field(5000, ge=1, description="A request not answered after this many milliseconds gets 504.")
     max_sentence_bytes: int = Field(131_072, ge=1, description="Longest sentence taken, in bytes of UTF-8.")
     max_sentences: int = Field(1024, ge=1, description="Most sentences of one request.")
     max_body_bytes: int = Field(4_194_304, ge=1, description="Longest request body taken, in bytes.")
     max_waiting: int = Field(
-        2048, ge=1, description="Most sentences that wait for Triton; a request past that gets 503 at once."
+        2048,
+        ge=1,
+        description="Most sentences that wait for Triton, of each model; a request past that gets 503 at once.",
     )
     batch_tokens: int = Field(
         256, ge=1, description="Most tokens, padding included, in one call to Triton; on a GPU some 16384."
@@ -31,7 +49,10 @@ class GatewaySettings(RepositorySettings):
         64, ge=1, description="Most sentences in one call to Triton; at most `max_batch_size` in config.pbtxt."
     )
     triton_calls: int = Field(
-        3, ge=1, description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays."
+        3,
+        ge=1,
+        description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays. Several "
+        "models share them, and each may always have one.",
     )
     cascade: bool = Field(
         True, description="Let the student of a version that has one answer the sentences that it is sure of."
@@ -77,3 +98,47 @@ class GatewaySettings(RepositorySettings):
     )
     log_requests: bool = Field(True, description="Write one line of JSON a request to standard output.")
     log_sentences: bool = Field(False, description="Put the sentences into these lines; they may be personal data.")
+
+    @property
+    def every_model(self) -> bool:
+        """Whether all models of the repository are served."""
+        return self.model_names.strip() == EVERY
+
+    def named_models(self) -> list[str]:
+        """The models that the settings name, the default first."""
+        return listed(self.model_names) if self.model_names.strip() and not self.every_model else [self.model_name]
+
+    def for_model(self, name: str) -> "GatewaySettings":
+        """The settings as they are for one of several models."""
+        pinned = _pins(self.model_versions).get(name)
+        if pinned is None and name == self.named_models()[0]:
+            pinned = self.model_version
+        return self.model_copy(update={"model_name": name, "model_version": pinned})
+
+    @model_validator(mode="after")
+    def _check_models(self) -> Self:
+        names = self.named_models()
+        for name in names:
+            if not is_model_name(name):
+                raise ValueError(f"MODEL_NAMES: {name!r} cannot be a model's name")
+        if len(set(names)) != len(names):
+            raise ValueError("MODEL_NAMES names a model twice")
+        unknown = set() if self.every_model else set(_pins(self.model_versions)) - set(names)
+        if unknown:
+            raise ValueError(f"MODEL_VERSIONS pins a model that is not served: {', '.join(sorted(unknown))}")
+        return self
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a comma-separated setting."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pins(text: str) -> dict[str, int]:
+    pins = {}
+    for part in listed(text):
+        name, _, number = part.partition("=")
+        if not is_version_name(number):
+            raise ValueError(f"MODEL_VERSIONS: {part!r} is not like topics=7")
+        pins[name] = int(number)
+    return pins

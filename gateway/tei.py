@@ -7,7 +7,7 @@ surprise: `[a, b]` is one pair, never a batch of two, and `error_type` is capita
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StrictBool
@@ -29,6 +29,7 @@ from gateway.errors import (
     OverloadedError,
     SentenceTooLongError,
     TooManySentencesError,
+    UnknownModelError,
     UnsupportedMediaTypeError,
     VersionGoneError,
     kind_of,
@@ -36,8 +37,9 @@ from gateway.errors import (
 from gateway.middleware import RequestRecord, record_of
 from gateway.ranking import ALL_LABELS, ranked
 from gateway.routes import response_of
-from gateway.schemas import LabelScore, invalid_kind
-from gateway.service import Service, service_of
+from gateway.schemas import LabelScore, ModelName, invalid_kind
+from gateway.service import Service
+from gateway.services import service_of, services_of
 from gateway.tokenization import Side
 
 ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
@@ -49,6 +51,7 @@ ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
     SentenceTooLongError: (413, "Validation"),
     TooManySentencesError: (413, "Validation"),
     UnsupportedMediaTypeError: (415, "Validation"),
+    UnknownModelError: (404, "Validation"),
     InvalidRequestError: (422, "Validation"),
     ModelFailedError: (424, "Backend"),
     DeadlineExceededError: (424, "Backend"),
@@ -99,7 +102,7 @@ class TeiRoute(JsonRoute):
         handle = super().get_route_handler()
 
         async def handle_or_explain(request: Request) -> Response:
-            rejected = service_of(request).metrics.rejected
+            rejected = services_of(request).metrics.rejected
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -127,9 +130,9 @@ tei_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
     responses={status: {"model": TeiErrorBody} for status in sorted({status for status, _ in ERRORS.values()})},
     summary="Classify texts or pairs, as TEI does",
 )
-async def predict(request: Request, body: PredictBody) -> Response:
+async def predict(request: Request, body: PredictBody, model: Annotated[ModelName, Query()] = None) -> Response:
     """Every label with its score, best first: a list for a text or a pair, a list of such lists for a batch."""
-    return response_of(await _answer(service_of(request), record_of(request.scope), body))
+    return response_of(await _answer(service_of(request, model), record_of(request.scope), body))
 
 
 async def _answer(service: Service, record: RequestRecord, body: PredictBody) -> Answer:

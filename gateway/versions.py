@@ -176,7 +176,7 @@ class VersionFollower:
                 failures.pop(number, None)
             elif version.reason and failures.get(number) != version.reason:
                 failures[number] = version.reason
-                logger.error("Version %d is not loaded: %s", number, version.reason)
+                logger.error("Version %d of %s is not loaded: %s", number, self._triton.model_name, version.reason)
         self._failures = failures
 
     async def _check_unchanged(self, current: LoadedVersion) -> None:
@@ -227,7 +227,7 @@ class VersionFollower:
         self._known[number] = version.manifest
         self.rejected.pop(number, None)
         self._report("")
-        logger.info("Version %d is current (before: %s).", number, before)
+        logger.info("Version %d of %s is current (before: %s).", number, self._triton.model_name, before)
         return True
 
     def _reject(self, number: int, reason: str) -> None:
@@ -235,7 +235,7 @@ class VersionFollower:
         pause_s = min(2 * before.pause_s, LONGEST_PAUSE_S) if before else FIRST_PAUSE_S
         self.rejected[number] = Rejection(reason, pause_s, time.monotonic() + pause_s)
         if before is None or before.reason != reason:
-            logger.error("Version %d is not used: %s", number, reason)
+            logger.error("Version %d of %s is not used: %s", number, self._triton.model_name, reason)
 
     async def _answers_still(self, current: LoadedVersion) -> bool:
         """Whether the current version is to be kept now that Triton is back, maybe on another machine."""

@@ -57,6 +57,7 @@ def up() -> None:
     taken += ports.check_ports(server.triton_host, server.ports())
     if taken:
         _stop(*taken)
+    gateway = gateway.for_model(gateway.named_models()[0])
     try:
         number = ensure_published(launcher, gateway)
         triton = triton_child(server, report=console.print)

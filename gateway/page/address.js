@@ -9,14 +9,16 @@ export function inAddress() {
   const query = new URLSearchParams(location.search);
   const compare = query.get("compare") ?? "";
   return {
+    model: query.get("model") ?? "",
     sentence: query.get("sentence") ?? "",
     pair: query.get("text_pair") ?? "",
     compare: /^[1-9]\d{0,14}$/.test(compare) ? Number(compare) : null,
   };
 }
 
-function addressOf({ sentence, pair, compare }) {
-  const query = new URLSearchParams({ ...(sentence ? { sentence } : {}), ...(pair ? { text_pair: pair } : {}) });
+function addressOf({ model, sentence, pair, compare }) {
+  const asked = { ...(sentence ? { sentence } : {}), ...(pair ? { text_pair: pair } : {}) };
+  const query = new URLSearchParams({ ...(model ? { model } : {}), ...asked });
   if (String(query).length > LONGEST) return null;
   if (compare) query.set("compare", compare);
   return String(query) ? `?${query}` : location.pathname;

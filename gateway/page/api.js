@@ -5,9 +5,19 @@ const LONGEST_QUERY = 4_000; // many a proxy refuses a request line of more than
 const NO_ANSWER = "The server does not answer; try again shortly.";
 
 let key = stored();
+let model = ""; // of several models the one that is asked; empty: the server's first
 let askForKey = () => {};
 
 export const hasKey = () => key !== "";
+
+export const askedModel = () => model;
+
+export function askModel(name) {
+  model = name;
+}
+
+// As a part of a request.
+export const modelAsked = () => (model ? { model } : {});
 
 export function whenKeyIsMissing(action) {
   askForKey = action;
@@ -32,7 +42,7 @@ export function useKey(given) {
 
 // What is asked of GET or POST /classify, as `ask` sends it and as the snippets write it.
 export function requestFor({ sentence, pair, version }) {
-  const options = { top_k: "all", ...(version ? { version } : {}) };
+  const options = { top_k: "all", ...modelAsked(), ...(version ? { version } : {}) };
   const params = { sentence, ...(pair ? { text_pair: pair } : {}), ...options };
   if (String(new URLSearchParams(params)).length <= LONGEST_QUERY) return { method: "GET", path: "classify", params };
   return { method: "POST", path: "classify", body: { ...textsOf([[sentence, pair]]), ...options } };
@@ -51,7 +61,8 @@ function textsOf(texts) {
 export async function ask({ method, path, params, body }, signal) {
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (body) headers["Content-Type"] = "application/json";
-  const address = params ? `${path}?${new URLSearchParams(params)}` : path;
+  const query = String(new URLSearchParams(params ?? {}));
+  const address = query ? `${path}?${query}` : path;
   let response, content;
   try {
     response = await fetch(address, { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" });
@@ -66,7 +77,8 @@ export async function ask({ method, path, params, body }, signal) {
   return { problem: `${said} (${response.status})`, status: response.status, retryAfter };
 }
 
-export const get = (path) => ask({ method: "GET", path });
+// The versions of the model that is asked, and which models there are.
+export const getModels = () => ask({ method: "GET", path: "models", params: modelAsked() });
 
 // A file that is had only with the key, which a link does not send: its { blob }, or { problem }.
 export async function fetchFile(path) {

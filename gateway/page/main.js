@@ -4,6 +4,7 @@ import { useKey, whenKeyIsMissing } from "./api.js";
 import * as comparison from "./comparison.js";
 import { at } from "./dom.js";
 import { listVersions } from "./model.js";
+import * as modelChoice from "./model_choice.js";
 import * as several from "./several.js";
 import * as single from "./single.js";
 
@@ -25,6 +26,7 @@ function giveKey(event) {
 whenKeyIsMissing(() => (at("key-form").hidden = false));
 at("key-form").addEventListener("submit", giveKey);
 comparison.start();
+modelChoice.start();
 single.start();
 several.start();
 listVersions();

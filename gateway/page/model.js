@@ -1,18 +1,21 @@
 // What the model is and which versions there are, from GET /models.
 
-import { fetchFile, get, hasKey } from "./api.js";
+import { fetchFile, getModels, hasKey } from "./api.js";
 import { add, at, counted, offerAll, plural, saveAs, say, toggles } from "./dom.js";
 
 const VERSIONS_SHOWN = 5;
 const LABELS_NAMED = 30;
 
-let models = { model: "", current: null, threshold: 0.5, versions: [] };
+let models = { model: "", current: null, threshold: 0.5, versions: [], models: [] };
 let listing = 0; // number of the newest look; what an older one finds is outdated
 const listeners = [];
 
 export const current = () => models.current;
 export const threshold = () => models.threshold;
 export const factsOf = (version) => models.versions.find((one) => one.version === version);
+
+// The models that this server answers for, its first one in front.
+export const modelNames = () => models.models.map(({ name }) => name);
 
 // The versions that answer beside the current one, if they are asked by number.
 export const others = () => models.versions.filter(({ state }) => state === "ready");
@@ -26,7 +29,7 @@ export function whenListed(action) {
 
 export async function listVersions() {
   const number = ++listing;
-  const reply = await get("models");
+  const reply = await getModels();
   if (number !== listing) return;
   say(
     at("versions-problem"),

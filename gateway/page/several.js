@@ -1,6 +1,6 @@
 // Several texts at once: lines that are pasted, or a file that is chosen or dropped. It is read in the browser.
 
-import { requestForMany } from "./api.js";
+import { modelAsked, requestForMany } from "./api.js";
 import { compared } from "./comparison.js";
 import { decoded, hasHeading, linesOf, parsed, TableError, textColumn } from "./csv.js";
 import { add, at, counted, plural, say } from "./dom.js";
@@ -141,7 +141,8 @@ async function askAll(asked) {
     return "Nothing was asked.";
   }
   rows.forEach((row, place) => Object.assign(row, { number: place + 1, answers: [], problem: null }));
-  const options = factsOf(versions[0])?.problem_type === "regression" ? { top_k: "all" } : {};
+  // Kept for the whole run, though another model be chosen meanwhile.
+  const options = { ...modelAsked(), ...(factsOf(versions[0])?.problem_type === "regression" ? { top_k: "all" } : {}) };
   const first = rows
     .map(({ texts }) => texts)
     .filter((texts) => !isBlank(texts))

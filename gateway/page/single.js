@@ -1,11 +1,12 @@
 // One sentence, or pair: asked while it is typed, answered by the current version and by another one beside it.
 
 import { inAddress, keepInAddress, whenAddressChanges } from "./address.js";
-import { ask, requestFor } from "./api.js";
+import { ask, askedModel, requestFor } from "./api.js";
 import { at, copy, figure, say } from "./dom.js";
 import { difference, inWords, isMulti, LabelList } from "./labels.js";
 import { current, factsOf, listVersions, takesPairs, threshold, whenListed } from "./model.js";
 import { compared, compareWith } from "./comparison.js";
+import { chooseModel } from "./model_choice.js";
 import { Snippets } from "./snippets.js";
 
 const TYPING_PAUSE_MS = 250;
@@ -31,7 +32,7 @@ export async function classify({ settled = false, keep = true } = {}) {
   underWay = new AbortController();
   const { signal } = underWay;
   const number = ++newest;
-  const asked = { sentence: sentence.value, pair: pair.value, compare: compared() };
+  const asked = { model: askedModel(), sentence: sentence.value, pair: pair.value, compare: compared() };
   fits = keep ? keepInAddress(asked, settled) : true;
   document.title = asked.sentence.trim() ? `${asked.sentence.trim().slice(0, 60)} · ${TITLE}` : TITLE;
   if (asked.sentence.trim() === "") {
@@ -140,6 +141,7 @@ function notes(facts) {
 // --- The reader
 
 function take(question) {
+  chooseModel(question.model);
   sentence.value = question.sentence;
   pair.value = question.pair;
   compareWith(question.compare);
@@ -185,6 +187,11 @@ export function start() {
   });
   at("copy-link").addEventListener("click", copyLink);
   at("ask").addEventListener("compare", () => classify({ settled: true }));
+  at("ask").addEventListener("model", () => {
+    compareWith(null); // the numbers of another model's versions mean nothing here
+    show(null);
+    classify({ settled: true });
+  });
   whenAddressChanges((question) => {
     take(question);
     classify({ keep: false });

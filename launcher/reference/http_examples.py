@@ -71,7 +71,7 @@ $ curl -s http://127.0.0.1:8000/health/ready
 
 ```console
 $ curl -s http://127.0.0.1:8000/metrics | grep '^classifier_ready'
-classifier_ready 1.0
+classifier_ready{model="classifier"} 1.0
 ```""",
 }
 MISTAKES = """A mistake is answered in one sentence, which says what was wrong and what would be right:

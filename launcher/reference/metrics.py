@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, ModelState
 from gateway.students import StudentState
 from launcher.reference.markdown import GENERATED, code, plain, table
 
@@ -21,9 +21,9 @@ those of all workers of one gateway. A counter's name ends in `_total`; a histog
 and `deploy/grafana/dashboards/classifier.json` a dashboard.
 
 ```console
-$ curl -s http://127.0.0.1:8000/metrics | grep -E '^classifier_(ready|current_version) '
-classifier_ready 1.0
-classifier_current_version 1.0
+$ curl -s http://127.0.0.1:8000/metrics | grep -E '^classifier_(ready|current_version)'
+classifier_ready{model="classifier"} 1.0
+classifier_current_version{model="classifier"} 1.0
 ```
 
 ## The gateway's
@@ -62,15 +62,16 @@ def metrics_page() -> str:
 def _families() -> Iterator[Metric]:
     """Each metric as a gateway shows it: labels are shown only once something was counted under them."""
     metrics = Metrics()
-    metrics.requests.labels("/classify", "200")
-    metrics.latency.labels("/classify")
+    metrics.requests.labels("classifier", "/classify", "200")
+    metrics.latency.labels("classifier", "/classify")
     metrics.rejected.labels("BlankSentence")
-    metrics.answered.labels("student")
+    metrics.of("classifier").answered("student")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
     batcher: Any = SimpleNamespace(waiting=0)
     watch: Any = SimpleNamespace(delta=0.005, bar=0.9, raised=0, observed=lambda: (0.0, 0.0, 1.0))
     students: Any = SimpleNamespace(state=lambda: StudentState("answers", "", watch))
-    for family in text_string_to_metric_families(metrics.render(versions, batcher, students).decode()):
+    shown = metrics.render([ModelState("classifier", versions, batcher, students)])
+    for family in text_string_to_metric_families(shown.decode()):
         if not family.name.endswith("_created"):  # when a count began, which the client adds to each
             yield family
 

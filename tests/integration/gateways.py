@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,8 +45,9 @@ class Gateway:
             return False
 
     def metric(self, name: str) -> float:
-        """The value of one metric, named with its labels; 0 if there is none yet."""
-        for line in self.client.get("/metrics").text.splitlines():
+        """The value of one metric, named with its labels but that of the only model; 0 if there is none yet."""
+        text = re.sub(r'model="[^"]*",?', "", self.client.get("/metrics").text).replace("{}", "")
+        for line in text.splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
         return 0.0

@@ -121,9 +121,13 @@ def state_of(stack: Stack, number: int) -> tuple[str, str]:
 
 
 def samples(text: str, name: str) -> dict[frozenset[tuple[str, str]], float]:
-    """Labels and values of one metric in the text of GET /metrics."""
+    """Labels and values of one metric in the text of GET /metrics, without the name of the only model."""
     found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return {frozenset(sample.labels.items()): sample.value for sample in found if sample.name == name}
+    return {
+        frozenset(label for label in sample.labels.items() if label[0] != "model"): sample.value
+        for sample in found
+        if sample.name == name
+    }
 
 
 def assert_failed(stack: Stack, number: int, reason: str) -> None:

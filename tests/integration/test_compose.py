@@ -71,7 +71,10 @@ def test_a_container_runs_without_rights(project: ComposeProject, service: str) 
 
 
 def test_prometheus_can_read_both_from_the_inner_network(project: ComposeProject) -> None:
-    for url, metric in (("gateway:8000", "classifier_ready 1.0"), ("triton:8102", "nv_inference_count")):
+    for url, metric in (
+        ("gateway:8000", 'classifier_ready{model="classifier"} 1.0'),
+        ("triton:8102", "nv_inference_count"),
+    ):
         script = f"import urllib.request as r; print(r.urlopen('http://{url}/metrics').read().decode())"
         assert metric in project.sh("gateway", f'python3 -c "{script}"').stdout
 

@@ -157,6 +157,31 @@ def test_the_model_is_described_as_its_manifest_does(chromium: Chrome, web: Web)
     assert chromium.find_elements(By.TAG_NAME, "img") == []
 
 
+# --- Several models
+
+
+def test_another_model_is_chosen_and_stays_in_the_address(chromium: Chrome, web: Web) -> None:
+    several = web.gateway("two", MODEL_NAMES="two,tags")
+    open_question(chromium, several.port, sentence="oak", compare="1")
+    wait_for_label(chromium, "Tree")
+    choose(chromium, "model-choice", "tags")
+    wait_for_label(chromium, "Plant")
+    assert query_of(chromium) == {"model": ["tags"], "sentence": ["oak"]}, "the other model has no such version"
+    wait_until(lambda: shown(chromium, "model") == "Model tags · version 1", 10, "what is known of it")
+    chromium.refresh()
+    wait_for_label(chromium, "Plant")
+    chromium.back()
+    wait_for_label(chromium, "Tree")
+    assert query_of(chromium) == {"sentence": ["oak"], "compare": ["1"]}
+    wait_until(lambda: value_of(chromium, "model-choice") == "two", 10, "the choice follows")
+
+
+def test_there_is_nothing_to_choose_where_there_is_one_model(chromium: Chrome, two: Gateway) -> None:
+    open_question(chromium, two.port, sentence="oak")
+    wait_for_label(chromium, "Tree")
+    assert not is_displayed(chromium, "model-part")
+
+
 # --- Two versions
 
 

@@ -22,7 +22,7 @@ import training.__main__
 from benchmarks.report.tables import ResultTable
 from gateway.batcher import Batcher, BatchLimits
 from gateway.files import LocalFiles
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, ModelState
 from gateway.triton import TritonClient
 from gateway.versions import VersionFollower
 from repository.manifest import Manifest
@@ -189,6 +189,7 @@ def test_a_reason_in_the_metrics_is_read_back_whole(tmp_path: Path, monkeypatch:
     limits = BatchLimits(calls=1, tokens=1, sentences=1, waiting=1, deadline_s=1.0)
     reason = f'"[/x]" {FOLDER}\udcff\\'
     monkeypatch.setattr(versions, "failures", lambda: {7: reason})
-    text = metrics.render(versions, Batcher(triton.infer, limits, metrics)).decode()
+    batcher = Batcher(triton.infer, limits, metrics.of("tiny"))
+    text = metrics.render([ModelState("tiny", versions, batcher)]).decode()
     (found,) = [family for family in text_string_to_metric_families(text) if family.name == "classifier_failed_version"]
-    assert found.samples[0].labels == {"version": "7", "reason": visible(reason)}
+    assert found.samples[0].labels == {"model": "tiny", "version": "7", "reason": visible(reason)}

@@ -9,7 +9,7 @@ import yaml
 
 from gateway.batcher import Batcher, BatchLimits
 from gateway.files import LocalFiles
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, ModelState
 from gateway.triton import TritonClient
 from gateway.versions import VersionFollower
 from tests.kustomize import KUBERNETES, Manifest, of_kind
@@ -31,13 +31,15 @@ def adapter_rules() -> list[dict[str, Any]]:
 
 def exported(tmp_path: Path) -> set[str]:
     """Names of the samples that a gateway exports."""
-    metrics = Metrics()
+    metrics, name = Metrics(), "classifier"
     triton = TritonClient.__new__(TritonClient)  # asked for nothing
     versions = VersionFollower(triton, LocalFiles(tmp_path), 1.0)
-    batcher = Batcher(triton.infer, BatchLimits(calls=1, tokens=1, sentences=1, waiting=1, deadline_s=1.0), metrics)
-    metrics.requests.labels("/classify", "200").inc()
-    metrics.latency.labels("/classify").observe(0.1)
-    text = metrics.render(versions, batcher).decode()
+    batcher = Batcher(
+        triton.infer, BatchLimits(calls=1, tokens=1, sentences=1, waiting=1, deadline_s=1.0), metrics.of(name)
+    )
+    metrics.requests.labels(name, "/classify", "200").inc()
+    metrics.latency.labels(name, "/classify").observe(0.1)
+    text = metrics.render([ModelState(name, versions, batcher)]).decode()
     return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
 
 

@@ -25,6 +25,7 @@ _OF_STUDENT = {
 }
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SET_LABELS = (1, 2, 3, 5, 10, 20, 50)
 _SENTENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -48,6 +49,17 @@ class Metrics:
         )
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
+        )
+        self.unknown = Counter(
+            "classifier_unknown_sentences",
+            "Sentences of which no label was sure enough for MIN_SCORE, min_score or UNKNOWN_LABEL.",
+            registry=registry,
+        )
+        self.set_labels = Histogram(
+            "classifier_set_labels",
+            "Labels in the answer to a sentence asked with coverage.",
+            buckets=_SET_LABELS,
+            registry=registry,
         )
         self._count_students(registry)
         self._log_dropped = Counter(

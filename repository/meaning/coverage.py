@@ -123,6 +123,9 @@ class HeldOut:
         self._nonconformity = np.asarray(nonconformity, dtype=np.float64)
         self._label = np.asarray(label, dtype=np.int64)
         self._group = np.asarray(group, dtype=np.int64)
+        order = np.argsort(self._nonconformity, kind="stable")
+        self._texts = [order[self._label[order] == place] for place in range(len(self.labels))]
+        self._groups = [set(self._group[texts].tolist()) for texts in self._texts]
         self.limits = lru_cache(maxsize=16)(self._limits)
         """The limits for a coverage; the last few are kept. Raises UnreachableError."""
 
@@ -143,11 +146,10 @@ class HeldOut:
 
     def write(self, folder: Path) -> None:
         """Write `folder/held_out.json`, each label's texts from the best fitting on."""
-        order = np.argsort(self._nonconformity, kind="stable")
         numbers = {group: place for place, group in enumerate(np.unique(self._group).tolist())}
         content: dict[str, dict[str, list[Any]]] = {}
         for place, name in enumerate(self.labels):
-            own = [int(text) for text in order if self._label[text] == place]
+            own = self._texts[place].tolist()
             content[name] = {
                 # Rounded up: a limit that is a little too high keeps the promise.
                 "nonconformity": [math.ceil(self._nonconformity[text] * 10**_DIGITS) / 10**_DIGITS for text in own],
@@ -186,18 +188,19 @@ class HeldOut:
         needed = groups_needed(coverage)
         if self.groups < needed:
             raise UnreachableError(self.groups, needed)
-        of_label = [set(self._group[self._label == place].tolist()) for place in range(len(self.labels))]
-        own = [place for place, groups in enumerate(of_label) if len(groups) >= OWN_LIMIT * needed]
-        own.sort(key=lambda place: -len(of_label[place]))
-        shared = [place for place in range(len(self.labels)) if place not in own]
+        places = sorted(range(len(self.labels)), key=lambda place: -len(self._groups[place]))
+        own = [place for place in places if len(self._groups[place]) >= OWN_LIMIT * needed]
+        shared = places[len(own) :]
         # What is left over has to carry a limit, too: the smallest of the others join until it does.
-        while shared and own and len(set().union(*(of_label[place] for place in shared))) < needed:
+        groups = set[int]().union(*(self._groups[place] for place in shared))
+        while shared and own and len(groups) < needed:
             shared.append(own.pop())
+            groups |= self._groups[shared[-1]]
         return own, shared
 
     def _limit(self, coverage: float, labels: Sequence[int]) -> float:
         """The smallest nonconformity at which the weights of these labels' texts reach the coverage."""
-        texts = np.flatnonzero(np.isin(self._label, labels))
+        texts = np.concatenate([self._texts[place] for place in labels])
         texts = texts[np.argsort(self._nonconformity[texts], kind="stable")]
         _, group, sizes = np.unique(self._group[texts], return_inverse=True, return_counts=True)
         weights = 1 / (sizes[group] * (len(sizes) + 1))

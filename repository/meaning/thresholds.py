@@ -2,9 +2,12 @@
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from repository.meaning.calibration import Strict
+from repository.meaning.calibration import Calibration, Float64Array, Strict
+
+_FARTHEST = 1e-12
 
 
 class LabelThreshold(Strict):
@@ -49,3 +52,15 @@ class Thresholds(Strict):
     def values(self) -> list[float]:
         """The thresholds, in the order of the labels."""
         return [label.threshold for label in self.labels]
+
+    def shown(self, calibration: Calibration | None) -> Float64Array:
+        """The thresholds `[labels]` for calibrated scores, or, without a calibration, for scores as they are.
+
+        A label's sigmoid rises with its logit: the same labels are answered either way.
+        """
+        values = np.array(self.values)
+        if calibration is None:
+            return values
+        inside = np.clip(values, _FARTHEST, 1 - _FARTHEST)
+        found = calibration.scores(np.log(inside) - np.log1p(-inside))
+        return np.where(values <= 0, 0.0, found)

@@ -2,6 +2,7 @@
 
 import { useKey, whenKeyIsMissing } from "./api.js";
 import * as comparison from "./comparison.js";
+import * as calibrated from "./calibrated.js";
 import { at } from "./dom.js";
 import { listVersions } from "./model.js";
 import * as several from "./several.js";
@@ -25,6 +26,7 @@ function giveKey(event) {
 whenKeyIsMissing(() => (at("key-form").hidden = false));
 at("key-form").addEventListener("submit", giveKey);
 comparison.start();
+calibrated.start();
 single.start();
 several.start();
 listVersions();

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from export import ExportError
 from repository.console import Console
-from repository.manifest import CONFIG_FILE, Manifest, ProblemType
+from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, ProblemType
 from repository.names import is_version_name
 from repository.option_class import takes_option_class
 from repository.places import open_history
@@ -93,9 +93,14 @@ def calibrate_version(given: CalibrateOptions) -> None:
     folder = Path(given.version)
     if not folder.is_dir():
         raise ExportError(f"{given.version} is neither a version folder nor a version number")
-    if is_version_name(folder.resolve().name) and (folder.resolve().parent / CONFIG_FILE).exists():
-        raise ExportError(f"{folder} is published, and is never changed: give its number, or --output with a copy")
+    _refuse_published(folder)
     _show(given, _written(given, folder, given.output or folder))
+
+
+def _refuse_published(folder: Path) -> None:
+    place = folder.resolve()
+    if is_version_name(place.name) and (place.parent / CONFIG_FILE).exists():
+        raise ExportError(f"{folder} is published, and is never changed: give its number, and another --output if any")
 
 
 def _published(wanted: str) -> "tuple[VersionHistory, int]":
@@ -138,7 +143,8 @@ def _written(given: CalibrateOptions, source: Path, output: Path) -> Manifest:
     from export.version.placing import put_in_place
 
     output = output.absolute()
-    if output.exists() and not (output / "manifest.json").is_file():
+    _refuse_published(output)
+    if output.exists() and not (output / MANIFEST_FILE).is_file():
         raise ExportError(f"{output} exists and is no version folder: give another --output")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:

@@ -83,14 +83,13 @@ def test_calibrating_twice_changes_nothing_of_the_version_between(store: ModelSt
     between = content_of(store.folder / "2")
     assert run("newest", "--data", write_data(tmp_path / "other.csv", noise=3)).exit_code == 0
     assert content_of(store.folder / "2") == between
-    assert (
-        Manifest.read(store.folder / "3").files[HELD_OUT_FILE] != Manifest.read(store.folder / "2").files[HELD_OUT_FILE]
-    )
+    second, third = (Manifest.read(store.folder / number).files[HELD_OUT_FILE] for number in ("2", "3"))
+    assert second != third
 
 
 def test_all_of_the_data_is_fitted_on_where_a_file_to_report_on_is_named(store: ModelStore, tmp_path: Path) -> None:
     data, test = write_data(tmp_path / "data.csv"), tmp_path / "test.csv"
-    test.write_text(data.read_text().replace(",a", ",b").replace("cat cat", "cat cat cat"))
+    test.write_text(data.read_text().replace(",a", ",b").replace(",buthor", ",author"))
     result = run("1", "--data", data, "--test", test, "--group", "author", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -136,9 +135,8 @@ def test_what_cannot_be_done_is_refused_in_one_line_that_says_what_to_do(store: 
     assert "neither a version folder nor a version number" in refused("nothing", "--data", data)
     number = write_version(tmp_path / "number", {"good": "stars"}, problem_type=ProblemType.REGRESSION)
     assert "answers a number" in refused(number, "--data", data)
-    assert "--label-precision is for models that answer several" in refused(
-        "1", "--data", data, "--label-precision", 0.9
-    )
+    single = refused("1", "--data", data, "--label-precision", 0.9)
+    assert "--label-precision is for models that answer several" in single
     few = write_data(tmp_path / "few.csv", count=40)
     assert "20 held-out texts with labels are too few" in refused("1", "--data", few)
     other = tmp_path / "other.csv"
@@ -146,5 +144,6 @@ def test_what_cannot_be_done_is_refused_in_one_line_that_says_what_to_do(store: 
     assert "the label 'Fungus' is none of the model's" in refused("1", "--data", other)
     (tmp_path / "lines.csv").write_text("sentence\none\ntwo")
     assert "no column is called label" in refused("1", "--data", tmp_path / "lines.csv")
+    assert "is published, and is never changed" in refused("1", "--data", data, "--output", store.folder / "1")
+    assert "is no version folder" in refused("1", "--data", data, "--output", store.folder)
     assert store.numbers() == [1]
-    assert "published" in refused(store.folder / "1", "--data", data, "--output", store.folder / "1")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from training.data.examples import Example
 
 NEWEST = "newest"
+MANY = 4
 
 out = Console()
 
@@ -178,8 +179,13 @@ def _texts(given: CalibrateOptions, folder: Path, manifest: Manifest) -> "HeldOu
     record = read_split(folder)
     examples = _examples(given, given.data, folder, manifest)
     tests = _examples(given, given.test, folder, manifest) if given.test else None
-    names = [", ".join(path.name for path in paths or []) for paths in (given.data, given.test)]
-    return held_out_texts(examples, names[0], manifest.labels, record, tests, names[1])
+    return held_out_texts(examples, _named(given.data), manifest.labels, record, tests, _named(given.test or []))
+
+
+def _named(paths: list[Path]) -> str:
+    """Files in words; none of many but the first."""
+    names = [path.name for path in paths]
+    return ", ".join(names) if len(names) < MANY else f"{names[0]} and {len(names) - 1} others"
 
 
 def _examples(given: CalibrateOptions, paths: list[Path], folder: Path, manifest: Manifest) -> "list[Example]":

@@ -11,7 +11,7 @@ Classifiers with Bounded Error Levels", 2019).
 Texts of one group, such as the ideas of one mind map, are right or wrong together. What is exchangeable is the group,
 so each of `K` groups weighs `1 / (K + 1)`, in equal parts for its texts, and the rest, `1 / (K + 1)`, stands for the
 new text's group. The limit is where these weights reach the coverage (Y. Lee, R. Barber, R. Willett, "Distribution-Free
-Inference with Hierarchical Data", 2023, section 3). With one text a group this is the rule above. The promise is about
+Inference with Hierarchical Data", 2023). With one text a group this is the rule above. The promise is about
 a text of a new group.
 
 By class (Mondrian): a label that enough groups have gets a limit from its own texts alone, so that the promise holds

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from export import ExportError
+from export.commands.calibrate import calibrate_version
 from export.commands.diff import diff_versions
 from export.commands.export import export_checkpoint
 from export.commands.inspect import inspect_version
@@ -30,6 +31,7 @@ errors = Console(stderr=True)
 app.command("export")(export_checkpoint)
 app.command("inspect")(inspect_version)
 app.command("diff")(diff_versions)
+app.command("calibrate")(calibrate_version)
 app.command("profile")(show_profile)
 
 

@@ -10,6 +10,9 @@ from pydantic_core import to_json
 from gateway.classifier import Predictions, unquote
 from gateway.encoding import Text
 from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
+from gateway.meaning.labels import headers_of
+from gateway.meaning.thresholds import thresholds_of
+from gateway.meaning.wish import Wish
 from gateway.metrics import Metrics
 from gateway.middleware import RequestRecord
 from gateway.ranking import LabelScore, ranked
@@ -35,8 +38,10 @@ class Answer:
 
 async def classify_sentence(service: Service, record: RequestRecord, text: Text, options: Options = PLAIN) -> Answer:
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
-    predictions = await _predictions(service, [text], options)
-    return answer_of(service, record, predictions, [_logged(text)], _labels(service, predictions, options)[0])
+    wish = service.meaning.wish(options)
+    predictions = await _predictions(service, [text], options, wish)
+    labels = await _labels(service, predictions, options, wish)
+    return answer_of(service, record, predictions, [_logged(text)], labels[0], wish)
 
 
 async def classify_sentences(
@@ -49,19 +54,26 @@ async def classify_sentences(
         GatewayError: what `Classifier.predict` raises.
     """
     refuse_too_many(len(texts), service.settings.max_sentences)
-    predictions = await _predictions(service, texts, options)
-    labels = _labels(service, predictions, options)
-    return answer_of(service, record, predictions, [_logged(text) for text in texts], labels)
+    wish = service.meaning.wish(options)
+    predictions = await _predictions(service, texts, options, wish)
+    labels = await _labels(service, predictions, options, wish)
+    return answer_of(service, record, predictions, [_logged(text) for text in texts], labels, wish)
 
 
-async def _predictions(service: Service, texts: Sequence[Text], options: Options) -> Predictions:
+async def _predictions(service: Service, texts: Sequence[Text], options: Options, wish: Wish | None) -> Predictions:
     unquoted = [_unquoted(text) for text in texts]
-    return await service.classifier.predict(unquoted, options.truncate, version=options.version)
+    alone = wish is not None and wish.of_model
+    return await service.classifier.predict(unquoted, options.truncate, version=options.version, alone=alone)
 
 
-def _labels(service: Service, predictions: Predictions, options: Options) -> list[list[LabelScore]]:
+async def _labels(
+    service: Service, predictions: Predictions, options: Options, wish: Wish | None
+) -> list[list[LabelScore]]:
     """What is answered for each text."""
-    manifest, threshold = predictions.version.manifest, service.settings.threshold
+    if wish is not None:
+        return await service.meaning.labels(predictions, wish)
+    manifest = predictions.version.manifest
+    threshold = thresholds_of(manifest, service.settings)
     return [ranked(item.scores, manifest, options.top_k, threshold) for item in predictions.items]
 
 
@@ -81,11 +93,18 @@ def refuse_too_many(count: int, most: int) -> None:
 
 
 def answer_of(
-    service: Service, record: RequestRecord, predictions: Predictions, sentences: Sequence[str], content: Any
+    service: Service,
+    record: RequestRecord,
+    predictions: Predictions,
+    sentences: Sequence[str],
+    content: Any,
+    wish: Wish | None = None,
 ) -> Answer:
     """The answer with its headers, counted and noted for the log."""
     count = len(predictions.items)
     headers = {VERSION_HEADER: str(predictions.version.number)}
+    if wish is not None:
+        headers |= headers_of(wish, predictions.version.manifest)
     cut = sum(1 for item in predictions.items if item.cut_tokens)
     if cut:
         headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"

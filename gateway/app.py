@@ -18,6 +18,7 @@ from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.keys import KeyCheck
 from gateway.logs import configure_logging, request_log
+from gateway.meaning.labels import CALIBRATED_HEADER, COVERAGE_HEADER
 from gateway.memory import limit_arenas
 from gateway.metrics import Metrics
 from gateway.middleware import UNFORESEEN, BodyLimit, Observed
@@ -46,7 +47,14 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
             allow_origins=origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=[VERSION_HEADER, TRUNCATED_HEADER, "X-Request-ID", "Retry-After"],
+            expose_headers=[
+                VERSION_HEADER,
+                TRUNCATED_HEADER,
+                CALIBRATED_HEADER,
+                COVERAGE_HEADER,
+                "X-Request-ID",
+                "Retry-After",
+            ],
         )
     return Observed(app, metrics, request_log().info if settings.log_requests else None)
 

@@ -9,7 +9,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.call_slots import CallSlots
@@ -27,7 +27,6 @@ SMALLEST_SHARE = 4
 EXPECTED_SHARE_OF_DEADLINE = 0.5
 """A sentence is refused if it would have to wait longer than this part of its deadline: what is let in gets answered,
 although the estimate is rough and the batch it ends up in takes time, too."""
-
 
 UNFORESEEN = "Triton's answer could not be read; the gateway's log says why."
 
@@ -71,7 +70,7 @@ class _Waiting:
     tokens: int
     student: bool = False
     """Whether the version's student is asked, and not its model."""
-    alone: bool = field(default=False)
+    alone: bool = False
     """Its call failed in company: it has to be tried by itself."""
 
 

@@ -40,8 +40,14 @@ class Answerer:
         self._students = students
         self._auditor = auditor
 
-    async def answers(self, version: LoadedVersion, sentences: Sequence[Tokens]) -> list[Answered]:
+    async def answers(self, version: LoadedVersion, sentences: Sequence[Tokens], alone: bool = False) -> list[Answered]:
         """The answer to each sentence.
+
+        Args:
+            version: who is asked.
+            sentences: tokenized.
+            alone: the model answers all by itself where the version says what its scores mean: that is said of the
+                model's, not of the student's.
 
         Raises:
             GatewayError: the model failed, is away, or the version is gone. A student that fails is passed over.
@@ -49,6 +55,8 @@ class Answerer:
         student = None if self._students is None else self._students.of(version)
         if student is None:
             return [Answered(*row, None) for row in await self._ask_model(version, sentences)]
+        if alone and version.manifest.calibration is not None:
+            return [Answered(*row, MODEL) for row in await self._ask_model(version, sentences)]
         sure = await self._ask_student(student, sentences)
         unsure = [place for place, answered in enumerate(sure) if answered is None]
         rows = await self._ask_model(version, [sentences[place] for place in unsure])

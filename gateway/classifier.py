@@ -73,7 +73,12 @@ class Classifier:
         self._max_bytes = max_sentence_bytes
 
     async def predict(
-        self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None, version: int | None = None
+        self,
+        texts: Sequence[Text],
+        truncate: bool = True,
+        side: Side | None = None,
+        version: int | None = None,
+        alone: bool = False,
     ) -> Predictions:
         """The logits of each text.
 
@@ -82,6 +87,7 @@ class Classifier:
             truncate: cut a text that is too long, in place of refusing it.
             side: the end that is cut off; where the checkpoint's tokenizer cuts if None.
             version: the version that is asked; the current one if None.
+            alone: no student answers in the model's place, see `Answerer.answers`.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
@@ -96,33 +102,39 @@ class Classifier:
             try:
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
-                        return await self._ask(await self._named.get(version), texts, truncate, side, places)
-                    return await self._ask_until_known(texts, truncate, side, places)
+                        return await self._ask(await self._named.get(version), texts, truncate, side, places, alone)
+                    return await self._ask_until_known(texts, truncate, side, places, alone)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
                 raise DeadlineExceededError(error) from None
 
     async def _ask_until_known(
-        self, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+        self, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places, alone: bool
     ) -> Predictions:
         """Ask the current version; the one that is current then, if no Triton serves it any more."""
         for _ in range(VERSIONS_TRIED - 1):
             try:
-                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, places)
+                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, places, alone)
             except VersionGoneError as gone:
                 # Two swaps within one poll, or a version that was taken back; or it is not everywhere yet.
                 places.hold(len(texts))
                 await self._versions.refresh(lost=gone.version)
-        return await self._ask(self._versions.ready(), texts, truncate, side, places)
+        return await self._ask(self._versions.ready(), texts, truncate, side, places, alone)
 
     async def _ask(
-        self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+        self,
+        version: LoadedVersion,
+        texts: Sequence[Text],
+        truncate: bool,
+        side: Side | None,
+        places: Places,
+        alone: bool,
     ) -> Predictions:
         encoded = await encode(version, texts, truncate, side)
         places.hold(0)
         items = [
             Prediction(*answered, tokens=len(tokens.ids), cut_tokens=tokens.cut)
-            for answered, tokens in zip(await self._answerer.answers(version, encoded), encoded, strict=True)
+            for answered, tokens in zip(await self._answerer.answers(version, encoded, alone), encoded, strict=True)
         ]
         return Predictions(version, items)
 

@@ -18,6 +18,7 @@ from repository.cascade import STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE
 from repository.location import S3Location
 from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
+from repository.meaning.coverage import HELD_OUT_FILE
 from repository.problem import Problem
 from repository.s3_store import Listing, S3Store
 from repository.store import STAGING_PREFIX, numbers_in
@@ -29,7 +30,7 @@ READER = "gateway"
 
 FileStamps = tuple[tuple[str, int, int], ...]
 
-READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE)
+READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE, HELD_OUT_FILE)
 WATCHED = 2
 """How many of the newest versions are looked at before Triton serves them: as many as it loads."""
 

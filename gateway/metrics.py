@@ -26,6 +26,7 @@ _OF_STUDENT = {
 }
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SET_LABELS = (1, 2, 3, 5, 10, 20, 50)
 _SENTENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 Kind = TypeVar("Kind", Counter, Histogram)
@@ -98,6 +99,13 @@ class ModelMetrics:
         self._batch = self._histogram("classifier_batch_sentences", "Sentences in a call.", _SENTENCES)
         self._tokens = self._counter("classifier_tokens", "Tokens sent to Triton, without padding.")
         self._padding = self._counter("classifier_padding_tokens", "Tokens sent to Triton only to fill up rows.")
+        self.unknown = self._counter(
+            "classifier_unknown_sentences",
+            "Sentences of which no label was sure enough for MIN_SCORE, min_score or UNKNOWN_LABEL.",
+        )
+        self.set_labels = self._histogram(
+            "classifier_set_labels", "Labels in the answer to a sentence asked with coverage.", _SET_LABELS
+        )
         self._count_students()
 
     def _count_students(self) -> None:

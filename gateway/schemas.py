@@ -5,12 +5,17 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.errors import InvalidRequestError, kind_of
 from gateway.ranking import ALL_LABELS
+from gateway.settings import LONGEST_UNKNOWN
 from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
+from repository.meaning.calibration import Calibration
+from repository.meaning.coverage import Coverage
+from repository.meaning.thresholds import Thresholds
+from repository.names import refused_label
 
 
 def _top_k(value: object) -> object:
@@ -25,6 +30,13 @@ TopK = Annotated[
         "multi-label model, every label that reaches the threshold.",
     ),
 ]
+
+
+def _one_line(label: str) -> str:
+    if reason := refused_label(label):
+        raise ValueError(f"the label {reason}")
+    return label
+
 
 LAST_VERSION = 10**18 - 1
 """A number has at most 18 digits, see `repository.names`."""
@@ -53,6 +65,22 @@ class Options(BaseModel):
         None,
         description="The version that answers, one that `GET /models` calls `current` or `ready`; the current one if "
         "not given.",
+    )
+    calibrated: bool | None = Field(
+        None,
+        description="`true`: scores that say how often they are right, of a version that has a calibration; `false`: "
+        "softmax or sigmoid as the model gives it. Not given: as `CALIBRATED` says.",
+    )
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Leave out labels with a lower score; also in place of the thresholds of a multi-label model."
+    )
+    unknown: Annotated[str, Field(min_length=1, max_length=LONGEST_UNKNOWN), AfterValidator(_one_line)] | None = Field(
+        None,
+        description="Answer this label, with the best score, where none is left, in place of an empty list.",
+    )
+    coverage: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Answer the set of labels that holds the right one in so large a share of cases, such as `0.95`.",
     )
 
 
@@ -182,6 +210,13 @@ class ModelVersion(BaseModel):
         None, description="What the export was outside its tolerance by, if it was forced."
     )
     evaluation: Evaluation | None = None
+    calibration: Calibration | None = Field(
+        None, description="How its scores are calibrated where that is asked for; null: it cannot be asked for."
+    )
+    thresholds: Thresholds | None = Field(None, description="Of a multi-label model, its own thresholds.")
+    coverage: Coverage | None = Field(
+        None, description="What is known of its label sets; null: `coverage` cannot be asked for."
+    )
     cascade: Cascade | None = Field(None, description="The student that the version holds beside the model.")
     student: StudentNow | None = Field(None, description="What the student does now; of the current version alone.")
     report: str | None = Field(
@@ -205,5 +240,7 @@ class Models(BaseModel):
     model: str
     current: int | None
     threshold: float = Field(description="Least score of a label in the answer of a multi-label model without `top_k`.")
+    own_thresholds: bool = Field(description="Whether the thresholds of a version that has its own take its place.")
+    calibrated: bool = Field(description="Whether scores are calibrated unless a request says otherwise.")
     versions: list[ModelVersion]
     models: list[ServedModel] = Field([], description="Every model that this gateway serves, the default first.")

@@ -12,6 +12,8 @@ from gateway.call_slots import CallSlots
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
+from gateway.meaning.labels import Meaning
+from gateway.meaning.thresholds import uses_own_thresholds
 from gateway.metrics import ModelMetrics, ModelState
 from gateway.named_versions import NamedVersions
 from gateway.schemas import Models, ModelVersion, StudentNow
@@ -33,6 +35,8 @@ class Service:
     batcher: Batcher
     classifier: Classifier
     files: VersionFiles
+    meaning: Meaning
+    """What requests ask of scores beyond what the model gives."""
     students: Students | None = None
     """None where students are not asked."""
 
@@ -57,7 +61,14 @@ class Service:
                 state.student = _now(self.students.state())
             found.append(self._with_manifest(state))
         settings = self.settings
-        return Models(model=settings.model_name, current=current, threshold=settings.threshold, versions=found)
+        return Models(
+            model=settings.model_name,
+            current=current,
+            threshold=settings.threshold,
+            own_thresholds=uses_own_thresholds(settings),
+            calibrated=settings.calibrated,
+            versions=found,
+        )
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
         folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)
@@ -136,4 +147,5 @@ async def _parts(
         followers += [students.run(), auditor.run()]
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
-    return Service(settings, metrics, versions, batcher, classifier, files, students), followers
+    meaning = Meaning(settings, files, metrics)
+    return Service(settings, metrics, versions, batcher, classifier, files, meaning, students), followers

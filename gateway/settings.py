@@ -9,6 +9,8 @@ from repository.names import is_model_name, is_version_name
 from repository.settings import RepositorySettings
 
 EVERY = "*"
+LONGEST_UNKNOWN = 200
+"""Characters of the label that is answered where none is sure enough."""
 
 
 class GatewaySettings(RepositorySettings):
@@ -83,7 +85,27 @@ class GatewaySettings(RepositorySettings):
         "When empty, some less than the limit on open files, and at most 10000.",
     )
     threshold: float = Field(
-        0.5, ge=0, le=1, description="Least score of a label in the answer of a multi-label model without `top_k`."
+        0.5,
+        ge=0,
+        le=1,
+        description="Least score of a label in the answer of a multi-label model without `top_k`. When it is set, it "
+        "takes the place of the thresholds that a version may have of its own.",
+    )
+    calibrated: bool = Field(
+        False,
+        description="Answer with calibrated scores where the version has them and a request does not say otherwise.",
+    )
+    min_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least score of any label in an answer, unless a request says another; no bound when empty.",
+    )
+    unknown_label: str = Field(
+        "",
+        max_length=LONGEST_UNKNOWN,
+        description="Label that is answered where none reaches `MIN_SCORE`, or its threshold, unless a request says "
+        "another; no label when empty.",
     )
     version_poll_ms: int = Field(500, ge=10, description="How often Triton is asked which versions are ready.")
     api_keys: SecretStr = Field(

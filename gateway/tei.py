@@ -34,6 +34,7 @@ from gateway.errors import (
     VersionGoneError,
     kind_of,
 )
+from gateway.meaning.labels import shown_scores
 from gateway.middleware import RequestRecord, record_of
 from gateway.ranking import ALL_LABELS, ranked
 from gateway.routes import response_of
@@ -146,10 +147,12 @@ async def _answer(service: Service, record: RequestRecord, body: PredictBody) ->
     refuse_too_many(len(sides), service.settings.max_sentences)
     truncate = body.truncate or False
     side = SIDES[body.truncation_direction] if truncate and body.truncation_direction else None
-    predictions = await service.classifier.predict([Text(*parts) for parts in sides], truncate, side)
+    calibrated = service.settings.calibrated and not body.raw_scores
+    texts = [Text(*parts) for parts in sides]
+    predictions = await service.classifier.predict(texts, truncate, side, alone=calibrated)
     manifest = predictions.version.manifest
     labels = [
-        ranked(item.logits if body.raw_scores else item.scores, manifest, ALL_LABELS, threshold=0.0)
+        ranked(item.logits if body.raw_scores else shown_scores(item, manifest, calibrated), manifest, ALL_LABELS, 0.0)
         for item in predictions.items
     ]
     logged = [" | ".join(parts) for parts in sides]

@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from repository.cascade import STUDENT_FILE, Cascade
+from repository.meaning.calibration import Calibration
+from repository.meaning.coverage import HELD_OUT_FILE, Coverage
+from repository.meaning.thresholds import Thresholds
 from repository.names import is_file_name
 
 MANIFEST_FILE = "manifest.json"
@@ -164,6 +167,15 @@ class Manifest(StrictModel):
         [], description="What `auto` judged each precision by that it tried; not written where there is nothing."
     )
     cascade: Cascade | None = Field(None, description="The student that the version holds beside the model, if any.")
+    calibration: Calibration | None = Field(
+        None, description="How scores are brought to say how often they are right, where that was fitted."
+    )
+    thresholds: Thresholds | None = Field(
+        None, description="From which score on each label is answered; of models that answer several labels."
+    )
+    coverage: Coverage | None = Field(
+        None, description="What is known of sets of labels that hold the right one; of models that answer one label."
+    )
     library_versions: dict[str, str]
     republished_from: int | None = Field(None, description="Version whose content this is, after a roll-back.")
     files: dict[str, FileDigest] = Field(description="Every other file of the version folder.")
@@ -182,7 +194,23 @@ class Manifest(StrictModel):
             raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
         if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
             raise ValueError("a cascade is for models that answer one label")
+        self._check_meaning()
         return self
+
+    def _check_meaning(self) -> None:
+        """Raise ValueError where what is said of scores is not of this kind of model, or of as many labels."""
+        several = self.problem_type is ProblemType.MULTI_LABEL
+        if self.calibration is not None:
+            if self.problem_type is ProblemType.REGRESSION or several == (self.calibration.slopes is None):
+                raise ValueError("the calibration is of another kind of model")
+            if self.calibration.slopes is not None and len(self.calibration.slopes) != len(self.labels):
+                raise ValueError("the calibration is of another number of labels")
+        if self.thresholds is not None and (not several or len(self.thresholds.labels) != len(self.labels)):
+            raise ValueError("thresholds are for models that answer several labels, one for each")
+        if self.coverage is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
+            raise ValueError("coverage is of models that answer one label")
+        if self.coverage is not None and HELD_OUT_FILE not in self.files:
+            raise ValueError(f"files must list {HELD_OUT_FILE}, since there is coverage")
 
     @property
     def weights(self) -> str | None:
@@ -220,7 +248,8 @@ class Manifest(StrictModel):
     def text(self) -> str:
         """The text of `manifest.json`."""
         # A gateway from before a field refuses a manifest that has it, were it empty.
-        unused = {name for name in ("cascade", "judgements") if not getattr(self, name)}
+        later = ("cascade", "judgements", "calibration", "thresholds", "coverage")
+        unused = {name for name in later if not getattr(self, name)}
         return self.model_dump_json(indent=2, exclude=unused) + "\n"
 
     def write(self, folder: Path) -> None:

@@ -18,6 +18,7 @@ FORMS = {
     "python -m export export": f"{COMMAND} export",
     "python -m export inspect": f"{COMMAND} version inspect",
     "python -m export diff": f"{COMMAND} version diff",
+    "python -m export calibrate": f"{COMMAND} version calibrate",
     "python -m export profile": f"{COMMAND} version profile",
     "python -m export": f"{COMMAND} export",
     "python -m repository publish": f"{COMMAND} publish",

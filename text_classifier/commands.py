@@ -86,6 +86,13 @@ VERSION_COMMANDS = {
     "diff": Entry(
         "How the answers of two versions differ on a file.", "Commands", "export.__main__:app", "diff", "export,cpu"
     ),
+    "calibrate": Entry(
+        "Fit what a version's scores mean, by labelled sentences.",
+        "Commands",
+        "export.__main__:app",
+        "calibrate",
+        "export,cpu",
+    ),
     "profile": Entry(
         "The shapes that TensorRT is to build for, from the lengths of real sentences.",
         "Commands",

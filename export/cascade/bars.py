@@ -14,11 +14,9 @@ Risk-Controlling Prediction Sets" (arXiv:2101.02703).
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from repository.binomial import CONFIDENCE, fewest_cases, upper_bound
 from repository.cascade import CascadeBar, CascadeFigures
@@ -34,32 +32,9 @@ BARS = (*(round(1 / (1 + math.exp(-tenths / 10)), 6) for tenths in range(90, -31
 # The stricter bars of a manifest: those where the student answers at most so much of what it does at the chosen one.
 STRICTER_SHARES = (0.75, 0.5, 0.25)
 
-_LEAST_LOG_TEMPERATURE, _MOST_LOG_TEMPERATURE = math.log(0.05), math.log(20)
-
 
 class NoCascadeError(Exception):
     """The student cannot answer for the model; says why, as the end of a sentence."""
-
-
-def fit_temperature(logits: Float32Array, answers: npt.NDArray[np.integer[Any]]) -> float:
-    """What to divide the student's logits by so that its probabilities say how often the model answers the same.
-
-    Temperature scaling: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (arXiv:1706.04599),
-    with the model's label in the place of the true one.
-
-    Args:
-        logits: the student's, `[sentences, labels]`.
-        answers: places of the model's labels, `[sentences]`.
-    """
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits.astype(np.float64) / math.exp(log_temperature)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        own = scaled[np.arange(len(scaled)), answers]
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - own))
-
-    found = minimize_scalar(loss, bounds=(_LEAST_LOG_TEMPERATURE, _MOST_LOG_TEMPERATURE), method="bounded")
-    return round(math.exp(float(found.x)), 4)
 
 
 def confidences(logits: Float32Array, temperature: float) -> Float32Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from export import ExportError, Step
-from export.cascade.bars import NoCascadeError, choose_bars, confidences, figures_at, fit_temperature
+from export.cascade.bars import NoCascadeError, choose_bars, confidences, figures_at
 from export.graph.session import start_session
 from export.precision.formats import provider_here
 from export.texts.cascade_sentences import CascadeSentences
@@ -16,6 +16,7 @@ from export.version.speed import measure_speedup
 from repository.cascade import Cascade
 from repository.inference import Float32Array, load_tokenizer
 from repository.manifest import Manifest
+from training.figures.fitted_scores import fit_temperature
 from training.report.served import ServedError, version_logits
 
 
@@ -39,6 +40,7 @@ def choose_cascade(model: Path, student: Path, sentences: CascadeSentences, delt
         raise NoCascadeError("there is no sentence to choose a bar on that neither model was trained on")
     answers = _ask(model, own, sentences.choosing, step, "the model").argmax(axis=1)
     logits = _ask(student, student_manifest, sentences.choosing, step, "the student")
+    # With the model's label in the place of the true one: how often the model answers the same.
     temperature = fit_temperature(logits, answers)
     bars = choose_bars(confidences(logits, temperature), logits.argmax(axis=1) == answers, delta)
     cost = _cost(model, student, own, sentences.choosing)

@@ -32,7 +32,7 @@ def load_student(source: str, model: "Checkpoint", trust_remote_code: bool) -> "
 
 
 def build_with_student(
-    build: "Build",
+    builds: "tuple[Build, Build]",
     student: "Checkpoint",
     files: "tuple[DataFile, DataFile | None]",
     scales: Sequence[str],
@@ -43,7 +43,8 @@ def build_with_student(
     """Write the model's version with a student in it, or without one where none may answer.
 
     Args:
-        build: writes the version folder of a checkpoint. The student's comes first: it is soon done, or refused.
+        builds: write the version folder of the student and of the model. The student's comes first: it is soon done,
+            or refused.
         student: the student.
         files: what the export compares on, and maybe more sentences to choose the bar on.
         scales: sentences that set int8's scales.
@@ -57,7 +58,7 @@ def build_with_student(
     from export.cascade.build import add_student
     from export.cascade.choice import choose_cascade
     from export.texts.cascade_sentences import cascade_sentences
-    from export.version.build import put_in_place
+    from export.version.placing import put_in_place
 
     sentences = cascade_sentences(*files, (loaded.split, student.split), scales)
     output = output.absolute()
@@ -65,10 +66,10 @@ def build_with_student(
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
         model_folder, student_folder = Path(scratch, "model"), Path(scratch, "student")
         try:
-            build(student, student_folder)
+            builds[0](student, student_folder)
         except ExportError as error:
             raise ExportError(f"the student: {error}") from None
-        manifest, choice = build(loaded, model_folder)
+        manifest, choice = builds[1](loaded, model_folder)
         try:
             cascade = choose_cascade(model_folder, student_folder, sentences, delta, out.progress)
         except NoCascadeError as error:

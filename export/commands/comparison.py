@@ -55,6 +55,13 @@ class Change(_Figures):
     truth: Target | None = None
 
 
+class CalibrationErrors(_Figures):
+    """Expected calibration error of a version's scores as they are, and calibrated where it has a calibration."""
+
+    plain: float
+    calibrated: float | None
+
+
 class Comparison(_Figures):
     """What two versions answer on the same sentences."""
 
@@ -73,6 +80,9 @@ class Comparison(_Figures):
     quality_a: dict[str, float] | None
     """Figures against the truth (`training.figures.scores`), where that is known."""
     quality_b: dict[str, float] | None
+    calibration_a: CalibrationErrors | None
+    """Where the truth is known, and numbers are no answers."""
+    calibration_b: CalibrationErrors | None
     largest: list[Change]
     origin: str = ""
     """Which sentences were asked, in words."""
@@ -124,6 +134,8 @@ def compare(a: Answers, b: Answers, sentences: Sequence[str], truth: Sequence[Ta
         labels=_label_counts(aligned) if problem_type is ProblemType.MULTI_LABEL else None,
         quality_a=_quality(a, truth, problem_type),
         quality_b=_quality(b, truth, problem_type),
+        calibration_a=_calibration(a, truth, problem_type),
+        calibration_b=_calibration(b, truth, problem_type),
         largest=[
             _change(aligned, place, sentences[place], truth[place] if truth else None)
             for place in _largest(same, shifts, show)
@@ -183,6 +195,19 @@ def _label_counts(aligned: _Aligned) -> list[LabelCounts]:
         LabelCounts(label=label, both=int(both[i]), only_a=int(only_a[i]), only_b=int(only_b[i]))
         for i, label in enumerate(aligned.labels)
     ]
+
+
+def _calibration(answers: Answers, truth: Sequence[Target] | None, task: ProblemType) -> CalibrationErrors | None:
+    if truth is None or task is ProblemType.REGRESSION or any(isinstance(target, float) for target in truth):
+        return None
+    from training.figures.calibration import calibration_error
+
+    once, labels = np.ones((1, len(truth))), answers.manifest.labels
+    plain, calibrated = (
+        None if scores is None else float(calibration_error(scores, truth, labels, task)(once)[0])
+        for scores in (answers.scores, answers.calibrated)
+    )
+    return None if plain is None else CalibrationErrors(plain=plain, calibrated=calibrated)
 
 
 def _quality(answers: Answers, truth: Sequence[Target] | None, task: ProblemType) -> dict[str, float] | None:

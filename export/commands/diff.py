@@ -101,6 +101,10 @@ def _summary(comparison: "Comparison") -> Table:
         if quality:
             figures = (f"{NAMES[figure]} {value:.4f}" for figure, value in quality.items())
             shown[f"{name} against the truth"] = ", ".join(figures)
+    for name, errors_of in (("A", comparison.calibration_a), ("B", comparison.calibration_b)):
+        if errors_of:
+            calibrated = "no calibration" if errors_of.calibrated is None else f"{errors_of.calibrated:.4f} calibrated"
+            shown[f"{name}'s calibration error"] = f"{errors_of.plain:.4f} of the scores as they are, {calibrated}"
     for name, labels in (("A", comparison.only_in_a), ("B", comparison.only_in_b)):
         if labels:
             names = ", ".join(map(shortened, labels))

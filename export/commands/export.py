@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export import ExportError
 from export.checkpoint.layout import Layout
@@ -15,6 +15,7 @@ from export.commands.choice import show_choice
 from export.commands.export_options import PrecisionChoice, RuleChoice
 from export.commands.given_texts import GivenTexts, deal_texts
 from export.commands.judging import judging_for
+from export.commands.meaning import fit_scores
 from repository.automatic_rule import AutomaticRule
 from repository.console import Console, styled
 from repository.manifest import MANIFEST_FILE, Manifest, Precision
@@ -49,6 +50,8 @@ def export_checkpoint(
     max_length: own.MaxLength = None,
     labels: own.Labels = None,
     report: own.Report = True,
+    calibrated_scores: own.CalibratedScores = True,
+    label_precision: own.LabelPrecision = None,
     cascade: own.Cascade = None,
     cascade_delta: own.CascadeDelta = 0.005,
     cascade_texts: own.CascadeTexts = None,
@@ -75,10 +78,12 @@ def export_checkpoint(
     judging = partial(judging_for, texts=texts, serves_on=serves_on, rule=rules)
     build = partial(_build, texts=texts, wanted=wanted, judging=judging, reason=reason, force=force)
     build = partial(build, golden=golden, golden_data=read.get("--golden"))
+    finish = partial(fit_scores, loaded, read["--data"], read.get("--validation"), label_precision)
+    build_model = partial(build, finish=finish) if calibrated_scores else build
     if student is not None:
         files, scales = (read["--data"], read.get("--cascade-texts")), texts.calibration
-        build = partial(build_with_student, build, student, files, scales, cascade_delta)
-    manifest, choice = build(loaded, output)
+        build_model = partial(build_with_student, (build, build_model), student, files, scales, cascade_delta)
+    manifest, choice = build_model(loaded, output)
     show_choice(choice, output)
     _warn(manifest)
 
@@ -119,6 +124,7 @@ def _build(
     golden: str,
     golden_data: "DataFile | None",
     force: bool,
+    finish: "Callable[[Path], Manifest | None]" = lambda _: None,
 ) -> "tuple[Manifest, Choice]":
     """Write the version folder of a checkpoint."""
     from export.version.build import build_version
@@ -126,7 +132,8 @@ def _build(
     reference = _reference(checkpoint, texts.own, texts.other)
     kept = None if golden == NO_GOLDEN else _golden(checkpoint, golden_data) if golden_data else reference
     by, scales = wanted or judging(checkpoint), texts.calibration
-    return build_version(checkpoint, by, reference, scales, output, out.progress, force, reason=reason, golden=kept)
+    more: dict[str, Any] = {"reason": reason, "golden": kept, "finish": finish}
+    return build_version(checkpoint, by, reference, scales, output, out.progress, force, **more)
 
 
 def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:

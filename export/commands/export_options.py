@@ -138,6 +138,23 @@ Report = Annotated[
         "They may hold sentences of the training data: see --report of python -m training."
     ),
 ]
+CalibratedScores = Annotated[
+    bool,
+    typer.Option(
+        help="Fit what scores mean on the checkpoint's validation split, where the file with it is given: calibration, "
+        "thresholds of several labels, sets of labels with coverage. Scores are answered as before unless a request "
+        "or a setting asks. Gateways that came before these refuse a version that has them."
+    ),
+]
+LabelPrecision = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Of models that answer several labels: the lowest threshold of each label with which so large a share of "
+        "its answers is right, in place of the one of the largest F1.",
+    ),
+]
 Cascade = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from export.commands.anatomy import Anatomy, Layer, dissect
 from export.commands.cascade import summary
 from export.commands.facts import facts_table
+from export.commands.meaning import of_calibration, of_coverage, of_thresholds
 from export.commands.versions import find_version
 from export.graph.floor import floor
 from repository.console import Console, Table, shortened, styled
@@ -68,10 +69,22 @@ def _summary(manifest: Manifest, anatomy: Anatomy, sizes: dict[str, int | None])
         "weights": _size(sum(anatomy.bytes_by_format.values())) + ": " + _formats(anatomy.bytes_by_format),
         "parity": _figures(manifest.parity.model_dump()),
         "evaluation": _evaluation(manifest.evaluation) if manifest.evaluation else "not measured",
+        **_meaning(manifest),
         **({"cascade": summary(manifest.cascade).splitlines()} if manifest.cascade else {}),
         "libraries": ", ".join(f"{name} {number}" for name, number in manifest.library_versions.items()) or "unknown",
     }
     return facts_table(shown)
+
+
+def _meaning(manifest: Manifest) -> dict[str, str | list[str]]:
+    found: dict[str, str | list[str]] = {}
+    if manifest.calibration is not None:
+        found["calibration"] = of_calibration(manifest.calibration)
+    if manifest.thresholds is not None:
+        found["thresholds"] = of_thresholds(manifest.thresholds, manifest.labels)
+    if manifest.coverage is not None:
+        found["label sets"] = of_coverage(manifest.coverage)
+    return found
 
 
 def _operators(anatomy: Anatomy) -> Table:

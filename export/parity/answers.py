@@ -8,6 +8,7 @@ from export import ExportError
 from export.graph.session import start_session
 from repository.inference import Float32Array, scores
 from repository.manifest import Manifest
+from repository.meaning.calibration import Float64Array
 from training.report.served import ServedError, version_logits
 
 
@@ -18,6 +19,8 @@ class Answers:
     folder: Path
     manifest: Manifest
     scores: Float32Array
+    calibrated: Float64Array | None = None
+    """The same, calibrated; None where the version has no calibration."""
 
 
 def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int], None]) -> Answers:
@@ -32,4 +35,5 @@ def ask_version(folder: Path, sentences: Sequence[str], advance: Callable[[int],
         logits = version_logits(folder, manifest, sentences, start_session, advance)
     except ServedError as error:
         raise ExportError(str(error)) from None
-    return Answers(folder, manifest, scores(logits, manifest.problem_type))
+    calibrated = None if manifest.calibration is None else manifest.calibration.scores(logits)
+    return Answers(folder, manifest, scores(logits, manifest.problem_type), calibrated)

@@ -2,9 +2,8 @@
 
 import importlib.metadata
 import math
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from export.precision.formats import provider_here
 from export.version.automatic import Choice, Judging, choose
 from export.version.candidate import Candidate, Workshop
 from export.version.evidence import write_evidence
+from export.version.placing import put_in_place
 from repository.manifest import (
     MODEL_FILE,
     Manifest,
@@ -41,6 +41,7 @@ def build_version(
     embedded_limit_bytes: int = EMBEDDED_LIMIT_BYTES,
     reason: str = "asked for",
     golden: Reference | Literal["compared"] | None = "compared",
+    finish: Callable[[Path], Manifest | None] = lambda _: None,
 ) -> tuple[Manifest, Choice]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -55,6 +56,7 @@ def build_version(
         embedded_limit_bytes: size from which the weights are written to a file beside the graph.
         reason: why `precision`, if that is given.
         golden: answers of which golden sentences are chosen; by default of `reference`. None: the version has none.
+        finish: adds to the folder before it is put in place; returns the manifest that it wrote, if it did.
 
     Returns:
         The manifest written, and how its precision was chosen.
@@ -77,6 +79,7 @@ def build_version(
         found = _refuse_or_force(choice.chosen, force)
         write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
         manifest = _write_manifest(checkpoint, choice, found)
+        manifest = finish(choice.chosen.folder) or manifest
         put_in_place(choice.chosen.folder, output)
     return manifest, choice
 
@@ -139,17 +142,3 @@ def _library_versions() -> dict[str, str]:
     # The distribution's metadata may lack the build (+cpu, +cu130), which matters for parity.
     versions["torch"] = str(torch.__version__)
     return versions
-
-
-def put_in_place(finished: Path, output: Path) -> None:
-    if output.exists():
-        retired = finished.parent / "retired"
-        output.rename(retired)
-        try:
-            finished.rename(output)
-        except OSError:
-            retired.rename(output)
-            raise
-        shutil.rmtree(retired)
-    else:
-        finished.rename(output)

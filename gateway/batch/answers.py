@@ -2,15 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from gateway.batch.errors import UsageError
 from gateway.ranking import many_can_be_true, ranked
 from repository.inference import Float32Array
 from repository.manifest import Manifest, ProblemType
+from repository.meaning.calibration import CALIBRATE_COMMAND, Float64Array
+from repository.spelling import as_called
 
 DIGITS = 6
 """Significant digits of a score: what is past them differs between batches."""
+
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class Given(Protocol):
+    """What a version gave for one text."""
+
+    @property
+    def logits(self) -> Float32Array:
+        """`[labels]`"""
+
+    @property
+    def scores(self) -> Float32Array:
+        """`[labels]`"""
 
 
 @dataclass(frozen=True)
@@ -22,7 +42,11 @@ class AnswerNames:
     version: str = "model_version"
     top_k: int | None = None
     all_labels: bool = False
-    threshold: float = 0.5
+    threshold: float | None = None
+    """None: the version's own thresholds, or 0.5."""
+    calibrated: bool = False
+    insists: bool = False
+    """Calibrated scores were asked for by an option: a version that has none is refused."""
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
@@ -39,8 +63,13 @@ class AnswerColumns:
         self._version = version
         self.is_number = manifest.problem_type is ProblemType.REGRESSION
         self._many = many_can_be_true(manifest)
+        self._calibration = manifest.calibration if said.calibrated else None
+        self._threshold = _threshold(said, manifest)
         if self.is_number and said.top_k is not None:
             raise UsageError(f"--top-k: version {version} answers a number, not labels.")
+        if said.insists and manifest.calibration is None:
+            command = as_called(f"{CALIBRATE_COMMAND} {version} --data FILE")
+            raise UsageError(f"--calibrated: version {version} has no calibration; `{command}` publishes one that has.")
         lists = self._many and said.top_k is None
         self.types: dict[str, str] = {}
         """Column and type, in their order: `string`, `strings`, `double`, `doubles` or `int64`."""
@@ -75,12 +104,15 @@ class AnswerColumns:
             option = {said.label: "--label-column", said.version: "--version-column"}.get(taken[0], "--score-column")
             raise UsageError(f"there is a column {taken[0]} already, which is kept; name the answer's with {option}.")
 
-    def values(self, scores: Float32Array) -> list[Any]:
-        """Return the answer to one text, from its scores `[labels]`, a value for each column."""
+    def values(self, given: Given) -> list[Any]:
+        """Return the answer to one text, from its logits and scores, a value for each column."""
+        scores: npt.NDArray[np.floating[Any]] = given.scores
+        if self._calibration is not None:
+            scores = self._calibration.scores(given.logits)
         if self.is_number:
             found: list[Any] = [] if len(scores) > 1 else [_rounded(scores[0])]
         else:
-            best = ranked(scores, self._manifest, self._said.top_k, self._said.threshold)
+            best = ranked(scores, self._manifest, self._said.top_k, self._threshold)
             if self._many and self._said.top_k is None:
                 found = [[one["label"] for one in best], [_rounded(one["score"]) for one in best]]
             else:
@@ -97,6 +129,12 @@ class AnswerColumns:
     def labels(self) -> list[str]:
         """All labels that an answer can name; of a number none."""
         return [] if self.is_number else list(self._manifest.labels)
+
+
+def _threshold(said: AnswerNames, manifest: Manifest) -> float | Float64Array:
+    if said.threshold is not None or manifest.thresholds is None:
+        return DEFAULT_THRESHOLD if said.threshold is None else said.threshold
+    return manifest.thresholds.shown(manifest.calibration if said.calibrated else None)
 
 
 def _rounded(score: float) -> float:

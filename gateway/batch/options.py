@@ -11,6 +11,7 @@ from gateway.batch.errors import UsageError
 from gateway.batch.formats import STREAM, Format, format_of
 from gateway.batch.job import Job
 from gateway.batch.journal import skipped_file
+from gateway.meaning.thresholds import uses_own_thresholds
 from gateway.settings import GatewaySettings
 
 
@@ -32,6 +33,14 @@ class ScoreOptions:
     ] = None
     top_k: Annotated[
         int | None, typer.Option(min=1, help="So many labels, in columns label, score, label_2, score_2 ...")
+    ] = None
+    calibrated: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrated/--as-they-are",
+            help="Calibrated scores, of a version that has a calibration, or those of the model.",
+            show_default="as CALIBRATED says",
+        ),
     ] = None
     all_labels: Annotated[bool, typer.Option("--all-labels", help="A column score_LABEL for each label, too.")] = False
     label_column: Annotated[str, typer.Option(help="Name of the label's column.")] = "label"
@@ -66,7 +75,7 @@ class ScoreOptions:
             output_format=output_format,
             text=tuple(self.text or ()),
             text_pair=tuple(self.text_pair or ()),
-            names=self._names(settings.threshold),
+            names=self._names(settings),
             separator=self.separator,
             version=self.version or settings.model_version,
             skip_broken=self.on_error == "skip",
@@ -74,7 +83,14 @@ class ScoreOptions:
             patience_s=self.patience,
         )
 
-    def _names(self, threshold: float) -> AnswerNames:
+    def _names(self, settings: GatewaySettings) -> AnswerNames:
         return AnswerNames(
-            self.label_column, self.score_column, self.version_column, self.top_k, self.all_labels, threshold
+            self.label_column,
+            self.score_column,
+            self.version_column,
+            self.top_k,
+            self.all_labels,
+            None if uses_own_thresholds(settings) else settings.threshold,
+            settings.calibrated if self.calibrated is None else self.calibrated,
+            insists=bool(self.calibrated),
         )

@@ -200,14 +200,14 @@ class _Writing:
                 f"{self._job.source}: {self._reader.unit} {first.number} {first.reason}. `--on-error skip` leaves "
                 f"such rows out and lists them."
             )
-        values = [self._answers.empty() if row is None else self._answers.values(row) for row in scored.scores]
+        values = [self._answers.empty() if row is None else self._answers.values(row) for row in scored.answers]
         state = self._sink.state
         assert state is not None
         before = state.counts
         counts = Counts(
             rows=before.rows + len(chunk.rows),
             cut=before.cut + scored.cut,
-            empty=before.empty + sum(row is None for row in scored.scores),
+            empty=before.empty + sum(row is None for row in scored.answers),
             skipped=before.skipped + len(chunk.broken),
         )
         rows = self._writer.body(chunk.rows, values)

@@ -17,7 +17,7 @@ from gateway.batch.version import is_gone
 from gateway.encoding import Tokens, encode_all, is_blank
 from gateway.errors import GatewayError, ModelFailedError, VersionGoneError
 from gateway.loaded_version import LoadedVersion
-from gateway.rows import rows_of
+from gateway.rows import Row, rows_of
 from gateway.triton import TritonClient
 from repository.inference import Float32Array, Int64Array, pad_batch
 
@@ -50,8 +50,8 @@ class Scored:
     """A chunk with its answers."""
 
     chunk: Chunk
-    scores: list[Float32Array | None]
-    """`[labels]` of each row; None for one without a text or a token."""
+    answers: list[Row | None]
+    """Of each row; None for one without a text or a token."""
     cut: int
     """Texts of which the model did not read all."""
 
@@ -61,7 +61,7 @@ class _Encoded:
     chunk: Chunk
     tokens: list[Tokens | None]
     failed: dict[int, str]
-    scores: list[Float32Array | None]
+    answers: list[Row | None]
 
 
 def encode_chunk(version: LoadedVersion, chunk: Chunk) -> _Encoded:
@@ -132,8 +132,8 @@ class Scorer:
         if encoded.failed:
             left = encoded.chunk.without(sorted(encoded.failed), lambda place: encoded.failed[place])
             cut = sum(bool((tokens := encoded.tokens[place]) and tokens.cut) for place in left)
-            return Scored(encoded.chunk, [encoded.scores[place] for place in left], cut)
-        return Scored(encoded.chunk, encoded.scores, cut)
+            return Scored(encoded.chunk, [encoded.answers[place] for place in left], cut)
+        return Scored(encoded.chunk, encoded.answers, cut)
 
     async def _call(self, encoded: _Encoded, batch: Sequence[int]) -> None:
         try:
@@ -154,7 +154,7 @@ class Scorer:
             rows = [error] * len(batch)
         for place, row in zip(batch, rows, strict=True):
             if not isinstance(row, ModelFailedError):
-                encoded.scores[place] = row.scores
+                encoded.answers[place] = row
             elif len(batch) > 1:
                 await self._answer(encoded, [place])
             else:

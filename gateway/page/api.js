@@ -41,8 +41,8 @@ export function useKey(given) {
 }
 
 // What is asked of GET or POST /classify, as `ask` sends it and as the snippets write it.
-export function requestFor({ sentence, pair, version }) {
-  const options = { top_k: "all", ...modelAsked(), ...(version ? { version } : {}) };
+export function requestFor({ sentence, pair, version, scores = {} }) {
+  const options = { top_k: "all", ...modelAsked(), ...(version ? { version } : {}), ...scores };
   const params = { sentence, ...(pair ? { text_pair: pair } : {}), ...options };
   if (String(new URLSearchParams(params)).length <= LONGEST_QUERY) return { method: "GET", path: "classify", params };
   return { method: "POST", path: "classify", body: { ...textsOf([[sentence, pair]]), ...options } };

@@ -1,34 +1,36 @@
 // One answer as a list of labels with bars, and whether two answers differ.
 
 import { add, areShares, figure, offerAll, percent, toggles } from "./dom.js";
-import { factsOf, threshold } from "./model.js";
+import { factsOf, leastScores } from "./model.js";
 
 const SHOWN = 10;
 
 export const isMulti = (facts) => facts?.problem_type === "multi_label_classification" && facts.labels.length > 1;
 
 // The labels that the API answers with unless it is asked for all.
-export function chosen(scores, facts) {
+export function chosen(scores, facts, calibrated = false) {
   if (facts?.problem_type === "regression") return [];
-  return isMulti(facts) ? scores.filter(({ score }) => score >= threshold()) : scores.slice(0, 1);
+  if (!isMulti(facts)) return scores.slice(0, 1);
+  const least = leastScores(facts, calibrated);
+  return scores.filter(({ label, score }) => score >= least(label));
 }
 
-export function inWords(scores, facts) {
+export function inWords(scores, facts, calibrated) {
   const written = areShares(scores, facts) ? percent : figure;
-  const best = isMulti(facts) ? chosen(scores, facts) : scores.slice(0, 1);
+  const best = isMulti(facts) ? chosen(scores, facts, calibrated) : scores.slice(0, 1);
   return best.map(({ label, score }) => `${label}, ${written(score)}`).join("; ") || "no label";
 }
 
 // Whether two versions name other labels; of regressions, by how much the numbers differ.
 export function difference(ours, theirs, ourFacts, theirFacts) {
   if (ourFacts?.problem_type === "regression") {
-    const other = new Map(theirs.map(({ label, score }) => [label, score]));
-    const most = Math.max(...ours.map(({ label, score }) => Math.abs(score - (other.get(label) ?? NaN))));
+    const other = new Map(theirs.scores.map(({ label, score }) => [label, score]));
+    const most = Math.max(...ours.scores.map(({ label, score }) => Math.abs(score - (other.get(label) ?? NaN))));
     return { differs: false, by: most };
   }
-  const names = (scores, facts) =>
+  const names = ({ scores, calibrated }, facts) =>
     JSON.stringify(
-      chosen(scores, facts)
+      chosen(scores, facts, calibrated)
         .map(({ label }) => label)
         .sort(),
     );
@@ -47,12 +49,12 @@ export class LabelList {
     toggles(button, () => this.#last && this.show(...this.#last));
   }
 
-  show(scores, version) {
-    this.#last = [scores, version];
+  show(scores, version, calibrated) {
+    this.#last = [scores, version, calibrated];
     const facts = factsOf(version);
     const shares = areShares(scores, facts);
     const written = shares ? percent : figure;
-    const reached = new Set(isMulti(facts) ? chosen(scores, facts) : []);
+    const reached = new Set(isMulti(facts) ? chosen(scores, facts, calibrated) : []);
     const shown = this.#button.ariaExpanded === "true" ? scores : scores.slice(0, SHOWN);
     offerAll(this.#button, scores.length, SHOWN, "labels");
     const names = new Set(shown.map(({ label }) => label));

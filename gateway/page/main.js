@@ -2,6 +2,7 @@
 
 import { useKey, whenKeyIsMissing } from "./api.js";
 import * as comparison from "./comparison.js";
+import * as calibrated from "./calibrated.js";
 import { at } from "./dom.js";
 import { listVersions } from "./model.js";
 import * as modelChoice from "./model_choice.js";
@@ -27,6 +28,7 @@ whenKeyIsMissing(() => (at("key-form").hidden = false));
 at("key-form").addEventListener("submit", giveKey);
 comparison.start();
 modelChoice.start();
+calibrated.start();
 single.start();
 several.start();
 listVersions();

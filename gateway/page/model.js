@@ -6,12 +6,20 @@ import { add, at, counted, offerAll, plural, saveAs, say, toggles } from "./dom.
 const VERSIONS_SHOWN = 5;
 const LABELS_NAMED = 30;
 
-let models = { model: "", current: null, threshold: 0.5, versions: [], models: [] };
+let models = {
+  model: "",
+  current: null,
+  threshold: 0.5,
+  own_thresholds: true,
+  calibrated: false,
+  versions: [],
+  models: [],
+};
 let listing = 0; // number of the newest look; what an older one finds is outdated
 const listeners = [];
 
 export const current = () => models.current;
-export const threshold = () => models.threshold;
+export const isCalibrated = () => models.calibrated;
 export const factsOf = (version) => models.versions.find((one) => one.version === version);
 
 // The models that this server answers for, its first one in front.
@@ -40,6 +48,27 @@ export async function listVersions() {
   showVersions();
   showFacts();
   for (const listener of listeners) listener();
+}
+
+// --- Which labels a multi-label model answers
+
+const hasOwn = (facts) => Boolean(models.own_thresholds && facts?.thresholds);
+
+export const leastInWords = (facts) => (hasOwn(facts) ? "their own threshold" : percentOf(models.threshold));
+
+// The least score of each label, of scores as they are or calibrated: a version's own thresholds move with them.
+export function leastScores(facts, calibrated) {
+  if (!hasOwn(facts)) return () => models.threshold;
+  const { slopes, offsets } = facts.calibration ?? {};
+  const least = new Map(
+    facts.labels.map((label, at) => {
+      const { threshold } = facts.thresholds.labels[at];
+      if (!calibrated || !slopes || threshold <= 0 || threshold >= 1) return [label, threshold];
+      const logit = Math.log(threshold / (1 - threshold));
+      return [label, 1 / (1 + Math.exp(-(slopes[at] * logit + offsets[at])))];
+    }),
+  );
+  return (label) => least.get(label) ?? models.threshold;
 }
 
 // --- The current version
@@ -78,16 +107,18 @@ function rowsOf(facts) {
     ["Quality", quality(facts.evaluation)],
     ["Against PyTorch", parity(facts)],
   ];
+  if (facts.calibration) rows.push(["Calibration", calibration(facts.calibration)]);
+  if (facts.coverage) rows.push(["Label sets", `coverage up to ${percentOf(facts.coverage.most)}`]);
   if (facts.forced?.length)
     rows.push(["Forced", `exported although outside its tolerance: ${facts.forced.join("; ")}`]);
   if (facts.report) rows.push(["Report", reportLink(facts, `how good version ${facts.version} is`)]);
   return rows;
 }
 
-function kind({ problem_type, labels }) {
+function kind({ problem_type, labels, thresholds }) {
   if (problem_type === "regression") return labels.length === 1 ? "a number" : plural(labels.length, "number");
   if (problem_type === "single_label_classification") return `one label of ${counted(labels.length)}`;
-  return `every label that reaches ${percentOf(models.threshold)}, which may be none or several`;
+  return `every label that reaches ${leastInWords({ thresholds })}, which may be none or several`;
 }
 
 function labelCount({ problem_type, labels }) {
@@ -122,6 +153,13 @@ function quality(evaluation) {
   ];
   const which = [origin, HELD_OUT[held_out]].filter(Boolean).join(", ");
   return `${measured.join(", ")} on ${plural(sentences, "sentence")}${which ? ` (${which})` : ""}`;
+}
+
+function calibration({ temperature, test }) {
+  const how = temperature ? `temperature ${Number(temperature.toPrecision(3))}` : "a sigmoid for each label";
+  if (!test) return `${how}, not measured on other texts`;
+  const [before, after] = [test.error, test.calibrated_error].map(({ value }) => value.toFixed(3));
+  return `${how}: expected calibration error ${before} before, ${after} after (${plural(test.sentences, "text")})`;
 }
 
 function parity({ parity: found, problem_type }) {

@@ -1,6 +1,7 @@
 // Many texts asked in batches, of one version or of two: bounded, in order, and ended by the reader at any time.
 
 import { ask, requestForMany } from "./api.js";
+import { scoresOf } from "./calibrated.js";
 
 export const BATCH_TEXTS = 64;
 const BATCH_CHARACTERS = 100_000;
@@ -52,7 +53,7 @@ async function fill(batch, place, version, options, signal) {
   while (left.length > 0) {
     const request = requestForMany(
       left.map(({ texts }) => texts),
-      { ...options, version },
+      { ...options, ...scoresOf(version), version },
     );
     const reply = await askPatiently(request, signal);
     if (!reply.problem) {

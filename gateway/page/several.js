@@ -1,6 +1,7 @@
 // Several texts at once: lines that are pasted, or a file that is chosen or dropped. It is read in the browser.
 
 import { modelAsked, requestForMany } from "./api.js";
+import { scoresOf } from "./calibrated.js";
 import { compared } from "./comparison.js";
 import { decoded, hasHeading, linesOf, parsed, TableError, textColumn } from "./csv.js";
 import { add, at, counted, plural, say } from "./dom.js";
@@ -147,7 +148,7 @@ async function askAll(asked) {
     .map(({ texts }) => texts)
     .filter((texts) => !isBlank(texts))
     .slice(0, SNIPPET_TEXTS);
-  snippets.show(requestForMany(first, { ...options, version: versions[0] }));
+  snippets.show(requestForMany(first, { ...options, ...scoresOf(versions[0]), version: versions[0] }));
   say(
     at("snippet-note"),
     rows.length > first.length ? `The first ${first.length} texts of ${counted(rows.length)}.` : "",

@@ -2,9 +2,10 @@
 
 import { inAddress, keepInAddress, whenAddressChanges } from "./address.js";
 import { ask, askedModel, requestFor } from "./api.js";
+import { scoresOf } from "./calibrated.js";
 import { at, copy, figure, say } from "./dom.js";
 import { difference, inWords, isMulti, LabelList } from "./labels.js";
-import { current, factsOf, listVersions, takesPairs, threshold, whenListed } from "./model.js";
+import { current, factsOf, leastInWords, listVersions, takesPairs, whenListed } from "./model.js";
 import { compared, compareWith } from "./comparison.js";
 import { chooseModel } from "./model_choice.js";
 import { Snippets } from "./snippets.js";
@@ -41,10 +42,10 @@ export async function classify({ settled = false, keep = true } = {}) {
   }
   at("empty").hidden = true;
   at("answer").setAttribute("aria-busy", "true");
-  const request = requestFor(asked);
+  const request = requestFor({ ...asked, scores: scoresOf() });
   const [first, second] = [
     timed(request, signal),
-    asked.compare && timed(requestFor({ ...asked, version: asked.compare }), signal),
+    asked.compare && timed(requestFor({ ...asked, version: asked.compare, scores: scoresOf(asked.compare) }), signal),
   ];
   const main = await first;
   if (number !== newest) return; // an abort may come too late to stop an answer
@@ -69,6 +70,7 @@ async function timed(request, signal) {
     scores: request.method === "GET" ? body : body[0],
     version: Number(headers.get("X-Model-Version")),
     cut: headers.get("X-Truncated") !== null,
+    calibrated: headers.get("X-Calibrated") === "true",
     ms: performance.now() - start,
   };
 }
@@ -88,15 +90,15 @@ export function show(newAnswer, problem = "", request = null) {
 }
 
 function showAnswer() {
-  const { scores, version, ms, other } = answer;
+  const { scores, version, calibrated, ms, other } = answer;
   const facts = factsOf(version);
-  ours.show(scores, version);
+  ours.show(scores, version, calibrated);
   at("answers").classList.toggle("two", Boolean(other));
   at("our-title").hidden = at("their-answer").hidden = !other;
   at("our-title").textContent = `Version ${version}`;
   at("their-title").textContent = `Version ${other?.version}`;
-  at("facts").textContent = `Version ${version} · answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
-  const said = inWords(scores, facts);
+  at("facts").textContent = `Version ${version} · ${calibrated ? "calibrated · " : ""}answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
+  const said = inWords(scores, facts, calibrated);
   at("announcement").textContent = other ? `Version ${version}: ${said}.` : said;
   say(at("note"), notes(facts).join(" "));
   say(at("difference"), "");
@@ -109,9 +111,9 @@ function showOther(other, said) {
   at("other-labels").hidden = !other.scores;
   at("all-other-labels").hidden = true;
   if (!other.scores) return;
-  theirs.show(other.scores, other.version);
+  theirs.show(other.scores, other.version, other.calibrated);
   const facts = [factsOf(answer.version), factsOf(other.version)];
-  const { differs, by } = difference(answer.scores, other.scores, ...facts);
+  const { differs, by } = difference(answer, other, ...facts);
   const words =
     by === undefined
       ? `The two versions name ${differs ? "other labels" : "the same label"}`
@@ -119,7 +121,7 @@ function showOther(other, said) {
   const text = differs && !isMulti(facts[0]) ? "The two versions name different labels" : words;
   at("difference").classList.toggle("differs", differs);
   say(at("difference"), `${differs ? "≠" : by === undefined ? "=" : "±"} ${text}.`);
-  const theirWords = inWords(other.scores, facts[1]);
+  const theirWords = inWords(other.scores, facts[1], other.calibrated);
   at("announcement").textContent =
     `Version ${answer.version}: ${said}. Version ${other.version}: ${theirWords}. ${text}.`;
 }
@@ -131,8 +133,7 @@ function notes(facts) {
     found.push(`The sentence is longer than the model's limit${limit}: only its beginning was read.`);
   }
   if (isMulti(facts)) {
-    const least = Number((100 * threshold()).toFixed(1));
-    found.push(`Several labels can be true at once, or none: ✓ marks those that reach ${least}%.`);
+    found.push(`Several labels can be true at once, or none: ✓ marks those that reach ${leastInWords(facts)}.`);
   }
   if (!fits) found.push("The sentence is too long for the page's address: a link to this page leaves it out.");
   return found;
@@ -186,7 +187,9 @@ export function start() {
     classify({ settled: true });
   });
   at("copy-link").addEventListener("click", copyLink);
-  at("ask").addEventListener("compare", () => classify({ settled: true }));
+  for (const event of ["compare", "scores"]) {
+    at("ask").addEventListener(event, () => classify({ settled: true }));
+  }
   at("ask").addEventListener("model", () => {
     compareWith(null); // the numbers of another model's versions mean nothing here
     show(null);

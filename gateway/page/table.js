@@ -25,7 +25,7 @@ function apart({ answers: [ours, theirs] }) {
   if (!ours || !theirs) return null;
   const facts = asked.versions.map(factsOf);
   // These are the chosen labels already, so that every one of them counts.
-  if (facts[0]?.problem_type === "regression") return difference(ours, theirs, ...facts);
+  if (facts[0]?.problem_type === "regression") return difference({ scores: ours }, { scores: theirs }, ...facts);
   const names = (answer) => JSON.stringify(answer.map(({ label }) => label).sort());
   return { differs: names(ours) !== names(theirs) };
 }

@@ -14,6 +14,9 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
 - Of a version with a [student](../guides/cascade.md), the header `X-Answered-By` says who answered: `student`, `model`,
   or `both` where the sentences of a request were dealt between them. A student's score is how likely the model is to
   answer that label.
+- What a score means, and what `calibrated`, `min_score`, `unknown` and `coverage` ask for, is on [a page of its
+  own](../guides/scores.md). `X-Calibrated` says of an answer that was to have calibrated scores whether it has, and
+  `X-Coverage` which coverage a set of labels has.
 - A request brings its own `X-Request-ID` or is given one.
 - With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. `/health/live` and `/health/ready` are
   open.

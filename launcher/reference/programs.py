@@ -27,7 +27,7 @@ class Program:
 
 PROGRAMS = (
     Program("python -m training", "training.__main__:app", ("train", "distill", "inspect", "evaluate", "track")),
-    Program("python -m export", "export.__main__:app", ("export", "inspect", "diff", "profile")),
+    Program("python -m export", "export.__main__:app", ("export", "inspect", "diff", "calibrate", "profile")),
     Program("python -m repository", "repository.__main__:app"),
     Program("python -m launcher", "launcher.__main__:app"),
     Program("python -m launcher.pipeline", "launcher.pipeline:app"),

@@ -16,8 +16,7 @@ BINS = 10
 
 def calibration(
     truth: Sequence[Target],
-    predicted: Sequence[Target],
-    scores: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.floating[Any]],
     labels: Sequence[str],
     groups: Sequence[str],
     task: ProblemType,
@@ -32,7 +31,6 @@ def calibration(
 
     Args:
         truth: the target of each text.
-        predicted: what was answered for each.
         scores: `[texts, labels]`, in 0 to 1.
         labels: in the order of the scores.
         groups: of each text, for the interval.
@@ -41,12 +39,8 @@ def calibration(
     """
     if task is ProblemType.REGRESSION:
         return None
-    if task is ProblemType.SINGLE_LABEL:
-        said = scores.max(axis=1)[:, None].astype(float)
-        right = np.array([[is_right(*pair)] for pair in zip(truth, predicted, strict=True)], dtype=float)
-    else:
-        said, right = scores.astype(float), indicators(truth, labels).astype(float)
-    places = np.clip((said * BINS).astype(int), 0, BINS - 1)
+    said, right = _said_and_right(scores, truth, labels, task)
+    places = _bins_of(said)
     (error,) = intervals([_error_figure(said, right, places)], groups, seed=seed)
     return {
         "of": "best label" if task is ProblemType.SINGLE_LABEL else "each label of each text",
@@ -55,6 +49,29 @@ def calibration(
         "share_right": float(right.mean()),
         "bins": [_bin(place, said, right, places) for place in range(BINS)],
     }
+
+
+def calibration_error(
+    scores: npt.NDArray[np.floating[Any]], truth: Sequence[Target], labels: Sequence[str], task: ProblemType
+) -> Figure:
+    """The expected calibration error of scores `[texts, labels]`, as a figure of the texts; see `calibration`."""
+    said, right = _said_and_right(scores, truth, labels, task)
+    return _error_figure(said, right, _bins_of(said))
+
+
+def _said_and_right(
+    scores: npt.NDArray[np.floating[Any]], truth: Sequence[Target], labels: Sequence[str], task: ProblemType
+) -> tuple[Any, Any]:
+    """What was said and whether it was right, `[texts, 1]` of the best label, or `[texts, labels]` of each."""
+    if task is ProblemType.MULTI_LABEL:
+        return scores.astype(float), indicators(truth, labels).astype(float)
+    best = [labels[place] for place in scores.argmax(axis=1).tolist()]
+    right = np.array([[is_right(*pair)] for pair in zip(truth, best, strict=True)], dtype=float)
+    return scores.max(axis=1)[:, None].astype(float), right
+
+
+def _bins_of(said: Any) -> Any:
+    return np.clip((said * BINS).astype(int), 0, BINS - 1)
 
 
 def _bin(place: int, said: Any, right: Any, places: Any) -> dict[str, Any]:

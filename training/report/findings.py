@@ -111,7 +111,19 @@ def _calibrated(report: dict[str, Any]) -> str:
     else:
         side = "higher" if gap > 0 else "lower"
         how = f"scores are {side} than the share of right answers by {abs(gap):.2f} on average"
-    return f"Its {how}; the expected calibration error is {shown(error['value'])}."
+    return f"Its {how}; the expected calibration error is {shown(error['value'])}{_after(report)}."
+
+
+def _after(report: dict[str, Any]) -> str:
+    """What calibration makes of the error."""
+    found = (report["test"].get("calibrated") or {}).get("fit")
+    if not found or not found["test"]:
+        return ""
+    error, how = found["test"]["calibrated_error"], "a sigmoid for each label"
+    if found["temperature"] is not None:
+        how = f"a temperature of {found['temperature']:.3g}"
+    between = f" ({shown(error['low'])} to {shown(error['high'])})" if error["low"] is not None else ""
+    return f", and {shown(error['value'])}{between} with {how}, fitted on validation"
 
 
 def _more_data(report: dict[str, Any]) -> str:

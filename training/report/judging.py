@@ -13,6 +13,7 @@ from training.data.load import SplitName, TrainingData
 from training.figures.calibration import calibration
 from training.figures.nearest import Likeness
 from training.figures.scores import answers_of
+from training.report.calibrated import calibrated_facts
 from training.report.compared import compared_with_served
 from training.report.contents import SPLITS, figures
 from training.report.mistakes import worst_mistakes
@@ -57,8 +58,8 @@ def judge(
         served: the version to compare with, see `training.report.served.served_version`.
 
     Returns:
-        `validation` and `test` (`training.report.contents.figures`, of test the `calibration` or the `points` of a
-        regression), `mistakes`, which holds texts, and `served`.
+        `validation` and `test` (`training.report.contents.figures`, of test the `calibration` and what is `calibrated`
+        (`training.report.calibrated`), or the `points` of a regression), `mistakes`, which holds texts, and `served`.
     """
     labels = data.labels if labels is None else labels
     found: dict[str, Any] = {}
@@ -68,7 +69,8 @@ def judge(
         found[split] = figures_of_split(examples, answers, labels, data.task)
     test, test_scores = data.splits["test"], scores_of(logits["test"], data.task)
     truth, groups = [example.target for example in test], [example.group for example in test]
-    found["test"]["calibration"] = calibration(truth, answers, test_scores, labels, groups, data.task, seed)
+    found["test"]["calibration"] = calibration(truth, test_scores, labels, groups, data.task, seed)
+    found["test"]["calibrated"] = calibrated_facts(data, logits, labels)
     if data.task is ProblemType.REGRESSION:
         found["test"]["points"] = [[truth[place], answers[place]] for place in _some(len(test), seed)]
     trained = data.splits["train"]

@@ -86,7 +86,7 @@ def test_a_mistyped_command_is_named_with_the_nearest() -> None:
     [
         ("text-classifier re", {"repository"}),
         ("text-classifier repository ro", {"rollback"}),
-        ("text-classifier version ", {"inspect", "diff", "profile"}),
+        ("text-classifier version ", {"inspect", "diff", "calibrate", "profile"}),
         ("text-classifier train --base", {"--base-model", "--baseline"}),
         ("text-classifier export --precision ", {"auto", "fp32", "fp16", "int8"}),
     ],

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from export.cascade.bars import BARS, NoCascadeError, choose_bars, confidences, fit_temperature
+from export.cascade.bars import BARS, NoCascadeError, choose_bars, confidences
 from repository.binomial import upper_bound
 from repository.inference import scores
 from repository.manifest import ProblemType
+from training.figures.fitted_scores import fit_temperature
 
 DELTA = 0.005
 DRAWS = 200

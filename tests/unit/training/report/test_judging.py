@@ -46,7 +46,7 @@ def test_the_calibration_error_is_the_mean_distance_of_score_and_share_right() -
     scores_given = np.array([[0.8, 0.2]] * 10 + [[0.6, 0.4]] * 10, dtype=np.float32)
     truth = (["a"] * 6 + ["b"] * 4) * 2
     groups = [str(place) for place in range(20)]
-    found = calibration(truth, ["a"] * 20, scores_given, ["a", "b"], groups, ProblemType.SINGLE_LABEL)
+    found = calibration(truth, scores_given, ["a", "b"], groups, ProblemType.SINGLE_LABEL)
     assert found is not None
     error = found["expected_calibration_error"]
     assert error["value"] == pytest.approx(0.1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
@@ -27,6 +27,9 @@ from repository.bucket import AwayError
 from repository.manifest import REPORT_PAGE, RepositoryError
 
 logger = logging.getLogger(__name__)
+
+UNKNOWN: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (404, 422)}
+"""Of a request for a model, or with what is no name of one."""
 
 classify_routes = APIRouter(tags=["classify"], route_class=JsonRoute)
 state_routes = APIRouter(tags=["state"])
@@ -61,7 +64,7 @@ async def classify_many(request: Request, body: ClassifyBody) -> Response:
     return response_of(await classify_sentences(service, record_of(request.scope), texts, body))
 
 
-@state_routes.get("/models", responses={404: {"model": ErrorBody}}, summary="The versions of a model")
+@state_routes.get("/models", responses=UNKNOWN, summary="The versions of a model")
 async def models(request: Request, model: Annotated[ModelName, Query()] = None) -> Models:
     """Every version that Triton knows, which one answers, and why others do not; and which models there are."""
     return services_of(request).models(model)
@@ -107,7 +110,7 @@ async def live(request: Request) -> Health:
     return Health(status="live", model=services_of(request).default.settings.model_name)
 
 
-@open_routes.get("/health/ready", responses={404: {"model": ErrorBody}}, summary="A sentence can be answered")
+@open_routes.get("/health/ready", responses=UNKNOWN, summary="A sentence can be answered")
 async def ready(request: Request, model: Annotated[ModelName, Query()] = None) -> Health:
     """200 with the current version of the model that is named, or of the first one that can answer; or 503."""
     services = services_of(request)

@@ -15,6 +15,7 @@ from gateway.middleware import RequestRecord
 from gateway.ranking import LabelScore, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.service import Service
+from gateway.windows.request import WINDOWS_HEADER, windows_header, windows_wanted
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
@@ -56,7 +57,8 @@ async def classify_sentences(
 
 async def _predictions(service: Service, texts: Sequence[Text], options: Options) -> Predictions:
     unquoted = [_unquoted(text) for text in texts]
-    return await service.classifier.predict(unquoted, options.truncate, version=options.version)
+    windows = windows_wanted(options, service.settings)
+    return await service.classifier.predict(unquoted, options.truncate, version=options.version, windows=windows)
 
 
 def _labels(service: Service, predictions: Predictions, options: Options) -> list[list[LabelScore]]:
@@ -90,6 +92,9 @@ def answer_of(
     if cut:
         headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"
         service.metrics.truncated.inc(cut)
+    if predictions.windows is not None:
+        headers[WINDOWS_HEADER] = windows_header(predictions.windows)
+        service.metrics.count_windows(predictions.windows)
     service.metrics.sentences.inc(count)
     if by := Counter(item.by for item in predictions.items if item.by is not None):
         headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
@@ -101,6 +106,8 @@ def answer_of(
         "tokens": sum(item.tokens for item in predictions.items),
         "queue_ms": round(1000 * max(item.waited_s for item in predictions.items), 2),
     }
+    if predictions.windows is not None:
+        record.facts["windows"] = sum(predictions.windows)
     if service.settings.log_sentences:
         record.facts["texts"] = list(sentences)
     return Answer(to_json(content), headers=headers)

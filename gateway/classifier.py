@@ -7,7 +7,7 @@ from typing import Literal
 
 from gateway.batcher import Batcher, Places
 from gateway.cascade import Answerer
-from gateway.encoding import Text, encode, is_blank, name_of
+from gateway.encoding import Text, Tokens, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
@@ -19,6 +19,8 @@ from gateway.loaded_version import LoadedVersion
 from gateway.named_versions import NamedVersions
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
+from gateway.windows.cutting import Windows, windows_of
+from gateway.windows.joining import joined
 from repository.inference import Float32Array
 
 VERSIONS_TRIED = 3
@@ -50,6 +52,8 @@ class Predictions:
 
     version: LoadedVersion
     items: list[Prediction]
+    windows: list[int] | None = None
+    """How many windows each text was read in; None where none was longer than the model reads, or all were cut."""
 
 
 class Classifier:
@@ -72,7 +76,12 @@ class Classifier:
         self._max_bytes = max_sentence_bytes
 
     async def predict(
-        self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None, version: int | None = None
+        self,
+        texts: Sequence[Text],
+        truncate: bool = True,
+        side: Side | None = None,
+        version: int | None = None,
+        windows: Windows | None = None,
     ) -> Predictions:
         """The logits of each text.
 
@@ -81,10 +90,12 @@ class Classifier:
             truncate: cut a text that is too long, in place of refusing it.
             side: the end that is cut off; where the checkpoint's tokenizer cuts if None.
             version: the version that is asked; the current one if None.
+            windows: read a text that is too long in windows, in place of cutting or refusing it.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
                 that was named cannot be asked.
+            TooManySentencesError: there would be more windows than `windows` allows.
             VersionGoneError: no Triton serves the version that was named any more.
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
@@ -95,35 +106,68 @@ class Classifier:
             try:
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
-                        return await self._ask(await self._named.get(version), texts, truncate, side, places)
-                    return await self._ask_until_known(texts, truncate, side, places)
+                        return await self._ask(await self._named.get(version), texts, truncate, side, windows, places)
+                    return await self._ask_until_known(texts, truncate, side, windows, places)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
                 raise DeadlineExceededError(error) from None
 
     async def _ask_until_known(
-        self, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+        self, texts: Sequence[Text], truncate: bool, side: Side | None, windows: Windows | None, places: Places
     ) -> Predictions:
         """Ask the current version; the one that is current then, if no Triton serves it any more."""
         for _ in range(VERSIONS_TRIED - 1):
             try:
-                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, places)
+                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, windows, places)
             except VersionGoneError as gone:
                 # Two swaps within one poll, or a version that was taken back; or it is not everywhere yet.
                 places.hold(len(texts))
                 await self._versions.refresh(lost=gone.version)
-        return await self._ask(self._versions.ready(), texts, truncate, side, places)
+        return await self._ask(self._versions.ready(), texts, truncate, side, windows, places)
 
     async def _ask(
-        self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+        self,
+        version: LoadedVersion,
+        texts: Sequence[Text],
+        truncate: bool,
+        side: Side | None,
+        windows: Windows | None,
+        places: Places,
     ) -> Predictions:
-        encoded = await encode(version, texts, truncate, side)
+        encoded = await encode(version, texts, truncate or windows is not None, side)
+        if windows is not None and any(tokens.cut for tokens in encoded):
+            return await self._ask_in_windows(version, texts, encoded, windows, places)
         places.hold(0)
         items = [
             Prediction(*answered, tokens=len(tokens.ids), cut_tokens=tokens.cut)
             for answered, tokens in zip(await self._answerer.answers(version, encoded), encoded, strict=True)
         ]
         return Predictions(version, items)
+
+    async def _ask_in_windows(
+        self,
+        version: LoadedVersion,
+        texts: Sequence[Text],
+        encoded: Sequence[Tokens],
+        windows: Windows,
+        places: Places,
+    ) -> Predictions:
+        """Ask for each window as for a sentence, and join the answers of each text."""
+        parts = await windows_of(version, texts, encoded, windows)
+        asked = [tokens for part in parts for tokens in part]
+        self._batcher.admit(len(asked) - len(texts)).hold(0)  # refuses, or lets them in: then they count themselves
+        places.hold(0)
+        answers = iter(await self._answerer.answers(version, asked))
+        problem_type = version.manifest.problem_type
+        items = [
+            Prediction(
+                *joined([next(answers) for _ in part], windows.join, problem_type),
+                tokens=sum(len(tokens.ids) for tokens in part),
+                cut_tokens=0,
+            )
+            for part in parts
+        ]
+        return Predictions(version, items, [len(part) for part in parts])
 
     def _check(self, text: Text, name: str) -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""

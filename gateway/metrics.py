@@ -46,6 +46,12 @@ class Metrics:
         self.truncated = Counter(
             "classifier_truncated_sentences", "Sentences cut at the model's limit.", registry=registry
         )
+        self._windowed = Counter(
+            "classifier_windowed_sentences",
+            "Sentences longer than the model's limit, read in windows.",
+            registry=registry,
+        )
+        self._windows = Counter("classifier_windows", "Windows that such sentences were read in.", registry=registry)
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
@@ -102,6 +108,12 @@ class Metrics:
         self._call.observe(took_s)
         for seconds in waited_s:
             self._queue.observe(seconds)
+
+    def count_windows(self, windows: Sequence[int]) -> None:
+        """Count the long sentences of a request, from how many windows each of its sentences was read in."""
+        long = [count for count in windows if count > 1]
+        self._windowed.inc(len(long))
+        self._windows.inc(sum(long))
 
     def audited(self, disagrees: bool) -> None:
         """Count one sampled sentence."""

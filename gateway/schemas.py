@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from gateway.errors import InvalidRequestError, kind_of
 from gateway.ranking import ALL_LABELS
+from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
 
@@ -37,7 +38,11 @@ class Options(BaseModel):
     truncate: bool = Field(
         True,
         description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; `false` answers such "
-        "a one with 413.",
+        "a one with 413. Nothing is cut off with `long_text=windows`, whatever this is.",
+    )
+    long_text: LongText | None = Field(None, description=f"{LONG_TEXT_MEANING} Not given: the server's `LONG_TEXT`.")
+    window_join: WindowJoin | None = Field(
+        None, description=f"{WINDOW_JOIN_MEANING} Not given: the server's `WINDOW_JOIN`."
     )
     version: Annotated[int, Field(ge=1, le=LAST_VERSION)] | None = Field(
         None,

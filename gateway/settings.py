@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 
+from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.addresses import Host
 from repository.settings import RepositorySettings
 
@@ -20,6 +21,14 @@ class GatewaySettings(RepositorySettings):
     deadline_ms: int = Field(5000, ge=1, description="A request not answered after this many milliseconds gets 504.")
     max_sentence_bytes: int = Field(131_072, ge=1, description="Longest sentence taken, in bytes of UTF-8.")
     max_sentences: int = Field(1024, ge=1, description="Most sentences of one request.")
+    long_text: LongText = Field("truncate", description=f"{LONG_TEXT_MEANING} For requests that do not say it.")
+    window_overlap: int = Field(
+        64, ge=0, description="Tokens that a window of a long text has in common with the next; at most half a window."
+    )
+    window_join: WindowJoin = Field("mean", description=f"{WINDOW_JOIN_MEANING} For requests that do not say it.")
+    max_windows: int = Field(
+        256, ge=1, description="Most windows of one request, all its long texts together; past that it gets 413."
+    )
     max_body_bytes: int = Field(4_194_304, ge=1, description="Longest request body taken, in bytes.")
     max_waiting: int = Field(
         2048, ge=1, description="Most sentences that wait for Triton; a request past that gets 503 at once."

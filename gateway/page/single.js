@@ -17,7 +17,7 @@ const ours = new LabelList(at("labels"), at("all-labels"));
 const theirs = new LabelList(at("other-labels"), at("all-other-labels"));
 const snippets = new Snippets(at("snippets"));
 
-let answer = null; // { scores, version, cut, ms, other }
+let answer = null; // { scores, version, cut, windows, ms, other }
 let typing = 0;
 let newest = 0; // number of the newest question; the answer to any other is outdated
 let underWay = new AbortController();
@@ -68,6 +68,7 @@ async function timed(request, signal) {
     scores: request.method === "GET" ? body : body[0],
     version: Number(headers.get("X-Model-Version")),
     cut: headers.get("X-Truncated") !== null,
+    windows: Number(headers.get("X-Windows")),
     ms: performance.now() - start,
   };
 }
@@ -87,14 +88,15 @@ export function show(newAnswer, problem = "", request = null) {
 }
 
 function showAnswer() {
-  const { scores, version, ms, other } = answer;
+  const { scores, version, windows, ms, other } = answer;
   const facts = factsOf(version);
   ours.show(scores, version);
   at("answers").classList.toggle("two", Boolean(other));
   at("our-title").hidden = at("their-answer").hidden = !other;
   at("our-title").textContent = `Version ${version}`;
   at("their-title").textContent = `Version ${other?.version}`;
-  at("facts").textContent = `Version ${version} · answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
+  const read = windows ? ` · read in ${windows} windows` : "";
+  at("facts").textContent = `Version ${version} · answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms${read}`;
   const said = inWords(scores, facts);
   at("announcement").textContent = other ? `Version ${version}: ${said}.` : said;
   say(at("note"), notes(facts).join(" "));

@@ -37,6 +37,8 @@ class Windows:
     join: WindowJoin
     most: int
     """Most windows of one request; texts that fit have none."""
+    way_out: str = "ask with long_text=truncate"
+    """What whoever is refused may do in their place."""
 
 
 async def windows_of(
@@ -70,7 +72,7 @@ def _windows_of(
         if count > wanted.most:
             raise TooManySentencesError(
                 f"The request's long texts have more than {wanted.most} windows together, which is the most that are "
-                "taken: send fewer at a time, or ask with long_text=truncate."
+                f"taken: send fewer at a time, or {wanted.way_out}."
             )
         found.append(windows)
     return found
@@ -100,14 +102,14 @@ def cut(version: LoadedVersion, text: Text, wanted: Windows, name: str) -> list[
     if len(sides) == 2 and room < LEAST_ROOM * limit:
         raise InvalidRequestError(
             f"{name} is a pair whose shorter text has {shorter_tokens} tokens, too many of the model's {limit} to read "
-            "the longer one in windows beside it: shorten it, or ask with long_text=truncate."
+            f"the longer one in windows beside it: shorten it, or {wanted.way_out}."
         )
     overlap = min(wanted.overlap, int(MOST_OVERLAP * room))
     count = -(-(len(longer) - overlap) // (room - overlap))
     if count > wanted.most:
         raise TooManySentencesError(
-            f"{name} has {count} windows of {limit} tokens; at most {wanted.most} are taken: shorten it, or ask with "
-            "long_text=truncate."
+            f"{name} has {count} windows of {limit} tokens; at most {wanted.most} are taken: shorten it, or "
+            f"{wanted.way_out}."
         )
     longer.truncate(room, stride=overlap, direction=version.tokenizers.side)
     pieces = [longer, *longer.overflowing]

@@ -43,7 +43,8 @@ A text that is longer than the model reads, in windows of the model's length:
 
 ```console
 $ long=$(printf 'film %.0s' $(seq 200); printf 'law %.0s' $(seq 500))
-$ curl -s -D - -G http://127.0.0.1:8000/classify --data-urlencode "sentence=$long" -d long_text=windows | grep -i '^x-w\|label'
+$ curl -s -D - -G http://127.0.0.1:8000/classify --data-urlencode "sentence=$long" -d long_text=windows \\
+    | grep -iE '^x-w|label'
 x-windows: …
 [{"label":"Other","score":…}]
 ```""",

@@ -38,7 +38,7 @@ class Options(BaseModel):
     truncate: bool = Field(
         True,
         description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; `false` answers such "
-        "a one with 413. Nothing is cut off with `long_text=windows`, whatever this is.",
+        "a one with 413. With `long_text=windows` no sentence is cut or refused so.",
     )
     long_text: LongText | None = Field(None, description=f"{LONG_TEXT_MEANING} Not given: the server's `LONG_TEXT`.")
     window_join: WindowJoin | None = Field(

@@ -27,7 +27,7 @@ class GatewaySettings(RepositorySettings):
     )
     window_join: WindowJoin = Field("mean", description=f"{WINDOW_JOIN_MEANING} For requests that do not say it.")
     max_windows: int = Field(
-        128, ge=1, description="Most windows of one request, all its long texts together; past that it gets 413."
+        128, ge=2, description="Most windows of one request, all its long texts together; past that it gets 413."
     )
     max_body_bytes: int = Field(4_194_304, ge=1, description="Longest request body taken, in bytes.")
     max_waiting: int = Field(

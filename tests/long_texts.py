@@ -13,10 +13,10 @@ SENTENCE = "learn, a new language! Stühle 😀 bauen cook bread with music "
 
 def text_of(tokenizer: Any, tokens: int) -> str:
     """A text of so many tokens, special ones aside."""
-    text = SENTENCE * (2 + tokens // 4)
-    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    for place in range(tokens, 2 * tokens):
-        start = text[: spans[place - 1][1]]
+    for skipped in range(len(SENTENCE)):
+        text = (SENTENCE * (2 + tokens // 4))[skipped:]
+        spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        start = text[: spans[tokens - 1][1]]  # which may have more by itself, if it ends within a character
         if len(tokenizer(start, add_special_tokens=False)["input_ids"]) == tokens:
             return start
     raise AssertionError(f"no text of {tokens} tokens")

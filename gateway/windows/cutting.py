@@ -105,7 +105,7 @@ def cut(version: LoadedVersion, text: Text, wanted: Windows, name: str) -> list[
             f"the longer one in windows beside it: shorten it, or {wanted.way_out}."
         )
     overlap = min(wanted.overlap, int(MOST_OVERLAP * room))
-    count = -(-(len(longer) - overlap) // (room - overlap))
+    count = -(-(len(longer) - overlap) // (room - overlap)) if wanted.join != "first-last" else 2
     if count > wanted.most:
         raise TooManySentencesError(
             f"{name} has {count} windows of {limit} tokens; at most {wanted.most} are taken: shorten it, or "
@@ -113,6 +113,8 @@ def cut(version: LoadedVersion, text: Text, wanted: Windows, name: str) -> list[
         )
     longer.truncate(room, stride=overlap, direction=version.tokenizers.side)
     pieces = [longer, *longer.overflowing]
+    if wanted.join == "first-last":
+        pieces = [pieces[0], pieces[-1]]  # nobody asks the others
     if version.tokenizers.side == "left":
         pieces.reverse()
     return [_window(version, [piece if side is longer else side for side in sides]) for piece in pieces]

@@ -74,11 +74,12 @@ def test_logits_are_joined_and_then_scored_once(
     with gateway_beside(stack, tmp_path / "log", MODEL_NAME=model) as gateway:
         answer = ask(gateway.client, top_k="all", window_join=join)
         assert by_label(answer.json()) == pytest.approx(expected, abs=1e-6)
-        assert answer.headers["x-windows"] == "4"
+        asked = 2 if join == "first-last" else 4
+        assert answer.headers["x-windows"] == str(asked)
         body = {"sentences": ["rock", LONG], "top_k": "all", "window_join": join, "long_text": "windows"}
         many = gateway.client.post("/classify", json=body)
         assert many.json()[1] == answer.json()
-        assert many.headers["x-windows"] == "2=4"
+        assert many.headers["x-windows"] == f"2={asked}"
 
 
 @pytest.mark.parametrize("join", JOINED)
@@ -112,6 +113,7 @@ def test_another_word_is_refused_with_those_that_are_known(stack: Stack, name: s
 def test_more_windows_than_a_request_may_have_are_refused(stack: Stack, tmp_path: Path) -> None:
     with gateway_beside(stack, tmp_path / "log", MAX_WINDOWS="8") as gateway:
         assert ask(gateway.client, "cat " * 84).headers["x-windows"] == "8"
+        assert ask(gateway.client, "cat " * 85, window_join="first-last").headers["x-windows"] == "2"
         error = refusal(ask(gateway.client, "cat " * 85), 413)
         assert error.startswith("The sentence has 9 windows of 16 tokens; at most 8 are taken: ")
         assert error.endswith("ask with long_text=truncate.")

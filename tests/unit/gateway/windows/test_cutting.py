@@ -128,6 +128,14 @@ def test_a_pair_whose_shorter_text_leaves_no_room_is_refused() -> None:
     assert cut(version, Text("word1 " * 12, "word2 " * 40), WANTED, "Sentence 2")
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_who_joins_the_first_and_the_last_asks_no_other(side: str) -> None:
+    version = version_of(word_tokenizer(), side)
+    text = Text(" ".join(f"word{number % 90}" for number in range(200)))
+    windows = cut(version, text, WANTED, "It")
+    assert cut(version, text, Windows(OVERLAP, "first-last", 2), "It") == [windows[0], windows[-1]]
+
+
 def test_more_windows_than_may_be_are_refused_with_their_number() -> None:
     version = version_of(word_tokenizer(), "right")
     text = Text("word1 " * 200)

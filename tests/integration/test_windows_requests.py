@@ -122,6 +122,8 @@ def test_more_windows_than_a_request_may_have_are_refused(stack: Stack, tmp_path
         error = refusal(gateway.client.post("/classify", json={"sentences": [LONG, "cat", "cat " * 50]}), 413)
         assert error.startswith("The request's long texts have more than 8 windows together")
         assert gateway.client.post("/classify", json={"sentences": ["cat"] * 100}).status_code == 200
+        megabyte = {"sentences": ["cat " * 262_144]}
+        assert "at most 131072 are taken" in refusal(gateway.client.post("/classify", json=megabyte), 413)
 
 
 def test_windows_count_as_sentences_that_wait(stack: Stack, tmp_path: Path) -> None:

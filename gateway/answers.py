@@ -18,6 +18,7 @@ from gateway.middleware import RequestRecord
 from gateway.ranking import LabelScore, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.service import Service
+from gateway.windows.request import WINDOWS_HEADER, windows_header, windows_wanted
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
@@ -63,7 +64,10 @@ async def classify_sentences(
 async def _predictions(service: Service, texts: Sequence[Text], options: Options, wish: Wish | None) -> Predictions:
     unquoted = [_unquoted(text) for text in texts]
     alone = wish is not None and wish.of_model
-    return await service.classifier.predict(unquoted, options.truncate, version=options.version, alone=alone)
+    windows = windows_wanted(options, service.settings)
+    return await service.classifier.predict(
+        unquoted, options.truncate, version=options.version, windows=windows, alone=alone
+    )
 
 
 async def _labels(
@@ -109,6 +113,9 @@ def answer_of(
     if cut:
         headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"
         service.metrics.truncated.inc(cut)
+    if predictions.windows is not None:
+        headers[WINDOWS_HEADER] = windows_header(predictions.windows)
+        service.metrics.count_windows(predictions.windows)
     service.metrics.sentences.inc(count)
     if by := Counter(item.by for item in predictions.items if item.by is not None):
         headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
@@ -120,6 +127,8 @@ def answer_of(
         "tokens": sum(item.tokens for item in predictions.items),
         "queue_ms": round(1000 * max(item.waited_s for item in predictions.items), 2),
     }
+    if predictions.windows is not None:
+        record.facts["windows"] = sum(predictions.windows)
     if service.settings.log_sentences:
         record.facts["texts"] = list(sentences)
     return Answer(to_json(content), headers=headers)

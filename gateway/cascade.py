@@ -41,7 +41,7 @@ class Answerer:
         self._auditor = auditor
 
     async def answers(self, version: LoadedVersion, sentences: Sequence[Tokens], alone: bool = False) -> list[Answered]:
-        """The answer to each sentence.
+        """The answer to each sentence; a window of a longer text is always the model's.
 
         Args:
             version: who is asked.
@@ -57,7 +57,13 @@ class Answerer:
             return [Answered(*row, None) for row in await self._ask_model(version, sentences)]
         if alone and version.manifest.calibration is not None:
             return [Answered(*row, MODEL) for row in await self._ask_model(version, sentences)]
-        sure = await self._ask_student(student, sentences)
+        # Nobody has measured how sure a student may be of a part of a text, nor what its logits are worth in a join.
+        whole = [place for place, tokens in enumerate(sentences) if not tokens.is_window]
+        sure: list[Answered | None] = [None] * len(sentences)
+        for place, answered in zip(
+            whole, await self._ask_student(student, [sentences[place] for place in whole]), strict=True
+        ):
+            sure[place] = answered
         unsure = [place for place, answered in enumerate(sure) if answered is None]
         rows = await self._ask_model(version, [sentences[place] for place in unsure])
         by_model = {place: Answered(*row, MODEL) for place, row in zip(unsure, rows, strict=True)}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gateway.batcher import Batcher
 from gateway.cascade import Answerer
-from gateway.encoding import Text, encode, is_blank, name_of
+from gateway.encoding import Text, Tokens, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
@@ -20,6 +20,8 @@ from gateway.named_versions import NamedVersions
 from gateway.places import Places
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
+from gateway.windows.cutting import Windows, windows_of
+from gateway.windows.joining import joined
 from repository.inference import Float32Array
 
 VERSIONS_TRIED = 3
@@ -51,6 +53,20 @@ class Predictions:
 
     version: LoadedVersion
     items: list[Prediction]
+    windows: list[int] | None = None
+    """How many windows each text was read in; None where none was longer than the model reads, or all were cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The texts of one request, and how they are read; see `Classifier.predict`."""
+
+    texts: Sequence[Text]
+    truncate: bool
+    side: Side | None
+    windows: Windows | None
+    alone: bool
+    places: Places
 
 
 class Classifier:
@@ -78,6 +94,7 @@ class Classifier:
         truncate: bool = True,
         side: Side | None = None,
         version: int | None = None,
+        windows: Windows | None = None,
         alone: bool = False,
     ) -> Predictions:
         """The logits of each text.
@@ -87,11 +104,13 @@ class Classifier:
             truncate: cut a text that is too long, in place of refusing it.
             side: the end that is cut off; where the checkpoint's tokenizer cuts if None.
             version: the version that is asked; the current one if None.
+            windows: read a text that is too long in windows, in place of cutting or refusing it.
             alone: no student answers in the model's place, see `Answerer.answers`.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
                 that was named cannot be asked.
+            TooManySentencesError: there would be more windows than `windows` allows.
             VersionGoneError: no Triton serves the version that was named any more.
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
@@ -99,44 +118,59 @@ class Classifier:
         for place, text in enumerate(texts):
             self._check(text, name_of(place, len(texts)))
         with self._batcher.admit(len(texts)) as places:
+            asked = _Asked(texts, truncate, side, windows, alone, places)
             try:
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
-                        return await self._ask(await self._named.get(version), texts, truncate, side, places, alone)
-                    return await self._ask_until_known(texts, truncate, side, places, alone)
+                        return await self._ask(await self._named.get(version), asked)
+                    return await self._ask_until_known(asked)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
                 raise DeadlineExceededError(error) from None
 
-    async def _ask_until_known(
-        self, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places, alone: bool
-    ) -> Predictions:
+    async def _ask_until_known(self, asked: _Asked) -> Predictions:
         """Ask the current version; the one that is current then, if no Triton serves it any more."""
         for _ in range(VERSIONS_TRIED - 1):
             try:
-                return await self._ask(self._versions.version_to_ask(), texts, truncate, side, places, alone)
+                return await self._ask(self._versions.version_to_ask(), asked)
             except VersionGoneError as gone:
                 # Two swaps within one poll, or a version that was taken back; or it is not everywhere yet.
-                places.hold(len(texts))
+                asked.places.hold(len(asked.texts))
                 await self._versions.refresh(lost=gone.version)
-        return await self._ask(self._versions.ready(), texts, truncate, side, places, alone)
+        return await self._ask(self._versions.ready(), asked)
 
-    async def _ask(
-        self,
-        version: LoadedVersion,
-        texts: Sequence[Text],
-        truncate: bool,
-        side: Side | None,
-        places: Places,
-        alone: bool,
-    ) -> Predictions:
-        encoded = await encode(version, texts, truncate, side)
-        places.hold(0)
+    async def _ask(self, version: LoadedVersion, asked: _Asked) -> Predictions:
+        encoded = await encode(version, asked.texts, asked.truncate or asked.windows is not None, asked.side)
+        if asked.windows is not None and any(tokens.cut for tokens in encoded):
+            return await self._ask_in_windows(version, asked, encoded, asked.windows)
+        asked.places.hold(0)
         items = [
             Prediction(*answered, tokens=len(tokens.ids), cut_tokens=tokens.cut)
-            for answered, tokens in zip(await self._answerer.answers(version, encoded, alone), encoded, strict=True)
+            for answered, tokens in zip(
+                await self._answerer.answers(version, encoded, asked.alone), encoded, strict=True
+            )
         ]
         return Predictions(version, items)
+
+    async def _ask_in_windows(
+        self, version: LoadedVersion, asked: _Asked, encoded: Sequence[Tokens], windows: Windows
+    ) -> Predictions:
+        """Ask for each window as for a sentence, and join the answers of each text."""
+        parts = await windows_of(version, asked.texts, encoded, windows)
+        pieces = [tokens for part in parts for tokens in part]
+        self._batcher.admit(len(pieces) - len(asked.texts)).hold(0)  # refuses, or lets them in: they count themselves
+        asked.places.hold(0)
+        answers = iter(await self._answerer.answers(version, pieces, asked.alone))
+        problem_type = version.manifest.problem_type
+        items = [
+            Prediction(
+                *joined([next(answers) for _ in part], windows.join, problem_type),
+                tokens=sum(len(tokens.ids) for tokens in part),
+                cut_tokens=0,
+            )
+            for part in parts
+        ]
+        return Predictions(version, items, [len(part) for part in parts])
 
     def _check(self, text: Text, name: str) -> None:
         """Raise BlankSentenceError, InvalidRequestError or SentenceTooLongError unless it can be classified."""

@@ -31,6 +31,8 @@ class Tokens:
     """The attention mask; None for all ones."""
     cut: int
     """Tokens past the model's limit."""
+    is_window: bool = False
+    """Whether they are a part of a longer text, and not all that was asked."""
 
 
 async def encode(version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None) -> list[Tokens]:

@@ -38,7 +38,7 @@ class SentenceTooLongError(GatewayError):
 
 
 class TooManySentencesError(GatewayError):
-    """More sentences in one request than the gateway takes."""
+    """More sentences in one request than the gateway takes, or more windows of long ones."""
 
 
 class NotReadyError(GatewayError):

@@ -51,6 +51,12 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=registry,
         )
+        self._windowed = Counter(
+            "classifier_windowed_sentences",
+            "Sentences longer than the model's limit, read in windows.",
+            registry=registry,
+        )
+        self._windows = Counter("classifier_windows", "Windows that such sentences were read in.", registry=registry)
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
@@ -94,6 +100,10 @@ class ModelMetrics:
         self._model = model_name
         self.sentences = self._counter("classifier_sentences", "Sentences answered.")
         self.truncated = self._counter("classifier_truncated_sentences", "Sentences cut at the model's limit.")
+        self._windowed = self._counter(
+            "classifier_windowed_sentences", "Sentences longer than the model's limit, read in windows."
+        )
+        self._windows = self._counter("classifier_windows", "Windows that such sentences were read in.")
         self._queue = self._histogram("classifier_queue_seconds", "How long a sentence waited for its call.")
         self._call = self._histogram("classifier_triton_call_seconds", "Duration of a call.")
         self._batch = self._histogram("classifier_batch_sentences", "Sentences in a call.", _SENTENCES)
@@ -144,6 +154,12 @@ class ModelMetrics:
         self._call.observe(took_s)
         for seconds in waited_s:
             self._queue.observe(seconds)
+
+    def count_windows(self, windows: Sequence[int]) -> None:
+        """Count the long sentences of a request, from how many windows each of its sentences was read in."""
+        long = [count for count in windows if count > 1]
+        self._windowed.inc(len(long))
+        self._windows.inc(sum(long))
 
     def audited(self, disagrees: bool) -> None:
         """Count one sampled sentence."""

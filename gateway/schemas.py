@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gateway.errors import InvalidRequestError, kind_of
 from gateway.ranking import ALL_LABELS
 from gateway.settings import LONGEST_UNKNOWN
+from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
 from repository.meaning.calibration import Calibration
@@ -59,7 +60,11 @@ class Options(BaseModel):
     truncate: bool = Field(
         True,
         description="Cut a sentence at the model's limit and say so in the header `X-Truncated`; `false` answers such "
-        "a one with 413.",
+        "a one with 413. With `long_text=windows` no sentence is cut or refused so.",
+    )
+    long_text: LongText | None = Field(None, description=f"{LONG_TEXT_MEANING} Not given: the server's `LONG_TEXT`.")
+    window_join: WindowJoin | None = Field(
+        None, description=f"{WINDOW_JOIN_MEANING} Not given: the server's `WINDOW_JOIN`."
     )
     version: Annotated[int, Field(ge=1, le=LAST_VERSION)] | None = Field(
         None,

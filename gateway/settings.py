@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.addresses import Host
 from repository.names import is_model_name, is_version_name
 from repository.settings import RepositorySettings
@@ -38,6 +39,14 @@ class GatewaySettings(RepositorySettings):
     deadline_ms: int = Field(5000, ge=1, description="A request not answered after this many milliseconds gets 504.")
     max_sentence_bytes: int = Field(131_072, ge=1, description="Longest sentence taken, in bytes of UTF-8.")
     max_sentences: int = Field(1024, ge=1, description="Most sentences of one request.")
+    long_text: LongText = Field("truncate", description=f"{LONG_TEXT_MEANING} For requests that do not say it.")
+    window_overlap: int = Field(
+        64, ge=0, description="Tokens that a window of a long text has in common with the next; at most half a window."
+    )
+    window_join: WindowJoin = Field("mean", description=f"{WINDOW_JOIN_MEANING} For requests that do not say it.")
+    max_windows: int = Field(
+        128, ge=2, description="Most windows of one request, all its long texts together; past that it gets 413."
+    )
     max_body_bytes: int = Field(4_194_304, ge=1, description="Longest request body taken, in bytes.")
     max_waiting: int = Field(
         2048,

@@ -1,4 +1,4 @@
-"""A version's tokenizers: its own, and one that cuts a long text at the other end once somebody asks for that."""
+"""A version's tokenizers: its own, and those that cut long texts at the other end, or not at all, once one is asked."""
 
 import threading
 import weakref
@@ -15,9 +15,9 @@ class Tokenizers:
     """Tokenizers of one version; what each does is set before anybody uses it and never changed after.
 
     A `tokenizers.Tokenizer` that is changed while other threads use it encodes wrongly, so that the end at which long
-    texts are cut takes a tokenizer of its own. The second one is made when it is first asked for: most callers never
-    do. It shares the vocabulary with the first, which is nearly all of its memory. What reading one took beside that
-    goes back to the system at once, the rest when the version's last request has been answered.
+    texts are cut takes a tokenizer of its own, as does cutting nothing. Such a one is made when it is first asked for:
+    most callers never do. It shares the vocabulary with the first, which is nearly all of its memory. What reading one
+    took beside that goes back to the system at once, the rest when the version's last request has been answered.
     """
 
     def __init__(self, own: Any) -> None:
@@ -28,6 +28,7 @@ class Tokenizers:
         self.side: Side = own.truncation["direction"]
         """Where `own` cuts."""
         self._other: Any = None
+        self._whole: Any = None
         self._lock = threading.Lock()
 
     def cutting(self, side: Side | None) -> Any:
@@ -36,13 +37,28 @@ class Tokenizers:
             return self.own
         with self._lock:
             if self._other is None:
-                other = _sharing(self.own)
-                if other is None:
-                    other = Tokenizer.from_str(self.own.to_str())
-                    give_back()
+                other = _copy(self.own)
                 other.enable_truncation(self.own.truncation["max_length"], direction=side)
                 self._other = other
         return self._other
+
+    def whole(self) -> Any:
+        """The tokenizer that cuts nothing; making it may take a moment."""
+        with self._lock:
+            if self._whole is None:
+                whole = _copy(self.own)
+                whole.no_truncation()
+                self._whole = whole
+        return self._whole
+
+
+def _copy(own: Any) -> Any:
+    """One that is the same, and may be changed; it shares the vocabulary with `own` if it can."""
+    copy = _sharing(own)
+    if copy is None:
+        copy = Tokenizer.from_str(own.to_str())
+        give_back()
+    return copy
 
 
 def _sharing(own: Any) -> Any | None:

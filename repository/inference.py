@@ -80,10 +80,10 @@ def pad_batch(
     return dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
 
 
-def scores(logits: Float32Array, problem_type: ProblemType) -> Float32Array:
+def scores(logits: npt.NDArray[np.floating], problem_type: ProblemType) -> Float32Array:
     """Scores of logits `[batch, labels]`: softmax, sigmoid or, for a regression, the logits themselves."""
     if problem_type is ProblemType.REGRESSION:
-        return logits
+        return np.asarray(logits, dtype=np.float32)
     if problem_type is ProblemType.MULTI_LABEL:
         # tanh form of the sigmoid: no overflow at either end.
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)

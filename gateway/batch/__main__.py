@@ -35,15 +35,15 @@ def score(given: ScoreOptions) -> None:
 
     The same answers as from /classify, by the same version from the first row to the last. Rows keep their order, and
     none is dropped: one without a text, or in which the model knows no sign, has an empty answer. What is longer than
-    the model reads is cut, and counted. Files ending in .gz are packed.
+    the model reads is cut, or read in windows with --long-text windows, and counted. Files ending in .gz are packed.
 
     OUT appears when it is whole. Until then all is in the folder OUT.partial: after Ctrl-C, a kill, a crash or a full
     disk the same command goes on where it was, and no row is lost or there twice. (What comes from stdin or goes to
     stdout can't be gone on with.) Memory does not grow with the file.
 
     Triton and the repository are those of the gateway: TRITON_HOST, TRITON_HTTP_PORT, MODEL_REPOSITORY, MODEL_NAME;
-    so are BATCH_TOKENS, BATCH_SENTENCES, TRITON_CALLS and THRESHOLD. Exit status: 0 done, 1 stopped by a fault, 2 a
-    wrong option or file, 130 interrupted.
+    so are BATCH_TOKENS, BATCH_SENTENCES, TRITON_CALLS, THRESHOLD and LONG_TEXT. Exit status: 0 done, 1 stopped by a
+    fault, 2 a wrong option or file, 130 interrupted.
 
     For example: python -m gateway.batch reviews.csv scored.parquet --text title --text body --all-labels
     """

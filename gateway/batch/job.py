@@ -17,6 +17,7 @@ from gateway.batch.source import Source, fingerprint
 from gateway.batch.tables import ArrowWriter, DelimitedWriter, JsonLinesWriter, PackedWriter, TableWriter
 from gateway.batch.version import identity
 from gateway.loaded_version import LoadedVersion
+from gateway.windows.cutting import Windows
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Job:
     skip_broken: bool
     skipped: Path
     patience_s: float
+    windows: Windows | None = None
+    """How long texts are read; None: they are cut."""
 
     def identity(self, version: LoadedVersion) -> dict[str, Any]:
         """What a run that goes on must have in common with the one before."""
@@ -48,8 +51,16 @@ class Job:
                 "--text-pair": list(self.text_pair),
                 "--separator": self.separator,
                 "the answer's columns": self.names.as_json(),
+                **self._windows_options(),
             },
         }
+
+    def _windows_options(self) -> dict[str, Any]:
+        """Nothing where long texts are cut: so a run that was begun before there were windows goes on."""
+        if self.windows is None:
+            return {}
+        windows = {"--window-join": self.windows.join, "WINDOW_OVERLAP": self.windows.overlap}
+        return {"--long-text": "windows", **windows, "MAX_WINDOWS": self.windows.most}
 
     @property
     def resumes(self) -> bool:

@@ -35,6 +35,8 @@ class Counts:
     """Rows without a text, or in which the model knows no sign: written without an answer."""
     skipped: int = 0
     """Rows that can't be read or scored: in the side file, and nowhere else."""
+    windowed: int = 0
+    """Texts longer than the model reads at once, read in windows."""
 
 
 @dataclass(frozen=True)

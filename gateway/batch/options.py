@@ -1,8 +1,9 @@
 """Options of `python -m gateway.batch`, and the job that they ask for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -13,6 +14,8 @@ from gateway.batch.job import Job
 from gateway.batch.journal import skipped_file
 from gateway.meaning.thresholds import uses_own_thresholds
 from gateway.settings import GatewaySettings
+from gateway.windows.choices import LongText, WindowJoin
+from gateway.windows.cutting import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,20 @@ class ScoreOptions:
     )
     version_column: Annotated[str, typer.Option(help="Name of the version's column.")] = "model_version"
     separator: Annotated[str, typer.Option(help="Between several labels in a field of CSV or TSV.")] = "|"
+    long_text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="truncate|windows",
+            help="Cut a text that is longer than the model reads, or read it in windows that overlap by WINDOW_OVERLAP "
+            "tokens, at most MAX_WINDOWS of them; LONG_TEXT if not given.",
+        ),
+    ] = None
+    window_join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mean|max|first-last", help="How the answers to windows become one; WINDOW_JOIN if not given."
+        ),
+    ] = None
     on_error: Annotated[
         str, typer.Option(metavar="stop|skip", help="What a row that can't be read or scored does.")
     ] = "stop"
@@ -81,7 +98,15 @@ class ScoreOptions:
             skip_broken=self.on_error == "skip",
             skipped=self.skipped or skipped_file(self.output),
             patience_s=self.patience,
+            windows=self._windows(settings),
         )
+
+    def _windows(self, settings: GatewaySettings) -> Windows | None:
+        long_text = _one_of("--long-text", self.long_text, settings.long_text, get_args(LongText))
+        join = _one_of("--window-join", self.window_join, settings.window_join, get_args(WindowJoin))
+        if long_text == "truncate":
+            return None
+        return Windows(settings.window_overlap, join, settings.max_windows, "score with --long-text truncate")
 
     def _names(self, settings: GatewaySettings) -> AnswerNames:
         return AnswerNames(
@@ -94,3 +119,10 @@ class ScoreOptions:
             settings.calibrated if self.calibrated is None else self.calibrated,
             insists=bool(self.calibrated),
         )
+
+
+def _one_of(option: str, given: str | None, default: str, choices: Sequence[str]) -> Any:
+    """What was given, or the default. Raises UsageError: it is none of the choices."""
+    if given is not None and given not in choices:
+        raise UsageError(f"{option} is {', '.join(choices[:-1])} or {choices[-1]}.")
+    return given or default

@@ -124,7 +124,7 @@ class Run:
             what = f"version {version.number} is another than it was"
         else:
             old, new = before.run["options"], asked["options"]
-            what = f"{next(name for name in new if old.get(name) != new[name])} is not what it was"
+            what = f"{next(name for name in {**old, **new} if old.get(name) != new.get(name))} is not what it was"
         raise UsageError(f"{what} when {self._job.output} was begun; --restart begins anew.")
 
     async def _score_with(
@@ -152,7 +152,9 @@ class Run:
         )
         begun = time.monotonic()
         writing = _Writing(job, self._sink, writer, answers, reader, self._report)
-        await Scorer(triton, version, limits).run(_checked(reader.chunks(state.place, columns)), writing.write)
+        await Scorer(triton, version, limits, job.windows).run(
+            _checked(reader.chunks(state.place, columns)), writing.write
+        )
         self.seconds = time.monotonic() - begun
 
 
@@ -207,6 +209,7 @@ class _Writing:
         counts = Counts(
             rows=before.rows + len(chunk.rows),
             cut=before.cut + scored.cut,
+            windowed=before.windowed + scored.windowed,
             empty=before.empty + sum(row is None for row in scored.answers),
             skipped=before.skipped + len(chunk.broken),
         )

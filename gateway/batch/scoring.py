@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from gateway.batch.errors import BatchError
 from gateway.batch.rows import Chunk
 from gateway.batch.version import is_gone
+from gateway.cascade import Answered
 from gateway.encoding import Tokens, encode_all, is_blank
 from gateway.errors import GatewayError, ModelFailedError, VersionGoneError
 from gateway.loaded_version import LoadedVersion
 from gateway.rows import Row, rows_of
 from gateway.triton import TritonClient
+from gateway.windows.cutting import Windows, cut
+from gateway.windows.joining import joined
 from repository.inference import Float32Array, Int64Array, pad_batch
 
 READ_AHEAD = 2
@@ -54,31 +57,52 @@ class Scored:
     """Of each row; None for one without a text or a token."""
     cut: int
     """Texts of which the model did not read all."""
+    windowed: int
+    """Texts that it read in several windows."""
 
 
 @dataclass
 class _Encoded:
     chunk: Chunk
-    tokens: list[Tokens | None]
+    parts: list[range]
+    """The pieces of each row: its text, or the windows of a long one; none without a text or a token."""
+    pieces: list[Tokens]
+    owners: list[int]
+    """The row of each piece."""
     failed: dict[int, str]
     answers: list[Row | None]
+    """To each piece."""
 
 
-def encode_chunk(version: LoadedVersion, chunk: Chunk) -> _Encoded:
-    """Return the tokens of each row; None for one without a text, or in which the model knows no sign."""
+def encode_chunk(version: LoadedVersion, chunk: Chunk, windows: Windows | None = None) -> _Encoded:
+    """Return the tokens of each row, cut at the model's limit or, if there are `windows`, into those.
+
+    Nothing is asked for a row without a text, or in which the model knows no sign.
+    """
     asked = [place for place, text in enumerate(chunk.texts) if not is_blank(text)]
-    tokens: list[Tokens | None] = [None] * len(chunk.texts)
     found = encode_all(version, [chunk.texts[place] for place in asked], truncate=True, side=None)
-    for place, one in zip(asked, found, strict=True):
-        tokens[place] = one if one.ids else None
-    return _Encoded(chunk, tokens, {}, [None] * len(tokens))
+    tokens_of = {place: tokens for place, tokens in zip(asked, found, strict=True) if tokens.ids}
+    encoded = _Encoded(chunk, [], [], [], {}, [])
+    for place, text in enumerate(chunk.texts):
+        pieces = [tokens_of[place]] if place in tokens_of else []
+        if windows is not None and pieces and pieces[0].cut:
+            try:
+                pieces = cut(version, text, windows, "the text")
+            except GatewayError as error:
+                encoded.failed[place] = f"cannot be read in windows: {str(error).rstrip('.')}"
+                pieces = []
+        encoded.parts.append(range(len(encoded.pieces), len(encoded.pieces) + len(pieces)))
+        encoded.pieces += pieces
+        encoded.owners += [place] * len(pieces)
+    encoded.answers = [None] * len(encoded.pieces)
+    return encoded
 
 
 def batches_of(lengths: Sequence[int], limits: CallLimits) -> list[list[int]]:
     """Cut into batches of neighbours in length, the longest first.
 
     Args:
-        lengths: tokens of each text; one of 0 is in no batch.
+        lengths: tokens of each text or window; one of 0 is in no batch.
         limits: bounds of a batch.
     """
     batches: list[list[int]] = []
@@ -94,7 +118,11 @@ def batches_of(lengths: Sequence[int], limits: CallLimits) -> list[list[int]]:
 class Scorer:
     """Asks one version. Belongs to one event loop."""
 
-    def __init__(self, triton: TritonClient, version: LoadedVersion, limits: CallLimits) -> None:
+    def __init__(
+        self, triton: TritonClient, version: LoadedVersion, limits: CallLimits, windows: Windows | None = None
+    ) -> None:
+        """`windows` says how long texts are read; they are cut if it is None."""
+        self._windows = windows
         self._triton = triton
         self._version = version
         self._limits = limits
@@ -110,7 +138,7 @@ class Scorer:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_write_in_order(under_way, write))
-                async for encoded in _ahead(chunks, lambda chunk: encode_chunk(self._version, chunk)):
+                async for encoded in _ahead(chunks, lambda chunk: encode_chunk(self._version, chunk, self._windows)):
                     begun = asyncio.Event()
                     await under_way.put(group.create_task(self._score(encoded, begun)))
                     await begun.wait()
@@ -120,7 +148,7 @@ class Scorer:
 
     async def _score(self, encoded: _Encoded, begun: asyncio.Event) -> Scored:
         """Answer a chunk; `begun` is set once its last batch is in a call, so that another chunk's may follow."""
-        lengths = [len(tokens.ids) if tokens else 0 for tokens in encoded.tokens]
+        lengths = [len(tokens.ids) for tokens in encoded.pieces]
         async with asyncio.TaskGroup() as calls:
             try:
                 for batch in batches_of(lengths, self._limits):
@@ -128,12 +156,24 @@ class Scorer:
                     calls.create_task(self._call(encoded, batch))
             finally:
                 begun.set()
-        cut = sum(bool(tokens and tokens.cut) for tokens in encoded.tokens)
+        left: Sequence[int] = range(len(encoded.parts))
         if encoded.failed:
             left = encoded.chunk.without(sorted(encoded.failed), lambda place: encoded.failed[place])
-            cut = sum(bool((tokens := encoded.tokens[place]) and tokens.cut) for place in left)
-            return Scored(encoded.chunk, [encoded.answers[place] for place in left], cut)
-        return Scored(encoded.chunk, encoded.answers, cut)
+        parts = [encoded.parts[place] for place in left]
+        return Scored(
+            encoded.chunk,
+            [self._joined([encoded.answers[piece] for piece in part]) for part in parts],
+            cut=sum(any(encoded.pieces[piece].cut for piece in part) for part in parts),
+            windowed=sum(len(part) > 1 for part in parts),
+        )
+
+    def _joined(self, rows: Sequence[Row | None]) -> Row | None:
+        """The answer to one text, from those to its pieces."""
+        answers = [Answered(*row, by=None) for row in rows if row is not None]
+        if self._windows is None or len(answers) < 2:
+            return next((row for row in rows if row is not None), None)
+        answer = joined(answers, self._windows.join, self._version.manifest.problem_type)
+        return Row(answer.logits, answer.scores, answer.waited_s)
 
     async def _call(self, encoded: _Encoded, batch: Sequence[int]) -> None:
         try:
@@ -158,10 +198,10 @@ class Scorer:
             elif len(batch) > 1:
                 await self._answer(encoded, [place])
             else:
-                encoded.failed[place] = f"has a text on which the model fails: {row.detail or row}"
+                encoded.failed[encoded.owners[place]] = f"has a text on which the model fails: {row.detail or row}"
 
     async def _logits(self, encoded: _Encoded, batch: Sequence[int]) -> Float32Array:
-        found = [tokens for place in batch if (tokens := encoded.tokens[place]) is not None]
+        found = [encoded.pieces[place] for place in batch]
         ids = [tokens.ids for tokens in found]
         manifest = self._version.manifest
         inputs = pad_batch(ids, manifest.pad_token_id, max(map(len, ids)), [tokens.mask for tokens in found])

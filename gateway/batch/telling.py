@@ -67,6 +67,8 @@ def summary(run: Run, job: Job) -> list[str]:
     if counts.cut:
         limit = f"the {run.max_length} tokens" if run.max_length else "the tokens"
         found.append(f"{_rows(counts.cut)} had more than {limit} that the model reads: cut.")
+    if counts.windowed:
+        found.append(f"{_rows(counts.windowed)} had more than the model reads at once: read in windows, none cut.")
     if counts.empty:
         found.append(f"{_rows(counts.empty)} without a text, or with no sign that the model knows: no answer.")
     if counts.skipped:

@@ -19,7 +19,7 @@ const ours = new LabelList(at("labels"), at("all-labels"));
 const theirs = new LabelList(at("other-labels"), at("all-other-labels"));
 const snippets = new Snippets(at("snippets"));
 
-let answer = null; // { scores, version, cut, ms, other }
+let answer = null; // { scores, version, cut, windows, ms, other }
 let typing = 0;
 let newest = 0; // number of the newest question; the answer to any other is outdated
 let underWay = new AbortController();
@@ -71,6 +71,7 @@ async function timed(request, signal) {
     version: Number(headers.get("X-Model-Version")),
     cut: headers.get("X-Truncated") !== null,
     calibrated: headers.get("X-Calibrated") === "true",
+    windows: Number(headers.get("X-Windows")),
     ms: performance.now() - start,
   };
 }
@@ -90,14 +91,16 @@ export function show(newAnswer, problem = "", request = null) {
 }
 
 function showAnswer() {
-  const { scores, version, calibrated, ms, other } = answer;
+  const { scores, version, calibrated, windows, ms, other } = answer;
   const facts = factsOf(version);
   ours.show(scores, version, calibrated);
   at("answers").classList.toggle("two", Boolean(other));
   at("our-title").hidden = at("their-answer").hidden = !other;
   at("our-title").textContent = `Version ${version}`;
   at("their-title").textContent = `Version ${other?.version}`;
-  at("facts").textContent = `Version ${version} · ${calibrated ? "calibrated · " : ""}answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
+  const time = `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
+  const how = [calibrated && "calibrated", `answered in ${time}`, windows && `read in ${windows} windows`];
+  at("facts").textContent = [`Version ${version}`, ...how.filter(Boolean)].join(" · ");
   const said = inWords(scores, facts, calibrated);
   at("announcement").textContent = other ? `Version ${version}: ${said}.` : said;
   say(at("note"), notes(facts).join(" "));

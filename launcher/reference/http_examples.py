@@ -11,6 +11,9 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
   several can be, the value itself for a regression.
 - Every answer to a sentence names the version that gave it in the header `X-Model-Version`. A sentence that was cut at
   the model's limit has `X-Truncated: true`; for several sentences the header says how many were, `2 of 8`.
+- With `long_text=windows` a sentence past the limit is not cut but [read in windows](../guides/long-texts.md), and
+  `X-Windows: 3` says in how many; for several sentences it names those that were, counted from 1, `2=3, 5=4` (200 of
+  them at most, then `...`). `POST /predict` knows no windows.
 - Of a version with a [student](../guides/cascade.md), the header `X-Answered-By` says who answered: `student`, `model`,
   or `both` where the sentences of a request were dealt between them. A student's score is how likely the model is to
   answer that label.
@@ -37,6 +40,16 @@ $ curl -s -G http://127.0.0.1:8000/classify --data-urlencode "sentence=Mapa apre
 ```console
 $ curl -s -G http://127.0.0.1:8000/classify --data-urlencode "sentence=Invoice for the new machines" -d top_k=2
 [{"label":"Business","score":0.9…},{"label":"Technology","score":0.0…}]
+```
+
+A text that is longer than the model reads, in windows of the model's length:
+
+```console
+$ long=$(printf 'film %.0s' $(seq 200); printf 'law %.0s' $(seq 500))
+$ curl -s -D - -G http://127.0.0.1:8000/classify --data-urlencode "sentence=$long" -d long_text=windows \\
+    | grep -iE '^x-w|label'
+x-windows: …
+[{"label":"Other","score":…}]
 ```""",
     ("POST", "/classify"): """```console
 $ curl -s http://127.0.0.1:8000/classify -H "Content-Type: application/json" \\

@@ -145,6 +145,16 @@ def test_a_cut_sentence_is_marked(browser: Chrome) -> None:
     assert "limit of 16 tokens" in shown(browser, "note")
 
 
+def test_a_sentence_that_was_read_in_windows_says_in_how_many(chromium: Chrome, web: Web) -> None:
+    open_page(chromium, web.gateway("two", LONG_TEXT="windows", WINDOW_OVERLAP="4").port)
+    type_sentence(chromium, "cat " * 14, Keys.ENTER)
+    wait_for_label(chromium, "Animal")
+    assert "windows" not in shown(chromium, "facts")
+    type_sentence(chromium, "cat " * 14 + "oak " * 20, Keys.ENTER)
+    wait_until(lambda: shown(chromium, "facts").endswith(" · read in 3 windows"), 10, "the number of windows")
+    assert not chromium.find_element(By.ID, "note").is_displayed()
+
+
 def test_an_outdated_answer_does_not_overwrite_a_newer_one(browser: Chrome) -> None:
     browser.execute_script("""
         const real = window.fetch;

@@ -126,6 +126,19 @@ def test_a_student_that_fails_is_passed_over(manifest: Manifest, error: Exceptio
     run(use, Parts(manifest))
 
 
+def test_a_window_of_a_long_text_is_the_models_though_the_student_were_sure(manifest: Manifest) -> None:
+    async def use(parts: Parts) -> None:
+        asked = [Tokens([SURE, 3, 4], None, 0, is_window=is_window) for is_window in (True, False, True)]
+        found = await parts.answerer.answers(parts.version, asked)
+        assert [answered.by for answered in found] == ["model", "student", "model"]
+        assert parts.graphs.student == [SURE]
+        assert parts.graphs.model == [SURE, SURE]
+        await audited(parts, 1)
+        assert parts.counts.disagrees == [True]  # of the one sentence that could have been the student's
+
+    run(use, Parts(manifest, share=1.0))
+
+
 def test_another_version_is_answered_by_its_model_alone(manifest: Manifest) -> None:
     async def use(parts: Parts) -> None:
         parts.version = SimpleNamespace(number=7, manifest=manifest.model_copy())

@@ -1,4 +1,4 @@
-"""A version's two tokenizers cut at other ends, share the vocabulary, and are else the same."""
+"""A version's tokenizers cut at other ends, or nothing, share the vocabulary, and are else the same."""
 
 import json
 from typing import Any
@@ -53,11 +53,23 @@ def test_the_second_tokenizer_is_the_first_but_for_its_end(text: str) -> None:
     assert own.truncation["direction"] == "right"
 
 
-def test_both_have_one_vocabulary() -> None:
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_whole_one_is_the_first_but_cuts_nothing(text: str) -> None:
     own = tokenizer_with(*ADDED)
-    left = Tokenizers(own).cutting("left")
+    whole = Tokenizers(own).whole()
+    expected = Tokenizer.from_str(own.to_str())
+    expected.no_truncation()
+    assert whole.encode(text * 9).ids == expected.encode(text * 9).ids
+    assert whole.to_str() == expected.to_str()
+    assert own.truncation["max_length"] == LIMIT
+
+
+def test_all_have_one_vocabulary() -> None:
+    own = tokenizer_with(*ADDED)
+    tokenizers = Tokenizers(own)
+    left, whole = tokenizers.cutting("left"), tokenizers.whole()
     own.model.unk_token = "spain"  # what one would see of it if they had one each
-    assert left.model.unk_token == "spain"
+    assert left.model.unk_token == whole.model.unk_token == "spain"
 
 
 def test_ids_with_a_gap_between_them_stay_as_they_are() -> None:

@@ -41,7 +41,7 @@ async def classify_sentence(service: Service, record: RequestRecord, text: Text,
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
     wish = service.meaning.wish(options)
     predictions = await _predictions(service, [text], options, wish)
-    labels = await _labels(service, predictions, options, wish)
+    labels = _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
     return answer_of(service, record, predictions, [_logged(text)], labels[0], wish)
 
 
@@ -57,7 +57,7 @@ async def classify_sentences(
     refuse_too_many(len(texts), service.settings.max_sentences)
     wish = service.meaning.wish(options)
     predictions = await _predictions(service, texts, options, wish)
-    labels = await _labels(service, predictions, options, wish)
+    labels = _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
     return answer_of(service, record, predictions, [_logged(text) for text in texts], labels, wish)
 
 
@@ -70,12 +70,8 @@ async def _predictions(service: Service, texts: Sequence[Text], options: Options
     )
 
 
-async def _labels(
-    service: Service, predictions: Predictions, options: Options, wish: Wish | None
-) -> list[list[LabelScore]]:
-    """What is answered for each text."""
-    if wish is not None:
-        return await service.meaning.labels(predictions, wish)
+def _plain(service: Service, predictions: Predictions, options: Options) -> list[list[LabelScore]]:
+    """What is answered for each text where nothing more is asked than what the model gives."""
     manifest = predictions.version.manifest
     threshold = thresholds_of(manifest, service.settings)
     return [ranked(item.scores, manifest, options.top_k, threshold) for item in predictions.items]

@@ -55,7 +55,7 @@ class Answerer:
         student = None if self._students is None else self._students.of(version)
         if student is None:
             return [Answered(*row, None) for row in await self._ask_model(version, sentences)]
-        if alone and version.manifest.calibration is not None:
+        if alone and not (version.manifest.calibration is None and version.manifest.coverage is None):
             return [Answered(*row, MODEL) for row in await self._ask_model(version, sentences)]
         # Nobody has measured how sure a student may be of a part of a text, nor what its logits are worth in a join.
         whole = [place for place, tokens in enumerate(sentences) if not tokens.is_window]

@@ -51,12 +51,6 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=registry,
         )
-        self._windowed = Counter(
-            "classifier_windowed_sentences",
-            "Sentences longer than the model's limit, read in windows.",
-            registry=registry,
-        )
-        self._windows = Counter("classifier_windows", "Windows that such sentences were read in.", registry=registry)
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )

@@ -151,10 +151,8 @@ async def _answer(service: Service, record: RequestRecord, body: PredictBody) ->
     texts = [Text(*parts) for parts in sides]
     predictions = await service.classifier.predict(texts, truncate, side, alone=calibrated)
     manifest = predictions.version.manifest
-    labels = [
-        ranked(item.logits if body.raw_scores else shown_scores(item, manifest, calibrated), manifest, ALL_LABELS, 0.0)
-        for item in predictions.items
-    ]
+    shown = [item.logits for item in predictions.items] if body.raw_scores else shown_scores(predictions, calibrated)
+    labels = [ranked(scores, manifest, ALL_LABELS, threshold=0.0) for scores in shown]
     logged = [" | ".join(parts) for parts in sides]
     return answer_of(service, record, predictions, logged, labels if is_batch else labels[0])
 

@@ -71,7 +71,6 @@ def export_checkpoint(
     loaded = _load(checkpoint, trust_remote_code, max_length, labels)
     student = None if cascade is None else load_student(cascade, loaded, trust_remote_code)
     loaded = replace(loaded, layout=layout, report_folder=loaded.report_folder if report else None)
-    _say_where_texts_are_cut(loaded)
     texts = deal_texts(loaded, read, to_judge=precision is PrecisionChoice.AUTO)
     wanted, reason = _wanted(precision, texts.without_truth, data)
     rules = AutomaticRule(margin=margin, always_agreement=rule is RuleChoice.AGREEMENT)
@@ -110,7 +109,9 @@ def _load(name: str, trust_remote_code: bool, max_length: int | None, labels: st
         from export.checkpoint.load import load_checkpoint
 
         names = None if labels is None else read_labels(labels)
-        return load_checkpoint(name, trust_remote_code, max_length, names)
+        loaded = load_checkpoint(name, trust_remote_code, max_length, names)
+    _say_where_texts_are_cut(loaded)
+    return loaded
 
 
 def _build(

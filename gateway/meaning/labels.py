@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gateway.classifier import Prediction, Predictions
+from gateway.classifier import Predictions
 from gateway.errors import InvalidRequestError
 from gateway.files import VersionFiles
 from gateway.meaning.held_out import HeldOutScores
@@ -16,8 +16,8 @@ from gateway.ranking import LabelScore, many_can_be_true, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.settings import GatewaySettings
 from repository.manifest import Manifest, ProblemType
-from repository.meaning.calibration import CALIBRATE_COMMAND
-from repository.meaning.coverage import Limits, label_set
+from repository.meaning.calibration import CALIBRATE_COMMAND, Float64Array
+from repository.meaning.coverage import Limits, label_set, nonconformity_of
 from repository.spelling import as_called
 
 CALIBRATED_HEADER = "X-Calibrated"
@@ -50,11 +50,12 @@ class Meaning:
         manifest, coverage = version.manifest, wish.options.coverage
         refuse(wish, version.number, manifest)
         calibrated = wish.calibrated and manifest.calibration is not None
-        shown = [shown_scores(item, manifest, calibrated) for item in predictions.items]
+        shown = shown_scores(predictions, calibrated)
         if coverage is not None:
             limits = await self._held_out.limits(version, coverage)
-            pairs = zip(predictions.items, shown, strict=True)
-            return [self._set_of(item, scores, manifest, limits) for item, scores in pairs]
+            nonconformity = nonconformity_of(np.stack([item.logits for item in predictions.items]))
+            pairs = zip(nonconformity, shown, strict=True)
+            return [self._set_of(row, scores, manifest, limits) for row, scores in pairs]
         if manifest.problem_type is ProblemType.REGRESSION:
             return [ranked(scores, manifest, wish.options.top_k, 0.0) for scores in shown]
         threshold = thresholds_of(manifest, self._settings, calibrated) if wish.min_score is None else wish.min_score
@@ -71,17 +72,21 @@ class Meaning:
         self._metrics.unknown.inc()
         return [] if wish.unknown is None else [{"label": wish.unknown, "score": float(scores.max())}]
 
-    def _set_of(self, item: Prediction, scores: Scores, manifest: Manifest, limits: Limits) -> list[LabelScore]:
-        places = label_set(item.logits, limits).tolist()
+    def _set_of(
+        self, nonconformity: Float64Array, scores: Scores, manifest: Manifest, limits: Limits
+    ) -> list[LabelScore]:
+        places = label_set(nonconformity, limits).tolist()
         self._metrics.set_labels.observe(len(places))
         return [{"label": manifest.labels[place], "score": float(scores[place])} for place in places]
 
 
-def shown_scores(item: Prediction, manifest: Manifest, calibrated: bool) -> Scores:
-    """The scores that are answered `[labels]`: calibrated if that is asked and the version can, else the model's."""
-    if calibrated and manifest.calibration is not None:
-        return manifest.calibration.scores(item.logits)
-    return item.scores
+def shown_scores(predictions: Predictions, calibrated: bool) -> list[Scores]:
+    """The scores that are answered, `[labels]` each: calibrated if that is asked and the version can."""
+    calibration = predictions.version.manifest.calibration
+    if not calibrated or calibration is None:
+        return [item.scores for item in predictions.items]
+    # For all at once: NumPy costs as much for one row as for all of them.
+    return list(calibration.scores(np.stack([item.logits for item in predictions.items])))
 
 
 def headers_of(wish: Wish, manifest: Manifest) -> dict[str, str]:

@@ -231,16 +231,15 @@ def nonconformity_of(logits: npt.NDArray[np.floating[Any]]) -> Float64Array:
     return -log_softmax(np.asarray(logits, dtype=np.float64))
 
 
-def label_set(logits: npt.NDArray[np.floating[Any]], limits: Limits) -> npt.NDArray[np.int64]:
+def label_set(nonconformity: Float64Array, limits: Limits) -> npt.NDArray[np.int64]:
     """Places of the labels that a set holds, the best fitting first.
 
     A set is never empty: where the limits leave no label, the best one is answered, which can only raise the coverage.
 
     Args:
-        logits: of one text, `[labels]`.
+        nonconformity: of one text, `[labels]`.
         limits: for the coverage.
     """
-    nonconformity = nonconformity_of(logits)
     order = np.argsort(nonconformity, kind="stable")
     kept = order[nonconformity[order] <= limits.limits[order]]
     return kept if len(kept) else order[:1]

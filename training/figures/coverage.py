@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from repository.meaning.calibration import Bounded
-from repository.meaning.coverage import CoverageTest, HeldOut, UnreachableError, label_set
+from repository.meaning.coverage import CoverageTest, HeldOut, UnreachableError, label_set, nonconformity_of
 from training.figures.intervals import Interval, Values, Weights, intervals
 
 LEVELS = (0.8, 0.9, 0.95)
@@ -32,14 +32,14 @@ def observed_coverage(
         levels: coverages.
     """
     _, group, sizes = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
-    share = 1 / sizes[group]
+    share, nonconformity = 1 / sizes[group], nonconformity_of(logits)
     found = []
     for level in levels:
         try:
             limits = held_out.limits(level)
         except UnreachableError:
             continue
-        sets = [label_set(row, limits) for row in logits]
+        sets = [label_set(row, limits) for row in nonconformity]
         held = np.array([answer in kept for answer, kept in zip(answers, sets, strict=True)], dtype=float)
         sizes_of_sets = np.array([len(kept) for kept in sets])
 

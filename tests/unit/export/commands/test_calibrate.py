@@ -7,9 +7,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from export.__main__ import app
+from repository.location import S3Location
 from repository.manifest import MODEL_FILE, Manifest, ProblemType
 from repository.meaning.coverage import HELD_OUT_FILE
+from repository.s3_store import S3Store
 from repository.store import ModelStore
+from tests.s3_server import CREDENTIALS, environment, s3_server
 from tests.version_folders import write_version
 
 WORDS = {"cat": "Animal", "oak": "Plant", "rock": "Mineral"}
@@ -146,4 +149,21 @@ def test_what_cannot_be_done_is_refused_in_one_line_that_says_what_to_do(store: 
     assert "no column is called label" in refused("1", "--data", tmp_path / "lines.csv")
     assert "is published, and is never changed" in refused("1", "--data", data, "--output", store.folder / "1")
     assert "is no version folder" in refused("1", "--data", data, "--output", store.folder)
+    assert store.numbers() == [1]
+
+
+def test_a_version_in_s3_is_published_anew_there(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with environment(CREDENTIALS), s3_server(tmp_path / "log") as server:
+        address = server.repository("calibrate")
+        monkeypatch.setenv("MODEL_REPOSITORY", address)
+        remote = S3Store(S3Location.parse(address), "classifier")
+        remote.publish(tmp_path / "exported")
+        result = run("newest", "--data", write_data(tmp_path / "data.csv"))
+        assert result.exit_code == 0, result.output
+        assert remote.numbers() == [1, 2]
+        assert remote.manifest(1).calibration is None
+        assert remote.manifest(2).coverage is not None
+        remote.verify(2)
     assert store.numbers() == [1]

@@ -124,9 +124,10 @@ def test_a_label_that_no_held_out_text_has_shares_a_limit() -> None:
 def test_a_set_holds_the_best_label_where_no_label_is_within_the_limits_and_begins_with_it() -> None:
     held_out = HeldOut(["a", "b", "c"], np.full(30, 0.001), np.arange(30) % 3, np.arange(30))
     limits = held_out.limits(0.5)
-    assert label_set(np.array([0.1, 0.3, 0.2], dtype=np.float32), limits).tolist() == [1]
+    unsure = nonconformity_of(np.array([0.1, 0.3, 0.2], dtype=np.float32))
+    assert label_set(unsure, limits).tolist() == [1]
     wide = HeldOut(["a", "b", "c"], np.full(30, 9.0), np.arange(30) % 3, np.arange(30)).limits(0.5)
-    assert label_set(np.array([0.1, 0.3, 0.2], dtype=np.float32), wide).tolist() == [1, 2, 0]
+    assert label_set(unsure, wide).tolist() == [1, 2, 0]
 
 
 def test_what_is_written_is_read_with_the_same_limits(tmp_path: Path) -> None:

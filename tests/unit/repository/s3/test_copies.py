@@ -10,8 +10,10 @@ from repository.cascade import STUDENT_FILE, STUDENT_GOLDEN_FILE
 from repository.config import parse_config, with_pin
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, REPORT_PAGE, TOKENIZER_FILE, RepositoryError
+from repository.meaning.coverage import HELD_OUT_FILE
 from repository.mirror import Mirror
 from repository.s3_store import S3Store
+from tests.meaning_versions import write_calibrated
 from tests.s3_server import S3Server
 from tests.student_versions import write_with_student
 from tests.version_folders import versions_in, write_version
@@ -139,3 +141,15 @@ def test_a_copy_serves_the_students_of_its_versions(store: S3Store, location: S3
     mirror.sync()
     assert not view.exists()
     assert versions_in(tmp_path / "mirror") == [1]
+
+
+def test_held_out_scores_are_there_before_they_are_asked_for(store: S3Store, tmp_path: Path) -> None:
+    store.publish(write_calibrated(tmp_path / "calibrated", {"cat": "Animal", "oak": "Plant"}, 2.0, [1.0, 2.0]))
+    files = S3Files(store, tmp_path / "cache" / "classifier", 5)
+    files.prepare(1)
+    assert (tmp_path / "cache" / "classifier" / "1" / HELD_OUT_FILE).is_file()
+    assert files.read(1, HELD_OUT_FILE) == (tmp_path / "calibrated" / HELD_OUT_FILE).read_bytes()
+    # A gateway from before has a copy without it.
+    (tmp_path / "cache" / "classifier" / "1" / HELD_OUT_FILE).unlink()
+    files.prepare(1)
+    assert (tmp_path / "cache" / "classifier" / "1" / HELD_OUT_FILE).is_file()

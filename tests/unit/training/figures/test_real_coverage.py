@@ -54,7 +54,8 @@ def test_sets_hold_the_right_label_as_often_as_is_promised(read: Callable[[], Tr
     examples, logits = held_out_logits(data)
     label = np.array([data.labels.index(str(one.target)) for one in examples])
     names, group = np.unique([one.group for one in examples], return_inverse=True)
-    own = nonconformity_of(logits)[np.arange(len(label)), label]
+    nonconformity = nonconformity_of(logits)
+    own = nonconformity[np.arange(len(label)), label]
     sizes = np.bincount(group)
     random = np.random.default_rng(0)
     covered = dict.fromkeys(LEVELS, 0.0)
@@ -63,7 +64,7 @@ def test_sets_hold_the_right_label_as_often_as_is_promised(read: Callable[[], Tr
         held_out = HeldOut(data.labels, own[fitted], label[fitted], group[fitted])
         for level in LEVELS:
             limits = held_out.limits(level)
-            held = np.array([label[text] in label_set(logits[text], limits) for text in np.flatnonzero(~fitted)])
+            held = np.array([label[text] in label_set(nonconformity[text], limits) for text in np.flatnonzero(~fitted)])
             weights = 1 / sizes[group[~fitted]]
             covered[level] += float((held * weights).sum() / weights.sum()) / RESPLITS
         if draw == 0:

@@ -16,6 +16,7 @@ from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
+from gateway.feedback.routes import feedback_routes
 from gateway.keys import KeyCheck
 from gateway.logs import configure_logging, request_log
 from gateway.memory import limit_arenas
@@ -82,11 +83,12 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
     protection = [Depends(KeyCheck(keys))] if keys else []
     app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
     app.include_router(tei_routes, dependencies=protection)
+    app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    routers = (classify_routes, tei_routes, state_routes, open_routes, web_routes, docs)
+    routers = (classify_routes, tei_routes, feedback_routes, state_routes, open_routes, web_routes, docs)
     _answer_errors(app, metrics, _methods(routers))
     return app
 

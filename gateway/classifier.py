@@ -19,6 +19,7 @@ from gateway.loaded_version import LoadedVersion
 from gateway.named_versions import NamedVersions
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
+from gateway.watching.watcher import Watcher
 from repository.inference import Float32Array
 
 VERSIONS_TRIED = 3
@@ -63,9 +64,11 @@ class Classifier:
         deadline_s: float,
         max_sentence_bytes: int,
         answerer: Answerer | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._batcher = batcher
         self._answerer = answerer or Answerer(batcher)
+        self._watcher = watcher
         self._versions = versions
         self._named = named
         self._deadline_s = deadline_s
@@ -123,6 +126,8 @@ class Classifier:
             Prediction(*answered, tokens=len(tokens.ids), cut_tokens=tokens.cut)
             for answered, tokens in zip(await self._answerer.answers(version, encoded), encoded, strict=True)
         ]
+        if self._watcher is not None:
+            self._watcher.note(version, texts, encoded, items)
         return Predictions(version, items)
 
     def _check(self, text: Text, name: str) -> None:

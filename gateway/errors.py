@@ -65,6 +65,14 @@ class ModelFailedError(GatewayError):
         self.detail = detail
 
 
+class UnknownAnswerError(GatewayError):
+    """Feedback is off, or to an answer that is not remembered."""
+
+
+class FeedbackFullError(GatewayError):
+    """There is as much feedback as may be kept."""
+
+
 class DeadlineExceededError(GatewayError):
     """The answer did not come within the deadline."""
 
@@ -72,6 +80,7 @@ class DeadlineExceededError(GatewayError):
 STATUS: dict[type[GatewayError], int] = {
     MalformedBodyError: 400,
     UnauthorizedError: 401,
+    UnknownAnswerError: 404,
     BodyTooLongError: 413,
     SentenceTooLongError: 413,
     TooManySentencesError: 413,
@@ -83,6 +92,7 @@ STATUS: dict[type[GatewayError], int] = {
     OverloadedError: 503,
     VersionGoneError: 503,
     DeadlineExceededError: 504,
+    FeedbackFullError: 507,
 }
 
 KINDS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLong"}

@@ -21,6 +21,7 @@ from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
 from repository.problem import Problem
 from repository.s3_store import Listing, S3Store
 from repository.store import STAGING_PREFIX, numbers_in
+from repository.training_profile import PROFILE_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ READER = "gateway"
 
 FileStamps = tuple[tuple[str, int, int], ...]
 
-READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE)
+READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE, PROFILE_FILE)
 WATCHED = 2
 """How many of the newest versions are looked at before Triton serves them: as many as it loads."""
 

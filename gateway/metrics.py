@@ -1,7 +1,7 @@
 """Prometheus metrics of the gateway: what it counts while it works, and what it reads off its parts when scraped."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,8 +9,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from gateway.batcher import Batcher
+from gateway.feedback.counters import FeedbackCounters
 from gateway.students import Students, StudentState
 from gateway.versions import VersionFollower
+from gateway.watching.counters import WatchCounters
 from repository.log_queue import count_dropped
 from repository.names import visible
 
@@ -50,6 +52,9 @@ class Metrics:
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
         self._count_students(registry)
+        self.watched = WatchCounters(registry)
+        """What is counted where `WATCH` is on."""
+        self.feedback = FeedbackCounters(registry)
         self._log_dropped = Counter(
             "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
         )
@@ -116,11 +121,26 @@ class Metrics:
         """Count the log lines that were dropped since this was last called."""
         count_dropped(self._log_dropped.inc)
 
-    def render(self, versions: VersionFollower, batcher: Batcher, students: Students | None = None) -> bytes:
-        """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
+    def render(
+        self,
+        versions: VersionFollower,
+        batcher: Batcher,
+        students: Students | None = None,
+        others: Iterable[Collector] = (),
+    ) -> bytes:
+        """The text that Prometheus reads: counts of all workers, state as this worker sees it.
+
+        Args:
+            versions: knows which version answers.
+            batcher: knows how much waits.
+            students: of the current version, where they are asked.
+            others: who has more to tell, of features that are on.
+        """
         self.count_dropped_lines()
         state = CollectorRegistry()
         state.register(_State(versions, batcher, students))
+        for other in others:
+            state.register(other)
         counted = self._registry
         if os.environ.get(MULTIPROCESS_FOLDER):
             counted = CollectorRegistry()

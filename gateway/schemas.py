@@ -8,7 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.errors import InvalidRequestError, kind_of
+from gateway.feedback.shown import FeedbackNow
 from gateway.ranking import ALL_LABELS
+from gateway.watching.shown import DriftNow
 from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
 
@@ -174,6 +176,11 @@ class ModelVersion(BaseModel):
     evaluation: Evaluation | None = None
     cascade: Cascade | None = Field(None, description="The student that the version holds beside the model.")
     student: StudentNow | None = Field(None, description="What the student does now; of the current version alone.")
+    drift: DriftNow | None = Field(
+        None,
+        description="How far the last sentences are from its profile; of the current one, where `WATCH` is on.",
+    )
+    feedback: FeedbackNow | None = Field(None, description="How right its last answers were, where `FEEDBACK` is set.")
     report: str | None = Field(
         None,
         description="Path of the page that says how good the version is; null where it has none.",
@@ -187,4 +194,5 @@ class Models(BaseModel):
     model: str
     current: int | None
     threshold: float = Field(description="Least score of a label in the answer of a multi-label model without `top_k`.")
+    feedback: bool = Field(False, description="Whether `POST /feedback` is taken.")
     versions: list[ModelVersion]

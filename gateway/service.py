@@ -12,6 +12,9 @@ from gateway.audit import Auditor
 from gateway.batcher import Batcher, BatchLimits
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
+from gateway.feedback.keeper import FeedbackKeeper
+from gateway.feedback.place import open_feedback
+from gateway.feedback.shown import shown as feedback_shown
 from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.metrics import Metrics
 from gateway.named_versions import NamedVersions
@@ -20,6 +23,8 @@ from gateway.settings import GatewaySettings
 from gateway.students import Students, StudentState
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
+from gateway.watching.shown import shown as drift_shown
+from gateway.watching.watcher import Watcher
 from repository.cascade import student_model
 from repository.manifest import REPORT_PAGE, Manifest, RepositoryError
 
@@ -38,10 +43,17 @@ class Service:
     files: VersionFiles
     students: Students | None = None
     """None where students are not asked."""
+    watcher: Watcher | None = None
+    """None where sentences are not watched."""
+    feedback: FeedbackKeeper | None = None
+    """None where no feedback is taken."""
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
-        return self.metrics.render(self.versions, self.batcher, self.students)
+        if self.watcher is not None:
+            self.watcher.flush()
+        others = [part for part in (self.watcher, self.feedback) if part is not None]
+        return self.metrics.render(self.versions, self.batcher, self.students, others)
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
@@ -58,9 +70,20 @@ class Service:
                 state.state = "ready"
             if version.number == current and self.students is not None:
                 state.student = _now(self.students.state())
+            if version.number == current and self.watcher is not None:
+                state.drift = drift_shown(self.watcher.drift())
+            if self.feedback is not None:
+                state.feedback = feedback_shown(self.feedback.figures, version.number)
             found.append(self._with_manifest(state))
         settings = self.settings
-        return Models(model=settings.model_name, current=current, threshold=settings.threshold, versions=found)
+        takes_feedback = self.feedback is not None
+        return Models(
+            model=settings.model_name,
+            current=current,
+            threshold=settings.threshold,
+            feedback=takes_feedback,
+            versions=found,
+        )
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
         folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)
@@ -152,10 +175,20 @@ async def _parts(
     students = Students(student_triton, versions, poll_s, sentences) if settings.cascade else None
     auditor = Auditor(batcher, metrics, settings.audit_share, deadline_s)
     answerer = Answerer(batcher, students, auditor)
-    classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer)
+    watcher = None
+    if settings.watch:
+        window_s, with_students = 60 * settings.watch_window_minutes, students is not None
+        watcher = Watcher(versions, metrics.watched, window_s, with_students)
+    classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer, watcher)
     followers = [versions.run(), _count_dropped_lines(metrics)]
     if students is not None:
         followers += [students.run(), auditor.run()]
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
-    return Service(settings, metrics, versions, batcher, classifier, files, students), followers
+    if watcher is not None:
+        followers.append(watcher.run())
+    feedback = None
+    if settings.feedback is not None:
+        feedback, beside = open_feedback(settings, metrics.feedback)
+        followers += beside
+    return Service(settings, metrics, versions, batcher, classifier, files, students, watcher, feedback), followers

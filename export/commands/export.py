@@ -126,7 +126,8 @@ def _build(
     reference = _reference(checkpoint, texts.own, texts.other)
     kept = None if golden == NO_GOLDEN else _golden(checkpoint, golden_data) if golden_data else reference
     by, scales = wanted or judging(checkpoint), texts.calibration
-    return build_version(checkpoint, by, reference, scales, output, out.progress, force, reason=reason, golden=kept)
+    write = partial(build_version, checkpoint, by, reference, scales, output, out.progress, force)
+    return write(reason=reason, golden=kept, profiled=texts.profiled)
 
 
 def _say_where_texts_are_cut(checkpoint: "Checkpoint") -> None:

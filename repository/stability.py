@@ -35,7 +35,7 @@ def limit(before: Sequence[float], now: Sequence[float]) -> float:
     """The index above which something moved: 0.25, or more where chance alone would reach that.
 
     The bins that are empty on both sides are no degree of freedom. Chi-square's quantile is Wilson and Hilferty's
-    (1931), within 2 % of the exact one.
+    (1931), within 4 % of the exact one.
     """
     cases, others = sum(now), sum(before)
     if not cases or not others:

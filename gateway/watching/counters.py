@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 Counts = dict[str, dict[str, float]]
 """How many sentences (tokens) by aspect and bin."""
 
-LABEL, SCORE, LENGTH, SCRIPT, UNKNOWN, TOKENS = "label", "score", "length", "script", "unknown", "tokens"
+LABEL, SCORE, LENGTH, SCRIPT, UNKNOWN, TOKENS = ASPECTS = ("label", "score", "length", "script", "unknown", "tokens")
 
 _FAMILIES = {
     LABEL: ("classifier_answers_by_label", "Sentences that the current version answered, by best label.", "label"),

@@ -9,7 +9,7 @@ tells of its own sentences, and its counters are there to be summed.
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.watching.counters import Counts
 from repository.stability import limit, stability_index
@@ -34,6 +34,21 @@ class Shift:
     def is_large(self) -> bool:
         """Whether somebody should look."""
         return self.index > self.limit
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What is told of the current version's sentences."""
+
+    sentences: int
+    """In the window."""
+    minutes: float
+    """How far back the window goes now."""
+    has_profile: bool
+    shifts: list[Shift] = field(default_factory=list)
+    unknown_share: float | None = None
+    """Of the window's tokens; None without any."""
+    profile_unknown_share: float | None = None
 
 
 class Window:

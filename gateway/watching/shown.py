@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.watching.drift import FEWEST
-from gateway.watching.watcher import Drift
+from gateway.watching.drift import FEWEST, Drift
 
 
 class ShiftNow(BaseModel):

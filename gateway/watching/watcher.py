@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.encoding import Text, Tokens
 from gateway.loaded_version import LoadedVersion
 from gateway.versions import VersionFollower
 from gateway.watching.counters import SCORE, SCRIPT, TOKENS, Counts, WatchCounters, shared_folder
-from gateway.watching.drift import Shift, Window, shifts
+from gateway.watching.drift import Drift, Window, shifts
+from gateway.watching.gauges import families
 from gateway.watching.tally import Tally
 from repository.inference import Float32Array
 from repository.training_profile import unknown_token_id
@@ -32,21 +32,6 @@ class Scored(Protocol):
     @property
     def scores(self) -> Float32Array:
         """`[labels]`"""
-
-
-@dataclass(frozen=True)
-class Drift:
-    """What is told of the current version's sentences."""
-
-    sentences: int
-    """In the window."""
-    minutes: float
-    """How far back the window goes now."""
-    has_profile: bool
-    shifts: list[Shift] = field(default_factory=list)
-    unknown_share: float | None = None
-    """Of the window's tokens; None without any."""
-    profile_unknown_share: float | None = None
 
 
 class Watcher(Collector):
@@ -82,6 +67,7 @@ class Watcher(Collector):
         if version is not self._version or self._tally is None:
             if version is not self._versions.current:
                 return
+            self._follow()
             self.flush()
             self._version = version
             self._tally = Tally(version.manifest, version.profile, unknown_token_id(version.tokenizer))
@@ -120,9 +106,13 @@ class Watcher(Collector):
         current = self._versions.current
         if current is None or current.number == self._number:
             return
-        # The first version's window began with the gateway: nothing was counted before.
-        if self._number is not None:
-            self._settling = SETTLING_TICKS if self._shared else 1
+        self.flush()
+        if self._number is None:
+            pass  # the first version's window began with the gateway: nothing was counted before
+        elif self._shared:
+            self._settling = SETTLING_TICKS
+        else:
+            self._window.begin(self._totals())
         self._number = current.number
 
     def drift(self) -> Drift | None:
@@ -155,34 +145,7 @@ class Watcher(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus reads beside the counters."""
-        drift = self.drift()
-        index = GaugeMetricFamily(
-            "classifier_drift_index",
-            "Population stability index of the last sentences against the version's profile.",
-            labels=["of"],
-        )
-        most = GaugeMetricFamily(
-            "classifier_drift_limit", "The index from which on more moved than chance explains.", labels=["of"]
-        )
-        for shift in [] if drift is None else drift.shifts:
-            index.add_metric([shift.of], shift.index)
-            most.add_metric([shift.of], shift.limit)
-        yield index
-        yield most
-        yield GaugeMetricFamily(
-            "classifier_drift_sentences",
-            "Sentences that the index is computed on.",
-            value=None if drift is None else drift.sentences,
-        )
-        unknown = GaugeMetricFamily(
-            "classifier_unknown_token_share",
-            "Share of tokens that the vocabulary does not know: `now`, and in the `profile`.",
-            labels=["when"],
-        )
-        for when, share in (("now", drift.unknown_share), ("profile", drift.profile_unknown_share)) if drift else ():
-            if share is not None:
-                unknown.add_metric([when], share)
-        yield unknown
+        return families(self.drift())
 
     def _totals(self) -> Counts:
         return self._counters.totals(self._shared)

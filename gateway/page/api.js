@@ -66,6 +66,8 @@ export async function ask({ method, path, params, body }, signal) {
   return { problem: `${said} (${response.status})`, status: response.status, retryAfter };
 }
 
+export const sayWhatIsRight = (id, right) => ask({ method: "POST", path: "feedback", body: { id, ...right } });
+
 export const get = (path) => ask({ method: "GET", path });
 
 // A file that is had only with the key, which a link does not send: its { blob }, or { problem }.

@@ -3,6 +3,7 @@
 import { useKey, whenKeyIsMissing } from "./api.js";
 import * as comparison from "./comparison.js";
 import { at } from "./dom.js";
+import * as feedback from "./feedback.js";
 import { listVersions } from "./model.js";
 import * as several from "./several.js";
 import * as single from "./single.js";
@@ -25,6 +26,7 @@ function giveKey(event) {
 whenKeyIsMissing(() => (at("key-form").hidden = false));
 at("key-form").addEventListener("submit", giveKey);
 comparison.start();
+feedback.start();
 single.start();
 several.start();
 listVersions();

@@ -6,6 +6,7 @@ import { at, copy, figure, say } from "./dom.js";
 import { difference, inWords, isMulti, LabelList } from "./labels.js";
 import { current, factsOf, listVersions, takesPairs, threshold, whenListed } from "./model.js";
 import { compared, compareWith } from "./comparison.js";
+import { askAbout } from "./feedback.js";
 import { Snippets } from "./snippets.js";
 
 const TYPING_PAUSE_MS = 250;
@@ -17,7 +18,7 @@ const ours = new LabelList(at("labels"), at("all-labels"));
 const theirs = new LabelList(at("other-labels"), at("all-other-labels"));
 const snippets = new Snippets(at("snippets"));
 
-let answer = null; // { scores, version, cut, ms, other }
+let answer = null; // { scores, version, cut, id, ms, other }
 let typing = 0;
 let newest = 0; // number of the newest question; the answer to any other is outdated
 let underWay = new AbortController();
@@ -68,6 +69,7 @@ async function timed(request, signal) {
     scores: request.method === "GET" ? body : body[0],
     version: Number(headers.get("X-Model-Version")),
     cut: headers.get("X-Truncated") !== null,
+    id: headers.get("X-Request-ID"),
     ms: performance.now() - start,
   };
 }
@@ -99,6 +101,7 @@ function showAnswer() {
   at("announcement").textContent = other ? `Version ${version}: ${said}.` : said;
   say(at("note"), notes(facts).join(" "));
   say(at("difference"), "");
+  askAbout(answer);
   if (other) showOther(other, said);
 }
 

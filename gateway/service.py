@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from gateway.feedback.keeper import FeedbackKeeper
 from gateway.feedback.place import open_feedback
 from gateway.feedback.shown import shown as feedback_shown
 from gateway.files import READER, S3Files, VersionFiles, version_files
-from gateway.metrics import Metrics
+from gateway.metrics import MULTIPROCESS_FOLDER, Metrics
 from gateway.named_versions import NamedVersions
 from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
@@ -177,8 +178,9 @@ async def _parts(
     answerer = Answerer(batcher, students, auditor)
     watcher = None
     if settings.watch:
-        window_s, with_students = 60 * settings.watch_window_minutes, students is not None
-        watcher = Watcher(versions, metrics.watched, window_s, with_students)
+        shared = os.environ.get(MULTIPROCESS_FOLDER) or None
+        window_s = 60 * settings.watch_window_minutes
+        watcher = Watcher(versions, metrics.watched, window_s, shared, with_students=students is not None)
     classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer, watcher)
     followers = [versions.run(), _count_dropped_lines(metrics)]
     if students is not None:

@@ -82,7 +82,7 @@ class GatewaySettings(RepositorySettings):
         "far the last ones are from those that the version was trained on.",
     )
     watch_window_minutes: float = Field(
-        60, gt=0, le=10_080, description="How many minutes of sentences are held against the version's profile."
+        60, ge=0.01, le=10_080, description="How many minutes of sentences are held against the version's profile."
     )
     feedback: RepositoryLocation | None = Field(
         None,
@@ -96,7 +96,7 @@ class GatewaySettings(RepositorySettings):
         100_000, ge=1, le=10_000_000, description="Answers that feedback can be given to: the last so many."
     )
     feedback_days: float = Field(
-        30, gt=0, le=3650, description="Days after which an answer is forgotten, and feedback to it refused."
+        30, ge=0.01, le=3650, description="Days after which an answer is forgotten, and feedback to it refused."
     )
     feedback_max_mb: int = Field(
         1000, ge=1, description="Most feedback that is kept in the folder, in MB; past that it is refused with 507."

@@ -33,7 +33,7 @@ _UNKNOWN_TOKENS = ("<unk>", "[UNK]", "<UNK>")
 
 
 class TrainingProfile(StrictModel):
-    """`profile.json`."""
+    """`profile.json` of a version folder: counts, and no text."""
 
     schema_version: Literal[1] = 1
     texts: int = Field(ge=1, description="Texts that lengths, scripts and unknown tokens were counted on.")

@@ -74,10 +74,7 @@ def build_version(
         texts = ask_pytorch(checkpoint, (judged or reference).sentences, step)
         raw = _traced(checkpoint, Path(temporary), step)
         workshop = Workshop(checkpoint, raw, calibration, texts, provider_here(), step, embedded_limit_bytes)
-        if isinstance(precision, Judging):
-            choice = choose(workshop, precision, reference)
-        else:
-            choice = Choice(workshop.candidate(precision, reference), [reason])
+        choice = _choice(workshop, precision, reference, reason)
         found = _refuse_or_force(choice.chosen, force)
         write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
         if profiled is not None:
@@ -85,6 +82,12 @@ def build_version(
         manifest = _write_manifest(checkpoint, choice, found)
         put_in_place(choice.chosen.folder, output)
     return manifest, choice
+
+
+def _choice(workshop: Workshop, precision: Precision | Judging, reference: Reference, reason: str) -> Choice:
+    if isinstance(precision, Judging):
+        return choose(workshop, precision, reference)
+    return Choice(workshop.candidate(precision, reference), [reason])
 
 
 def _traced(checkpoint: Checkpoint, scratch: Path, step: Step) -> Path:

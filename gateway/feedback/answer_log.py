@@ -29,8 +29,11 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, labels TEXT NOT NULL, problem_type TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, place INTEGER NOT NULL, time REAL NOT NULL, version INTEGER NOT NULL,
-    answered TEXT NOT NULL, score REAL, sentence TEXT, given TEXT, is_right INTEGER, error REAL, UNIQUE (id, place)
+    answered TEXT NOT NULL, score REAL, sentence TEXT, given TEXT, is_given INTEGER NOT NULL DEFAULT 0,
+    is_right INTEGER, error REAL, UNIQUE (id, place)
 );
+-- Figures are read off it: rows hold whole sentences.
+CREATE INDEX IF NOT EXISTS figures ON answers (version, is_given, is_right, error);
 """
 
 
@@ -153,7 +156,7 @@ class AnswerLog:
         """What is known of the newest versions, newest first."""
         with self._lock:
             found = self._database.execute(
-                "SELECT version, count(*), count(given), coalesce(sum(is_right), 0), avg(error) FROM answers "
+                "SELECT version, count(*), sum(is_given), coalesce(sum(is_right), 0), avg(error) FROM answers "
                 "GROUP BY version ORDER BY version DESC LIMIT ?",
                 (MOST_VERSIONS,),
             ).fetchall()
@@ -205,12 +208,16 @@ class Giving:
         labels, problem_type = self._database.execute(query, (number,)).fetchone()
         return KnownVersion(number, json.loads(labels), ProblemType(problem_type))
 
-    def note(self, place: int, given: Right, is_right: bool | None, error: float | None) -> bool:
-        """Count feedback to one sentence; returns whether it takes the place of an earlier one."""
-        where = (self._id, place)
-        (before,) = self._database.execute("SELECT given FROM answers WHERE id = ? AND place = ?", where).fetchone()
+    def given(self, place: int) -> Right | None:
+        """What was said of one sentence before."""
+        query = "SELECT given FROM answers WHERE id = ? AND place = ?"
+        (given,) = self._database.execute(query, (self._id, place)).fetchone()
+        found: Right | None = None if given is None else json.loads(given)
+        return found
+
+    def note(self, place: int, given: Right, is_right: bool | None, error: float | None) -> None:
+        """Count feedback to one sentence, in place of an earlier one."""
         self._database.execute(
-            "UPDATE answers SET given = ?, is_right = ?, error = ? WHERE id = ? AND place = ?",
-            (json.dumps(given), is_right, error, *where),
+            "UPDATE answers SET given = ?, is_given = 1, is_right = ?, error = ? WHERE id = ? AND place = ?",
+            (json.dumps(given), is_right, error, self._id, place),
         )
-        return before is not None

@@ -30,7 +30,8 @@ WRITTEN_EVERY_S = 0.2
 """How often answers are put where the other workers find them."""
 OTHERS_WAIT_S = 3 * WRITTEN_EVERY_S
 """How long feedback waits for an answer that another worker has just given."""
-FIGURES_EVERY_S = 5.0
+FIGURES_EVERY_S = 10.0
+"""Of a hundred thousand answers, reading them takes some 30 ms of a thread."""
 MOST_PENDING = 50_000
 """Sentences that wait to be written; if the disk is slower than that, later ones are forgotten."""
 
@@ -135,28 +136,34 @@ class FeedbackKeeper(Collector):
                 is_right=judged.is_right,
                 sentence=answer.sentence,
             )
-            self._files.append(line.encoded())
-            replaced = giving.note(answer.place, judged.right, judged.is_right, judged.error)
+            before = giving.given(answer.place)
+            if before != judged.right:  # a caller that tries again adds nothing
+                self._files.append(line.encoded())
+                giving.note(answer.place, judged.right, judged.is_right, judged.error)
         self.figures = self._log.figures()
         named = "number" if judged.is_right is None else "yes" if judged.is_right else "no"
         self._counters.taken.labels(named).inc()
-        return Taken(answer, judged.is_right, replaced)
+        return Taken(answer, judged.is_right, replaced=before not in (None, judged.right))
 
     async def run(self) -> None:
         """Write what is remembered, and count, until cancelled."""
         counted_at = 0.0
+        work: asyncio.Task[None] | None = None
         try:
             while True:
                 await asyncio.sleep(WRITTEN_EVERY_S)
                 is_due = time.monotonic() - counted_at > FIGURES_EVERY_S
                 try:
-                    await asyncio.to_thread(self._work, self._taken(), is_due)
+                    work = asyncio.create_task(asyncio.to_thread(self._work, self._taken(), is_due))
+                    await asyncio.shield(work)  # a thread cannot be cancelled
                 except (OSError, sqlite3.Error) as error:
                     logger.error("Answers cannot be kept for feedback: %s", error)
                     await asyncio.sleep(FIGURES_EVERY_S)
                 if is_due:
                     counted_at = time.monotonic()
         finally:
+            if work is not None:
+                await asyncio.gather(work, return_exceptions=True)
             self._write(self._taken())  # nothing is lost by a clean end
             self._files.let_go()
             self._log.close()

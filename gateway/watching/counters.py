@@ -4,7 +4,6 @@ They are counts by bin, not Prometheus's histograms: what is held against the ve
 a counter by bin can be added to once a second for many sentences, where a histogram wants a call for each.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,8 +64,3 @@ class WatchCounters:
                 bins = found[aspect]
                 bins[sample.labels[label]] = bins.get(sample.labels[label], 0.0) + sample.value
         return found
-
-
-def shared_folder() -> str | None:
-    """Where several workers share their counts (`gateway.metrics.MULTIPROCESS_FOLDER`); None of a single one."""
-    return os.environ.get("PROMETHEUS_MULTIPROC_DIR") or None

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from gateway.encoding import Text, Tokens
 from gateway.loaded_version import LoadedVersion
 from gateway.versions import VersionFollower
-from gateway.watching.counters import SCORE, SCRIPT, TOKENS, Counts, WatchCounters, shared_folder
+from gateway.watching.counters import SCORE, SCRIPT, TOKENS, Counts, WatchCounters
 from gateway.watching.drift import Drift, Window, shifts
 from gateway.watching.gauges import families
 from gateway.watching.tally import Tally
@@ -38,7 +38,12 @@ class Watcher(Collector):
     """Watches the current version's sentences in this worker, and reads what all workers counted."""
 
     def __init__(
-        self, versions: VersionFollower, counters: WatchCounters, window_s: float, with_students: bool = False
+        self,
+        versions: VersionFollower,
+        counters: WatchCounters,
+        window_s: float,
+        shared: str | None = None,
+        with_students: bool = False,
     ) -> None:
         """Take what tells and counts.
 
@@ -46,11 +51,12 @@ class Watcher(Collector):
             versions: knows the current version.
             counters: those of this process's metrics.
             window_s: length of the window that is compared with the profile.
+            shared: the folder through which several workers share their counts; None of a single one.
             with_students: whether students answer, whose scores are not like the model's.
         """
         self._versions = versions
         self._counters = counters
-        self._shared = shared_folder()
+        self._shared = shared
         self._with_students = with_students
         self._window = Window(window_s, self._totals())
         self._tick_s = min(LONGEST_TICK_S, window_s / TICKS_OF_A_WINDOW)

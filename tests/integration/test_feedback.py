@@ -93,7 +93,9 @@ def test_the_last_word_counts_and_counts_once(gateway: Gateway, place: Path) -> 
         "right": True,
         "replaced": True,
     }
+    assert give(gateway.client, request_id, label="Plant").json()["replaced"] is False, "it was said before"
     assert counted(gateway) == (before[0] + 1, before[1] + 1)
+    assert len([line for line in lines(place) if line["id"] == request_id]) == 2
     found = read_feedback(place)
     assert [line.right for line in found.lines if line.id == request_id] == [["Plant"]]
 

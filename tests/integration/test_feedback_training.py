@@ -18,7 +18,7 @@ from tests.word_checkpoints import write
 KNOWN = {"cold": [f"word{number}" for number in range(20)], "warm": [f"word{number}" for number in range(20, 40)]}
 NEW = [f"word{number}" for number in range(40, 46)]
 """Words that no text of the table has."""
-OPTIONS = ("--epochs", "6", "--patience", "6", "--batch-size", "8", "--learning-rate", "3e-3", "--no-baseline")
+OPTIONS = ("--epochs", "15", "--patience", "15", "--batch-size", "8", "--learning-rate", "3e-3", "--no-baseline")
 
 
 def run(*arguments: str) -> str:

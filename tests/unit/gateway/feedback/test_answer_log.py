@@ -69,8 +69,10 @@ def test_a_restart_finds_them_and_a_failed_word_changes_nothing(tmp_path: Path) 
     assert log.figures()[0].given == 0
     with log.giving("x") as giving:
         assert giving.version(3) == VERSION
-        assert giving.note(0, ["b"], False, None) is False
-        assert giving.note(0, ["a"], True, None) is True
+        assert giving.given(0) is None
+        giving.note(0, ["b"], False, None)
+        assert giving.given(0) == ["b"]
+        giving.note(0, ["a"], True, None)
     (figures,) = log.figures()
     assert (figures.given, figures.right) == (1, 1)
 

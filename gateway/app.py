@@ -31,6 +31,8 @@ from gateway.web import docs_routes, web_routes
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
+OF_FEEDBACK = {404, 507}
+"""Statuses that sentences are not answered with."""
 
 
 def create_app(settings: GatewaySettings) -> ASGIApp:
@@ -81,7 +83,8 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServiceHolder,
     )
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     protection = [Depends(KeyCheck(keys))] if keys else []
-    app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
+    of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK}
+    app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
     app.include_router(tei_routes, dependencies=protection)
     app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
     app.include_router(state_routes, dependencies=protection)

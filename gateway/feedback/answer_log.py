@@ -120,6 +120,8 @@ class AnswerLog:
         known = [(one.version, json.dumps(one.labels), one.problem_type.value) for one in versions]
         with self._transaction() as database:
             database.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, ?)", known)
+            # A caller may use an id again, for fewer sentences than before.
+            database.executemany("DELETE FROM answers WHERE id = ?", [(each,) for each in {row[0] for row in rows}])
             database.executemany(
                 "INSERT OR REPLACE INTO answers (id, place, time, version, answered, score, sentence) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",

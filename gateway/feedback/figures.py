@@ -40,7 +40,8 @@ def families(figures: Sequence[VersionFigures]) -> Iterator[Metric]:
     """The gauges of these figures."""
     answers = _by_version("classifier_feedback_answers", "The last answers, which feedback may be given to.")
     given = _by_version("classifier_feedback_given", "Those among them that got feedback, each counted once.")
-    right = _by_version("classifier_feedback_right", "Those among these that were right.")
+    coverage = _by_version("classifier_feedback_coverage", "Their share of these answers.")
+    right = _by_version("classifier_feedback_right", "Those among them that were right.")
     error = _by_version("classifier_feedback_error", "Mean absolute error of a regression, by feedback.")
     accuracy = GaugeMetricFamily(
         "classifier_feedback_accuracy",
@@ -51,13 +52,14 @@ def families(figures: Sequence[VersionFigures]) -> Iterator[Metric]:
         number = str(one.version)
         answers.add_metric([number], one.answers)
         given.add_metric([number], one.given)
+        coverage.add_metric([number], one.given / one.answers)
         if one.error is not None:
             error.add_metric([number], one.error)
             continue
         right.add_metric([number], one.right)
         for bound, value in (found._asdict() if (found := accuracy_of(one.right, one.given)) else {}).items():
             accuracy.add_metric([number, bound], value)
-    yield from (answers, given, right, error, accuracy)
+    yield from (answers, given, coverage, right, error, accuracy)
 
 
 def _by_version(name: str, meaning: str) -> GaugeMetricFamily:

@@ -32,12 +32,13 @@ def test_the_last_so_many_are_remembered(tmp_path: Path) -> None:
 
 def test_the_same_id_stands_for_the_newer_answer(tmp_path: Path) -> None:
     log = AnswerLog(tmp_path, most=5, days=1)
-    log.add([answer("x", sentence="old")], [VERSION])
+    log.add([answer("x", sentence="old"), answer("x", 1)], [VERSION])
     with log.giving("x") as giving:
         giving.note(0, ["b"], False, None)
     log.add([answer("x", sentence="new")], [VERSION])
     with log.giving("x") as giving:
         found = giving.answer(0)
+        assert giving.sentences() == 1
     assert found is not None
     assert found.sentence == "new"
     (figures,) = log.figures()

@@ -49,6 +49,8 @@ def serve(
     except RepositoryError as error:
         errors.error(f"MODEL_REPOSITORY: {error}")
         raise typer.Exit(USER_MISTAKE) from None
+    if settings.feedback is not None:
+        _require_feedback(settings)
     configure_logging()
     if settings.workers == 1:
         _run(settings)
@@ -56,6 +58,16 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read by prometheus_client when it is imported
         _run(settings)
+
+
+def _require_feedback(settings: GatewaySettings) -> None:
+    from gateway.feedback.place import require_place
+
+    try:
+        require_place(settings)
+    except RepositoryError as error:
+        errors.error(f"FEEDBACK: {error}")
+        raise typer.Exit(USER_MISTAKE) from None
 
 
 def _run(settings: GatewaySettings) -> None:

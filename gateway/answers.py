@@ -117,6 +117,8 @@ def answer_of(
         headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
         for who, sentences_of in by.items():
             service.metrics.answered(who).inc(sentences_of)
+    if service.feedback is not None:
+        service.feedback.remember(record.request_id, predictions, sentences)
     record.facts = {
         "version": predictions.version.number,
         "sentences": count,

@@ -16,6 +16,7 @@ from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
+from gateway.feedback.routes import feedback_routes
 from gateway.keys import KeyCheck
 from gateway.logs import configure_logging, request_log
 from gateway.meaning.labels import CALIBRATED_HEADER, COVERAGE_HEADER
@@ -31,6 +32,8 @@ from gateway.web import docs_routes, web_routes
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
+OF_FEEDBACK = {404, 507}
+"""Statuses that sentences are not answered with."""
 
 
 def create_app(settings: GatewaySettings) -> ASGIApp:
@@ -88,13 +91,15 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
     )
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     protection = [Depends(KeyCheck(keys))] if keys else []
-    app.include_router(classify_routes, dependencies=protection, responses=FAILURES)
+    of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK}
+    app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
     app.include_router(tei_routes, dependencies=protection)
+    app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    routers = (classify_routes, tei_routes, state_routes, open_routes, web_routes, docs)
+    routers = (classify_routes, tei_routes, feedback_routes, state_routes, open_routes, web_routes, docs)
     _answer_errors(app, metrics, _methods(routers))
     return app
 

@@ -20,6 +20,7 @@ from gateway.named_versions import NamedVersions
 from gateway.places import Places
 from gateway.tokenization import Side
 from gateway.versions import VersionFollower
+from gateway.watching.watcher import Watcher
 from gateway.windows.cutting import Windows, windows_of
 from gateway.windows.joining import joined
 from repository.inference import Float32Array
@@ -80,9 +81,11 @@ class Classifier:
         deadline_s: float,
         max_sentence_bytes: int,
         answerer: Answerer | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._batcher = batcher
         self._answerer = answerer or Answerer(batcher)
+        self._watcher = watcher
         self._versions = versions
         self._named = named
         self._deadline_s = deadline_s
@@ -150,6 +153,8 @@ class Classifier:
                 await self._answerer.answers(version, encoded, asked.alone), encoded, strict=True
             )
         ]
+        if self._watcher is not None:
+            self._watcher.note(version, asked.texts, encoded, items)
         return Predictions(version, items)
 
     async def _ask_in_windows(
@@ -170,6 +175,8 @@ class Classifier:
             )
             for part in parts
         ]
+        if self._watcher is not None:
+            self._watcher.note(version, asked.texts, encoded, items)
         return Predictions(version, items, [len(part) for part in parts])
 
     def _check(self, text: Text, name: str) -> None:

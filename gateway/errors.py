@@ -69,6 +69,14 @@ class ModelFailedError(GatewayError):
         self.detail = detail
 
 
+class UnknownAnswerError(GatewayError):
+    """Feedback is off, or to an answer that is not remembered."""
+
+
+class FeedbackFullError(GatewayError):
+    """There is as much feedback as may be kept."""
+
+
 class DeadlineExceededError(GatewayError):
     """The answer did not come within the deadline."""
 
@@ -77,6 +85,7 @@ STATUS: dict[type[GatewayError], int] = {
     MalformedBodyError: 400,
     UnauthorizedError: 401,
     UnknownModelError: 404,
+    UnknownAnswerError: 404,
     BodyTooLongError: 413,
     SentenceTooLongError: 413,
     TooManySentencesError: 413,
@@ -88,6 +97,7 @@ STATUS: dict[type[GatewayError], int] = {
     OverloadedError: 503,
     VersionGoneError: 503,
     DeadlineExceededError: 504,
+    FeedbackFullError: 507,
 }
 
 KINDS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLong"}

@@ -22,6 +22,7 @@ from repository.meaning.coverage import HELD_OUT_FILE
 from repository.problem import Problem
 from repository.s3_store import Listing, S3Store
 from repository.store import STAGING_PREFIX, numbers_in
+from repository.training_profile import PROFILE_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ READER = "gateway"
 
 FileStamps = tuple[tuple[str, int, int], ...]
 
-READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE, HELD_OUT_FILE)
+READ_HERE = (TOKENIZER_FILE, GOLDEN_FILE, STUDENT_GOLDEN_FILE, HELD_OUT_FILE, PROFILE_FILE)
 WATCHED = 2
 """How many of the newest versions are looked at before Triton serves them: as many as it loads."""
 

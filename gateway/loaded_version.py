@@ -9,6 +9,7 @@ from repository.cascade import STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE, Golden
 from repository.inference import load_tokenizer
 from repository.manifest import Manifest
+from repository.training_profile import PROFILE_FILE, TrainingProfile
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class LoadedVersion:
     """The same of its student."""
     stamps: FileStamps
     """Name, size and time of change of each file when it was found to be the one that the manifest describes."""
+    profile: TrainingProfile | None = None
+    """What the texts it was trained on were like; None in versions exported without."""
 
     @property
     def tokenizer(self) -> Any:
@@ -46,4 +49,5 @@ class LoadedVersion:
         listed = STUDENT_GOLDEN_FILE in manifest.files
         student_golden = Golden.read(folder, STUDENT_GOLDEN_FILE) if listed else None
         tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
-        return cls(number, manifest, tokenizers, golden, student_golden, stamps)
+        profile = TrainingProfile.read(folder) if PROFILE_FILE in manifest.files else None
+        return cls(number, manifest, tokenizers, golden, student_golden, stamps, profile)

@@ -1,7 +1,8 @@
 """Prometheus metrics of the gateway: what it counts while it works, and what it reads off its parts when scraped."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -10,8 +11,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from gateway.batcher import Batcher
+from gateway.feedback.counters import FORGOTTEN as FEEDBACK_FORGOTTEN
+from gateway.feedback.counters import TAKEN as FEEDBACK_TAKEN
+from gateway.feedback.counters import FeedbackCounters
 from gateway.students import Students, StudentState
 from gateway.versions import VersionFollower
+from gateway.watching.counters import WatchCounters
 from repository.log_queue import count_dropped
 from repository.names import visible
 
@@ -110,6 +115,9 @@ class ModelMetrics:
         self.set_labels = self._histogram(
             "classifier_set_labels", "Labels in the answer to a sentence asked with coverage.", _SET_LABELS
         )
+        self.watched = WatchCounters(partial(process.family, Counter), model_name)
+        """What is counted where `WATCH` is on."""
+        self.feedback = FeedbackCounters(self._counter_by("right", *FEEDBACK_TAKEN), self._counter(*FEEDBACK_FORGOTTEN))
         self._count_students()
 
     def _count_students(self) -> None:
@@ -172,6 +180,8 @@ class ModelState(NamedTuple):
     versions: VersionFollower
     batcher: Batcher
     students: Students | None = None
+    others: Sequence[Collector] = ()
+    """Who has more to tell, of features that are on; without the model's name, which is added."""
 
 
 class _State(Collector):
@@ -186,7 +196,7 @@ class _State(Collector):
         failed = _gauge(
             "classifier_failed_version", "1 for each version that is not used, with the reason.", "version", "reason"
         )
-        for name, versions, batcher, _ in self._models:
+        for name, versions, batcher, *_ in self._models:
             ready.add_metric([name], 0 if versions.problem else 1)
             current.add_metric([name], versions.current.number if versions.current else 0)
             waiting.add_metric([name], batcher.waiting)
@@ -194,6 +204,17 @@ class _State(Collector):
                 failed.add_metric([name, str(number), visible(reason)], 1)
         yield from (ready, current, waiting, failed)
         yield from _cascades({each.name: each.students.state() for each in self._models if each.students is not None})
+        yield from _by_model((each.name, other) for each in self._models for other in each.others)
+
+
+def _by_model(tellers: Iterable[tuple[str, Collector]]) -> Iterator[Metric]:
+    """What each tells of its model, in one family for all models, as Prometheus's format has it."""
+    found: dict[str, Metric] = {}
+    for model, teller in tellers:
+        for family in teller.collect():
+            whole = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            whole.samples += [sample._replace(labels={"model": model, **sample.labels}) for sample in family.samples]
+    yield from found.values()
 
 
 def _cascades(students: dict[str, StudentState | None]) -> Iterator[Metric]:

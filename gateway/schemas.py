@@ -8,8 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.errors import InvalidRequestError, kind_of
+from gateway.feedback.shown import FeedbackNow
 from gateway.ranking import ALL_LABELS
 from gateway.settings import LONGEST_UNKNOWN
+from gateway.watching.shown import DriftNow
 from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.cascade import Cascade
 from repository.manifest import Evaluation, Parity, Precision, ProblemType
@@ -224,6 +226,11 @@ class ModelVersion(BaseModel):
     )
     cascade: Cascade | None = Field(None, description="The student that the version holds beside the model.")
     student: StudentNow | None = Field(None, description="What the student does now; of the current version alone.")
+    drift: DriftNow | None = Field(
+        None,
+        description="How far the last sentences are from its profile; of the current one, where `WATCH` is on.",
+    )
+    feedback: FeedbackNow | None = Field(None, description="How right its last answers were, where `FEEDBACK` is set.")
     report: str | None = Field(
         None,
         description="Path of the page that says how good the version is; null where it has none.",
@@ -247,5 +254,6 @@ class Models(BaseModel):
     threshold: float = Field(description="Least score of a label in the answer of a multi-label model without `top_k`.")
     own_thresholds: bool = Field(description="Whether the thresholds of a version that has its own take its place.")
     calibrated: bool = Field(description="Whether scores are calibrated unless a request says otherwise.")
+    feedback: bool = Field(False, description="Whether `POST /feedback` is taken.")
     versions: list[ModelVersion]
     models: list[ServedModel] = Field([], description="Every model that this gateway serves, the default first.")

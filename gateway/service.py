@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,21 @@ from gateway.batcher import Batcher, BatchLimits
 from gateway.call_slots import CallSlots
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
+from gateway.feedback.keeper import FeedbackKeeper
+from gateway.feedback.place import open_feedback
+from gateway.feedback.shown import shown as feedback_shown
 from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.meaning.labels import Meaning
 from gateway.meaning.thresholds import uses_own_thresholds
-from gateway.metrics import ModelMetrics, ModelState
+from gateway.metrics import MULTIPROCESS_FOLDER, ModelMetrics, ModelState
 from gateway.named_versions import NamedVersions
 from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
 from gateway.students import Students, StudentState
 from gateway.triton import READY, TritonClient
 from gateway.versions import VersionFollower
+from gateway.watching.shown import shown as drift_shown
+from gateway.watching.watcher import Watcher
 from repository.cascade import student_model
 from repository.manifest import REPORT_PAGE, Manifest, RepositoryError
 
@@ -39,10 +45,17 @@ class Service:
     """What requests ask of scores beyond what the model gives."""
     students: Students | None = None
     """None where students are not asked."""
+    watcher: Watcher | None = None
+    """None where sentences are not watched."""
+    feedback: FeedbackKeeper | None = None
+    """None where no feedback is taken."""
 
     def state(self) -> ModelState:
         """What the metrics show of it when they are read."""
-        return ModelState(self.settings.model_name, self.versions, self.batcher, self.students)
+        if self.watcher is not None:
+            self.watcher.flush()
+        others = [part for part in (self.watcher, self.feedback) if part is not None]
+        return ModelState(self.settings.model_name, self.versions, self.batcher, self.students, others)
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
@@ -59,6 +72,10 @@ class Service:
                 state.state = "ready"
             if version.number == current and self.students is not None:
                 state.student = _now(self.students.state())
+            if version.number == current and self.watcher is not None:
+                state.drift = drift_shown(self.watcher.drift())
+            if self.feedback is not None:
+                state.feedback = feedback_shown(self.feedback.figures, version.number)
             found.append(self._with_manifest(state))
         settings = self.settings
         return Models(
@@ -67,6 +84,7 @@ class Service:
             threshold=settings.threshold,
             own_thresholds=uses_own_thresholds(settings),
             calibrated=settings.calibrated,
+            feedback=self.feedback is not None,
             versions=found,
         )
 
@@ -141,11 +159,25 @@ async def _parts(
     students = Students(student_triton, versions, poll_s, sentences) if settings.cascade else None
     auditor = Auditor(batcher, metrics, settings.audit_share, deadline_s)
     answerer = Answerer(batcher, students, auditor)
-    classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer)
+    watcher = None
+    if settings.watch:
+        shared = os.environ.get(MULTIPROCESS_FOLDER) or None
+        window_s = 60 * settings.watch_window_minutes
+        watcher = Watcher(versions, metrics.watched, window_s, shared, with_students=students is not None)
+    classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer, watcher)
     followers = [versions.run()]
     if students is not None:
         followers += [students.run(), auditor.run()]
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
+    if watcher is not None:
+        followers.append(watcher.run())
+    feedback = None
+    if settings.feedback is not None:
+        feedback, beside = open_feedback(settings, metrics.feedback)
+        followers += beside
     meaning = Meaning(settings, files, metrics)
-    return Service(settings, metrics, versions, batcher, classifier, files, meaning, students), followers
+    service = Service(
+        settings, metrics, versions, batcher, classifier, files, meaning, students, watcher=watcher, feedback=feedback
+    )
+    return service, followers

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.addresses import Host
+from repository.location import RepositoryLocation
 from repository.names import is_model_name, is_version_name
 from repository.settings import RepositorySettings
 
@@ -126,6 +127,37 @@ class GatewaySettings(RepositorySettings):
     )
     reports: bool = Field(
         True, description="Serve each version's report, a page that may hold sentences of the data it was trained on."
+    )
+    watch: bool = Field(
+        False,
+        description="Count answers by label and score, sentences by length, script and unknown tokens, and tell how "
+        "far the last ones are from those that the version was trained on.",
+    )
+    watch_window_minutes: float = Field(
+        60, ge=0.01, le=10_080, description="How many minutes of sentences are held against the version's profile."
+    )
+    feedback: RepositoryLocation | None = Field(
+        None,
+        description="Folder, or `s3://bucket/prefix`, that keeps what `POST /feedback` says of answers, and sentences "
+        "where they are kept; off when empty.",
+    )
+    feedback_sentences: bool = Field(
+        False, description="Keep the sentence with feedback to it, to train on; they may be personal data."
+    )
+    feedback_answers: int = Field(
+        100_000, ge=1, le=10_000_000, description="Answers that feedback can be given to: the last so many."
+    )
+    feedback_days: float = Field(
+        30, ge=0.01, le=3650, description="Days after which an answer is forgotten, and feedback to it refused."
+    )
+    feedback_max_mb: int = Field(
+        1000, ge=1, description="Most feedback that is kept in the folder, in MB; past that it is refused with 507."
+    )
+    feedback_fsync: bool = Field(
+        True, description="Confirm feedback once it is on the disk; else a machine that stops may lose the last."
+    )
+    feedback_upload_seconds: float = Field(
+        30, gt=0, description="How often feedback is brought to S3, where `FEEDBACK` is there."
     )
     log_requests: bool = Field(True, description="Write one line of JSON a request to standard output.")
     log_sentences: bool = Field(False, description="Put the sentences into these lines; they may be personal data.")

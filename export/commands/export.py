@@ -133,7 +133,7 @@ def _build(
     reference = _reference(checkpoint, texts.own, texts.other)
     kept = None if golden == NO_GOLDEN else _golden(checkpoint, golden_data) if golden_data else reference
     by, scales = wanted or judging(checkpoint), texts.calibration
-    more: dict[str, Any] = {"reason": reason, "golden": kept, "finish": finish}
+    more: dict[str, Any] = {"reason": reason, "golden": kept, "finish": finish, "profiled": texts.profiled}
     return build_version(checkpoint, by, reference, scales, output, out.progress, force, **more)
 
 

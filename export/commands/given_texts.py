@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.known_tokens import judged_with_tokens, with_tokens
@@ -9,7 +10,7 @@ from export.commands.known_tokens import judged_with_tokens, with_tokens
 if TYPE_CHECKING:  # importing PyTorch takes seconds, which --help and a wrong option need not wait for
     from export.checkpoint.load import Checkpoint
     from export.texts.data_file import DataFile
-    from export.texts.sentences import ChosenSentences, JudgedSentences
+    from export.texts.sentences import ChosenSentences, JudgedSentences, ProfiledTexts
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class GivenTexts:
     """Of `--calibration`."""
     validation: "JudgedSentences | None"
     """Of `--validation`."""
+    data: Path | None = None
+    """The file of `--data`."""
 
     @property
     def files(self) -> "list[ChosenSentences]":
@@ -32,6 +35,14 @@ class GivenTexts:
     def without_truth(self) -> bool:
         """Whether there are sentences of `--data` alone, and they have no labels of the model's."""
         return self.other is None and self.own.truth is None
+
+    @property
+    def profiled(self) -> "ProfiledTexts | None":
+        """What live texts can be held against; None of a checkpoint that the sample's mind maps say nothing of."""
+        from export.texts.sentences import is_sample
+
+        is_foreign = self.without_truth and self.data is not None and is_sample(self.data)
+        return None if is_foreign else self.own.profiled
 
     @property
     def calibration(self) -> list[str]:
@@ -62,7 +73,8 @@ def deal_texts(checkpoint: "Checkpoint", read: "Mapping[str, DataFile]", to_judg
     other = _sentences(checkpoint, calibration, to_judge) if calibration else None
     # A test split is not halved where there is a validation split.
     divide = judged is None and not (other and other.judged and other.judged.is_validation)
-    return GivenTexts(_sentences(checkpoint, read["--data"], to_judge and divide), other, judged)
+    data = read["--data"]
+    return GivenTexts(_sentences(checkpoint, data, to_judge and divide), other, judged, data.path)
 
 
 def _sentences(checkpoint: "Checkpoint", data: "DataFile", to_judge: bool) -> "ChosenSentences":

@@ -11,7 +11,7 @@ the checkpoint knows of one, else on sentences that are taken from those to comp
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ MOST_CALIBRATION = 256
 CALIBRATION_EVERY = 5
 # `auto` is judged on more of them: see docs/explanation/how-auto-decides.md for what each thousand tells.
 MOST_JUDGED = 4000
+# Lengths and scripts are counted on them: of so many, a bin of 1 % is known to a tenth of itself.
+MOST_PROFILED = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class ChosenSentences:
     """What `compared` is, in words."""
     judged: "JudgedSentences | None" = None
     """What `auto` is judged on; None if it is not, or nothing is left for it."""
+    profiled: "ProfiledTexts | None" = None
+    """What live texts can be held against later on."""
+
+
+@dataclass(frozen=True)
+class ProfiledTexts:
+    """Texts like those that the checkpoint was trained on: those themselves, where it knows them."""
+
+    texts: list[str]
+    origin: str
+    """Which they are, in words."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +101,37 @@ def choose_sentences(
         ExportError: the table has no such columns, or nothing is left to compare on.
     """
     found = read_examples_of(data, records)
+    chosen = _to_uses(found, labels, records, keep_all, to_judge)
+    return replace(chosen, profiled=_profiled(found, records))
+
+
+def _to_uses(
+    found: Examples,
+    labels: Sequence[str],
+    records: Sequence[SplitRecord | None],
+    keep_all: bool,
+    to_judge: bool,
+) -> ChosenSentences:
     if found.columns is not None:
         return _of_groups(found, labels, records, to_judge)
+    path = found.path
     if keep_all:
-        return _chosen(data.path, labels, found.examples, [], None, f"sentences of {data.path.name}")
+        return _chosen(path, labels, found.examples, [], None, f"sentences of {path.name}")
     # One in five calibrates; of five, three are judged on, or all others are compared on.
     places = [place % CALIBRATION_EVERY for place in range(1, len(found.examples) + 1)]
     kept = _at(found.examples, places, {0})
     judged = _at(found.examples, places, {2, 3, 4}) if to_judge else []
     compared = _at(found.examples, places, {1} if to_judge else {1, 2, 3, 4})
-    origin = f"sentences of {data.path.name}"
-    return _chosen(data.path, labels, compared, kept, None, origin, judged=_judged(labels, judged, origin))
+    origin = f"sentences of {path.name}"
+    return _chosen(path, labels, compared, kept, None, origin, judged=_judged(labels, judged, origin))
+
+
+def _profiled(found: Examples, records: Sequence[SplitRecord | None]) -> ProfiledTexts:
+    trained = [example.text for example in found.examples if combined_split(example, records) == "train"]
+    if trained:
+        return ProfiledTexts(_sample(trained, MOST_PROFILED), f"train split of {found.path.name}")
+    texts = [example.text for example in found.examples]
+    return ProfiledTexts(_sample(texts, MOST_PROFILED), f"sentences of {found.path.name}")
 
 
 def validation_sentences(

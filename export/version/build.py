@@ -16,10 +16,12 @@ from export.graph.weights import EMBEDDED_LIMIT_BYTES
 from export.parity.measure import Reference
 from export.parity.sweep import ask_pytorch
 from export.precision.formats import provider_here
+from export.texts.sentences import ProfiledTexts
 from export.version.automatic import Choice, Judging, choose
 from export.version.candidate import Candidate, Workshop
 from export.version.evidence import write_evidence
 from export.version.placing import put_in_place
+from export.version.profile import profile_of
 from repository.manifest import (
     MODEL_FILE,
     Manifest,
@@ -42,6 +44,7 @@ def build_version(
     reason: str = "asked for",
     golden: Reference | Literal["compared"] | None = "compared",
     finish: Callable[[Path], Manifest | None] = lambda _: None,
+    profiled: ProfiledTexts | None = None,
 ) -> tuple[Manifest, Choice]:
     """Export, check and write `output`, whole or not at all; an older `output` is replaced only by a good one.
 
@@ -57,6 +60,7 @@ def build_version(
         reason: why `precision`, if that is given.
         golden: answers of which golden sentences are chosen; by default of `reference`. None: the version has none.
         finish: adds to the folder before it is put in place; returns the manifest that it wrote, if it did.
+        profiled: texts like those it was trained on, to count what they are like; None: the version has no profile.
 
     Returns:
         The manifest written, and how its precision was chosen.
@@ -75,6 +79,8 @@ def build_version(
         choice = _choice(workshop, precision, reference, reason)
         found = _refuse_or_force(choice.chosen, force)
         write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
+        if profiled is not None:
+            profile_of(checkpoint, choice.chosen.folder, profiled, reference).write(choice.chosen.folder)
         manifest = _write_manifest(checkpoint, choice, found)
         manifest = finish(choice.chosen.folder) or manifest
         put_in_place(choice.chosen.folder, output)

@@ -77,6 +77,9 @@ export async function ask({ method, path, params, body }, signal) {
   return { problem: `${said} (${response.status})`, status: response.status, retryAfter };
 }
 
+export const sayWhatIsRight = (id, right) =>
+  ask({ method: "POST", path: "feedback", body: { ...modelAsked(), id, ...right } });
+
 // The versions of the model that is asked, and which models there are.
 export const getModels = () => ask({ method: "GET", path: "models", params: modelAsked() });
 

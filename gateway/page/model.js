@@ -19,6 +19,7 @@ let listing = 0; // number of the newest look; what an older one finds is outdat
 const listeners = [];
 
 export const current = () => models.current;
+export const takesFeedback = () => models.feedback === true;
 export const isCalibrated = () => models.calibrated;
 export const factsOf = (version) => models.versions.find((one) => one.version === version);
 
@@ -111,6 +112,8 @@ function rowsOf(facts) {
   if (facts.coverage) rows.push(["Label sets", `coverage up to ${percentOf(facts.coverage.most)}`]);
   if (facts.forced?.length)
     rows.push(["Forced", `exported although outside its tolerance: ${facts.forced.join("; ")}`]);
+  if (facts.drift) rows.push(["Drift", drift(facts.drift)]);
+  if (facts.feedback?.given) rows.push(["Feedback", feedback(facts.feedback)]);
   if (facts.report) rows.push(["Report", reportLink(facts, `how good version ${facts.version} is`)]);
   return rows;
 }
@@ -169,6 +172,31 @@ function parity({ parity: found, problem_type }) {
   const share = percentOf(found.label_agreement);
   const drift = Number(found.max_probability_difference.toPrecision(2));
   return `the same label on ${share} of ${on}; scores differ by at most ${drift}`;
+}
+
+const MOVED = {
+  label: "labels answered",
+  score: "scores",
+  length: "length of texts",
+  script: "scripts",
+  unknown: "unknown tokens",
+};
+
+// How far the last texts are from those it was trained on.
+function drift({ sentences, minutes, profile, shifts }) {
+  const since = `the last ${plural(sentences, "text")} (${plural(Math.max(1, Math.round(minutes)), "minute")})`;
+  if (!profile) return `not told: this version was exported without a profile of what it was trained on`;
+  if (shifts.length === 0) return `not told yet: too few of ${since}`;
+  const told = ({ of, index }) => `${MOVED[of]} ${index.toFixed(2)}`;
+  const moved = shifts.filter(({ large }) => large);
+  if (moved.length) return `${since} are unlike what it was trained on: ${moved.map(told).join(", ")}`;
+  return `none in ${since}: ${shifts.map(told).join(", ")}`;
+}
+
+function feedback({ given, answers, accuracy, at_least, at_most, error }) {
+  const on = `${plural(given, "answer")} of the last ${counted(answers)}`;
+  if (accuracy == null) return error == null ? on : `off by ${Number(error.toPrecision(3))} on average, on ${on}`;
+  return `${percentOf(accuracy)} right (${percentOf(at_least)} to ${percentOf(at_most)}) on ${on}`;
 }
 
 // --- All versions

@@ -4,6 +4,7 @@ import { inAddress, keepInAddress, whenAddressChanges } from "./address.js";
 import { ask, askedModel, requestFor } from "./api.js";
 import { scoresOf } from "./calibrated.js";
 import { at, copy, figure, say } from "./dom.js";
+import { askAbout } from "./feedback.js";
 import { difference, inWords, isMulti, LabelList } from "./labels.js";
 import { current, factsOf, leastInWords, listVersions, takesPairs, whenListed } from "./model.js";
 import { compared, compareWith } from "./comparison.js";
@@ -19,7 +20,7 @@ const ours = new LabelList(at("labels"), at("all-labels"));
 const theirs = new LabelList(at("other-labels"), at("all-other-labels"));
 const snippets = new Snippets(at("snippets"));
 
-let answer = null; // { scores, version, cut, windows, ms, other }
+let answer = null; // { scores, version, cut, calibrated, windows, id, ms, other }
 let typing = 0;
 let newest = 0; // number of the newest question; the answer to any other is outdated
 let underWay = new AbortController();
@@ -72,6 +73,7 @@ async function timed(request, signal) {
     cut: headers.get("X-Truncated") !== null,
     calibrated: headers.get("X-Calibrated") === "true",
     windows: Number(headers.get("X-Windows")),
+    id: headers.get("X-Request-ID"),
     ms: performance.now() - start,
   };
 }
@@ -105,6 +107,7 @@ function showAnswer() {
   at("announcement").textContent = other ? `Version ${version}: ${said}.` : said;
   say(at("note"), notes(facts).join(" "));
   say(at("difference"), "");
+  askAbout(answer);
   if (other) showOther(other, said);
 }
 

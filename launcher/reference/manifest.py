@@ -9,6 +9,7 @@ from launcher.reference.markdown import GENERATED, code, plain, table
 from launcher.reference.schema import default_of, described
 from repository.golden import Golden
 from repository.manifest import Manifest
+from repository.training_profile import TrainingProfile
 
 EXAMPLE = Path(__file__).with_name("manifest.json")
 """A real one: MiniLM fine-tuned on the sample data, exported in int8."""
@@ -27,6 +28,8 @@ FILES = {
     "`tokenizer.json`": "the fast tokenizer, whole",
     "`parity.json`": "all that was measured against PyTorch, and what was left out for a large model",
     "`golden.json`": "sentences with PyTorch's answers, asked again wherever the version is served",
+    "`profile.json`": "what the training texts were like, and the answers to held-out ones: counts that the gateway "
+    "holds live sentences against where `WATCH` is on",
     "`student.onnx`, `student_golden.json`, `student_parity.json`": "the graph of a student, and the same of it",
     "`report.html`, `README.md`, `training_report.json`": "how good the model is, as training wrote it",
     "`split.json`": "what training held out, as digests",
@@ -39,6 +42,7 @@ def manifest_page() -> str:
     example = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     Manifest.parse(EXAMPLE.read_bytes(), "the example")
     sections = [_sections("manifest.json", Manifest.model_json_schema()), _golden()]
+    sections.append(_sections("profile.json", TrainingProfile.model_json_schema()))
     shown = json.dumps(example, indent=2, ensure_ascii=False)
     files = table(("file of a version", "what"), FILES.items())
     return "\n".join([GENERATED, INTRODUCTION, files, *sections, f"## An example\n\n```json\n{shown}\n```\n"])

@@ -28,7 +28,8 @@ OF_PROMETHEUS = {"up"}
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("monitoring")
-    with Stack(new_store(folder).folder.parent, folder / "log") as stack:
+    features = {"WATCH": "true", "FEEDBACK": str(folder / "feedback")}  # which tell more where they are on
+    with Stack(new_store(folder).folder.parent, folder / "log", **features) as stack:
         assert stack.classify("cat").status_code == 200
         gateway = stack.client.get("/metrics").text
         triton = httpx.get(f"http://127.0.0.1:{stack.ports['TRITON_METRICS_PORT']}/metrics").text

@@ -52,6 +52,8 @@ def train_classifier(given: TrainOptions) -> None:
         check_settings(settings, data, given.trials)
         base = _checked_base_model(given.base_model, given.from_version, output, settings)
         data = _without_what_was_seen(data, base)
+        if given.feedback is not None:
+            data = _with_feedback(data, given.feedback)
         base = _with_vocabulary(base, data, settings)
         found = _run(data, base, settings, output, given.written(), given.resume, given.trials, start)
     except (DataError, UserError) as error:
@@ -92,6 +94,15 @@ def _without_what_was_seen(data: TrainingData, base: "BaseModel") -> TrainingDat
         errors.print(note)
     if known := known_labels(base.config, data.labels, data.task):
         Console().print(f"{base.name} keeps its classifier for {len(known)} of {len(data.labels)} labels.")
+    return data
+
+
+def _with_feedback(data: TrainingData, source: str) -> TrainingData:
+    """Last of all that changes the splits: no text of it may be dealt to one that is held out."""
+    from training.data.feedback import with_feedback
+
+    data, counts = with_feedback(data, source)
+    Console().print(counts.told())
     return data
 
 

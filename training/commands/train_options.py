@@ -158,6 +158,15 @@ Trials = Annotated[
         show_default="no",
     ),
 ]
+Feedback = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER|s3://…",
+        help="Train on people's feedback, too: what FEEDBACK of the gateway was. Rows without their sentence are left "
+        "out, and so is what is like a text of validation or test.",
+        show_default="no",
+    ),
+]
 Vocabulary = Annotated[
     VocabularyOption,
     typer.Option(
@@ -191,6 +200,7 @@ class TrainOptions(options.DataOptions):
 
     base_model: BaseModelName = None
     from_version: FromVersion = None
+    feedback: Feedback = None
     output: Output = Path("checkpoints/classifier")
     resume: Resume = False
     epochs: Epochs = None

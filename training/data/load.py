@@ -45,6 +45,8 @@ class TrainingData:
     """What the base model was trained and tested on, where it is a checkpoint that is trained further."""
     order: tuple[str, ...] = ()
     """The labels in the order of a model's outputs, where that is given."""
+    feedback: int = 0
+    """Training texts that are people's feedback to a served model."""
 
     @cached_property
     def labels(self) -> list[str]:

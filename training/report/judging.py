@@ -34,6 +34,7 @@ def data_facts(data: TrainingData) -> dict[str, Any]:
         "split_kind": data.split_kind,
         "splits": data.counts(),
         "skipped_rows": data.skipped,
+        "feedback_rows": data.feedback,
         "look_alike_classes": data.look_alikes,
         "copies": {"groups": sum(map(len, data.copies)), "sets": data.copies},
     }

@@ -1,0 +1,1 @@
+"""Which answers were right, as the people who got them say?"""

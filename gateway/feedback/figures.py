@@ -1,0 +1,66 @@
+"""How right are a version's answers, as far as feedback tells, and how much of them got any?"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from gateway.feedback.answer_log import VersionFigures
+
+_QUANTILE = 1.959964
+"""Of the normal distribution, for 95 % between both bounds."""
+
+
+class Accuracy(NamedTuple):
+    """Share of right answers among those that got feedback, with its 95 % interval."""
+
+    observed: float
+    lower: float
+    upper: float
+
+
+def accuracy_of(right: int, given: int) -> Accuracy | None:
+    """The share with Wilson's score interval; None without feedback.
+
+    Clopper and Pearson's bounds, as elsewhere here, cost the more the more cases there are: too much for a gateway that
+    may have a hundred thousand. Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", Journal of the American Statistical Association 22 (1927).
+    """
+    if not given:
+        return None
+    share, square = right / given, _QUANTILE**2
+    middle = share + square / (2 * given)
+    half = _QUANTILE * math.sqrt(share * (1 - share) / given + square / (4 * given**2))
+    whole = 1 + square / given
+    return Accuracy(share, max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole))
+
+
+def families(figures: Sequence[VersionFigures]) -> Iterator[Metric]:
+    """The gauges of these figures."""
+    answers = _by_version("classifier_feedback_answers", "The last answers, which feedback may be given to.")
+    given = _by_version("classifier_feedback_given", "Those among them that got feedback, each counted once.")
+    coverage = _by_version("classifier_feedback_coverage", "Their share of these answers.")
+    right = _by_version("classifier_feedback_right", "Those among them that were right.")
+    error = _by_version("classifier_feedback_error", "Mean absolute error of a regression, by feedback.")
+    accuracy = GaugeMetricFamily(
+        "classifier_feedback_accuracy",
+        "Share of right answers among those that got feedback, and the bounds of its 95 % interval.",
+        labels=["version", "bound"],
+    )
+    for one in figures:
+        number = str(one.version)
+        answers.add_metric([number], one.answers)
+        given.add_metric([number], one.given)
+        coverage.add_metric([number], one.given / one.answers)
+        if one.error is not None:
+            error.add_metric([number], one.error)
+            continue
+        right.add_metric([number], one.right)
+        for bound, value in (found._asdict() if (found := accuracy_of(one.right, one.given)) else {}).items():
+            accuracy.add_metric([number, bound], value)
+    yield from (answers, given, coverage, right, error, accuracy)
+
+
+def _by_version(name: str, meaning: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=["version"])

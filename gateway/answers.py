@@ -9,12 +9,13 @@ from pydantic_core import to_json
 
 from gateway.classifier import Predictions, unquote
 from gateway.encoding import Text
-from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
+from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, InvalidRequestError, TooManySentencesError, kind_of
 from gateway.metrics import Metrics
 from gateway.middleware import RequestRecord
 from gateway.ranking import LabelScore, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.service import Service
+from repository.spelling import as_called
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
@@ -22,6 +23,10 @@ ANSWERED_BY_HEADER = "X-Answered-By"
 """Of a version with a student: `student`, `model`, or `both` where a request's sentences were dealt between them."""
 ACCEPTED_CODINGS = "gzip, deflate"
 """What a body may be packed by (RFC 9110, 12.5.3)."""
+NO_RECEIPTS = as_called(
+    "This gateway signs no receipts: leave `receipt` out, or start it with RECEIPT_KEY, a file that "
+    "`python -m gateway receipt-key` makes."
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,10 @@ class Answer:
 async def classify_sentence(service: Service, record: RequestRecord, text: Text, options: Options = PLAIN) -> Answer:
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
     predictions = await _predictions(service, [text], options)
-    return answer_of(service, record, predictions, [_logged(text)], _labels(service, predictions, options)[0])
+    content: list[Any] = _labels(service, predictions, options)
+    if options.receipt:
+        content = await _with_receipts(service, record, [text], predictions, options, content)
+    return answer_of(service, record, predictions, [_logged(text)], content[0])
 
 
 async def classify_sentences(
@@ -50,11 +58,15 @@ async def classify_sentences(
     """
     refuse_too_many(len(texts), service.settings.max_sentences)
     predictions = await _predictions(service, texts, options)
-    labels = _labels(service, predictions, options)
-    return answer_of(service, record, predictions, [_logged(text) for text in texts], labels)
+    content: list[Any] = _labels(service, predictions, options)
+    if options.receipt:
+        content = await _with_receipts(service, record, texts, predictions, options, content)
+    return answer_of(service, record, predictions, [_logged(text) for text in texts], content)
 
 
 async def _predictions(service: Service, texts: Sequence[Text], options: Options) -> Predictions:
+    if options.receipt and service.receipts is None:
+        raise InvalidRequestError(NO_RECEIPTS)
     unquoted = [_unquoted(text) for text in texts]
     return await service.classifier.predict(unquoted, options.truncate, version=options.version)
 
@@ -63,6 +75,20 @@ def _labels(service: Service, predictions: Predictions, options: Options) -> lis
     """What is answered for each text."""
     manifest, threshold = predictions.version.manifest, service.settings.threshold
     return [ranked(item.scores, manifest, options.top_k, threshold) for item in predictions.items]
+
+
+async def _with_receipts(
+    service: Service,
+    record: RequestRecord,
+    texts: Sequence[Text],
+    predictions: Predictions,
+    options: Options,
+    answers: Sequence[Any],
+) -> list[Any]:
+    assert service.receipts is not None  # else the request was refused before anything was computed
+    classified = [_unquoted(text) for text in texts]
+    threshold = service.settings.threshold
+    return await service.receipts.beside(answers, record.request_id, classified, predictions, options, threshold)
 
 
 def _unquoted(text: Text) -> Text:

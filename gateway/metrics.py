@@ -49,6 +49,7 @@ class Metrics:
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
+        self.receipts = Counter("classifier_receipts", "Receipts signed.", registry=registry)
         self._count_students(registry)
         self._log_dropped = Counter(
             "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry

@@ -15,6 +15,9 @@ from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
 from gateway.metrics import Metrics
 from gateway.named_versions import NamedVersions
+from gateway.receipts.kernels import kernels_of_triton
+from gateway.receipts.keys import read_signing_key
+from gateway.receipts.signer import Receipts
 from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
 from gateway.students import Students, StudentState
@@ -38,6 +41,8 @@ class Service:
     files: VersionFiles
     students: Students | None = None
     """None where students are not asked."""
+    receipts: Receipts | None = None
+    """None where no key signs them."""
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
@@ -120,6 +125,14 @@ async def running_service(settings: GatewaySettings, metrics: Metrics) -> AsyncI
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _receipts(settings: GatewaySettings, metrics: Metrics, triton: TritonClient) -> Receipts | None:
+    """Who signs. Raises KeyFileError: the key cannot be used, which `python -m gateway` found out before."""
+    if settings.receipt_key is None:
+        return None
+    key = read_signing_key(settings.receipt_key)
+    return Receipts(key, settings.model_name, lambda: kernels_of_triton(triton, settings), metrics.receipts)
+
+
 async def _parts(
     settings: GatewaySettings, metrics: Metrics, stack: contextlib.AsyncExitStack
 ) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
@@ -158,4 +171,5 @@ async def _parts(
         followers += [students.run(), auditor.run()]
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
-    return Service(settings, metrics, versions, batcher, classifier, files, students), followers
+    receipts = _receipts(settings, metrics, triton)
+    return Service(settings, metrics, versions, batcher, classifier, files, students, receipts), followers

@@ -1,0 +1,183 @@
+"""What do `python -m gateway verify` and `python -m gateway receipt-key` take and print?"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.encoding import Text
+from gateway.receipts.anew import Repository
+from gateway.receipts.checks import Checks, Finding
+from gateway.receipts.errors import KeyFileError, NoReceiptError
+from gateway.receipts.given import STDIN, classified, receipts_in, texts_in
+from gateway.receipts.keys import make_key, public_file, read_public_keys
+from repository.command_options import Model, store_of
+from repository.command_options import Repository as RepositoryOption
+from repository.console import Console
+from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
+from repository.manifest import RepositoryError
+from repository.missing import extra_named
+from repository.spelling import as_called
+from repository.strict_json import strict_json
+
+KEY_VARIABLE = "RECEIPT_KEY"
+SHOWN = 20
+"""Most receipts of many that are told of one by one."""
+
+console = Console()
+
+
+def receipt_key(
+    file: Annotated[Path, typer.Argument(metavar="NEW_FILE", help="File to write; it must not be there yet.")],
+) -> None:
+    """Make a key that a gateway signs receipts with.
+
+    The private key is written to NEW_FILE, which you alone may read, and its public half to NEW_FILE.pub, which you
+    give to whoever checks receipts. A file that is there is never replaced. The gateway is started with
+    RECEIPT_KEY=NEW_FILE.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with extra_named("gateway"):
+            key = make_key(file)
+    except KeyFileError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        fail("Stopped: no key was made", INTERRUPTED)
+    console.print(f"Key {key.key_id} is in {file}: start the gateway with {KEY_VARIABLE}={file}")
+    console.print(f"Its public half is in {public_file(file)}: {as_called('python -m gateway verify')} --key takes it")
+
+
+def verify(
+    receipt: Annotated[
+        str,
+        typer.Argument(
+            help="A file with an answer and its receipt, a list of such answers, or receipts, one a line; `-` is "
+            "standard input. Or a receipt itself."
+        ),
+    ],
+    sentence: Annotated[str | None, typer.Option(help="The text that was classified.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Its second text, if it was a pair.")] = None,
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The texts of several receipts, in their order: one a line, or the JSON that was sent to POST "
+            "/classify; `-` is standard input.",
+        ),
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PUBLIC",
+            help="A key that you trust: PEM, or JSON as GET /receipts/key gives it. Again for several, as after a "
+            "change of keys [default: that of env RECEIPT_KEY].",
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Take no answer that is not the same bit for bit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, a list.")] = False,
+    repository: RepositoryOption = None,
+    model: Model = None,
+) -> None:
+    """Check a receipt: signature, version and input; then compute the answer anew and compare.
+
+    The version's files are read from the repository, a folder or S3, and computed with ONNX Runtime in this process,
+    as the embedded Triton computes them. An answer is the same bit for bit, or within the stated tolerance (another
+    processor or ONNX Runtime may round otherwise), or another.
+
+    Exit status: 0 the same, or within the tolerance; 1 the check could not be done; 2 no receipt, or a wrong option;
+    3 bad signature; 4 unknown key; 5 the version is not in the repository; 6 another input; 7 another answer; 8 the
+    text was not given, so that signature and version are right, but nothing was computed; 130 interrupted. Of several
+    receipts the first that is not right decides.
+
+    For example: python -m gateway verify answer.json --sentence "Mapa aprende un nuevo lenguaje" --key receipts.key.pub
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with extra_named("gateway"):
+            texts = _texts(sentence, text_pair, sentences, receipt)
+            findings = _findings(receipt, texts, _key_files(key), exact, repository, model)
+    except (KeyFileError, NoReceiptError) as error:
+        fail(error)
+    except RepositoryError as error:
+        fail(one_line(error), FAILED)
+    except KeyboardInterrupt:
+        fail("Stopped: nothing is said of the receipt", INTERRUPTED)
+    if as_json:
+        console.json(strict_json([_as_json(each) for each in findings], indent=2, ensure_ascii=False))
+    else:
+        _tell(findings)
+    raise typer.Exit(next((int(each.outcome) for each in findings if each.outcome), 0))
+
+
+def _texts(sentence: str | None, text_pair: str | None, file: str | None, receipt: str) -> list[Text] | None:
+    """The texts that were given, if any."""
+    if sentence is not None and file is not None:
+        fail("give --sentence or --sentences, not both")
+    if file is not None:
+        if file == STDIN and receipt == STDIN:
+            fail("standard input is one thing: the receipts or the texts")
+        if text_pair is not None:
+            fail("--text-pair goes with --sentence; pairs in a file are the JSON that was sent")
+        return texts_in(file)
+    if sentence is None:
+        if text_pair is not None:
+            fail("--text-pair goes with --sentence")
+        return None
+    return [classified(sentence, text_pair)]
+
+
+def _key_files(given: Sequence[Path] | None) -> Sequence[Path]:
+    if given:
+        return given
+    own = os.environ.get(KEY_VARIABLE)
+    if not own:
+        fail(f"no key is trusted: give --key PUBLIC, the public key of the gateway, or set {KEY_VARIABLE}")
+    return [Path(own)]
+
+
+def _findings(
+    receipt: str,
+    texts: list[Text] | None,
+    keys: Sequence[Path],
+    exact: bool,
+    repository: str | None,
+    model: str | None,
+) -> list[Finding]:
+    given = receipts_in(receipt)
+    if texts is not None and len(texts) != len(given):
+        fail(f"{len(given)} receipts and {len(texts)} texts do not go together: give one text for each")
+    with Repository(store_of(repository, model)) as versions:
+        checks = Checks(read_public_keys(keys), versions, exact)
+        return [checks.check(each, texts[place] if texts is not None else None) for place, each in enumerate(given)]
+
+
+def _tell(findings: Sequence[Finding]) -> None:
+    if len(findings) == 1:
+        for line in findings[0].said:
+            console.print(line)
+        return
+    wrong = [(place, each) for place, each in enumerate(findings, start=1) if each.outcome]
+    for place, each in wrong[:SHOWN]:
+        console.print(f"Receipt {place}: {each.said[-1]}")
+    if len(wrong) > SHOWN:
+        console.print(f"and {len(wrong) - SHOWN} more, which --json shows")
+    counted = Counter(each.verdict for each in findings)
+    named = {"same": "bit for bit the same"}
+    parts = [f"{count:,} {named.get(verdict, verdict)}" for verdict, count in counted.most_common()]
+    console.print(f"{len(findings):,} receipts: {', '.join(parts)}.")
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    return {
+        "verdict": finding.verdict,
+        "exit_status": int(finding.outcome),
+        "said": finding.said,
+        "largest_difference": finding.difference,
+        "allowed": finding.bound,
+        "receipt": None if finding.statement is None else finding.statement.model_dump(mode="json"),
+    }

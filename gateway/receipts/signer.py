@@ -1,0 +1,116 @@
+"""Signs a receipt for each answer of a request that asks for them; there is one signer for each gateway with a key."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from prometheus_client import Counter
+
+from gateway.classifier import Prediction, Predictions
+from gateway.encoding import Text
+from gateway.loaded_version import LoadedVersion
+from gateway.ranking import many_can_be_true
+from gateway.receipts.keys import SigningKey
+from gateway.receipts.sealed import SALT_BYTES, input_digest, sealed, signing_input
+from gateway.receipts.statement import Kernels, Statement, bits_of, now, version_digest
+from gateway.schemas import Options
+
+ON_THIS_THREAD = 8
+"""Receipts from which on a thread signs them, so that others are answered meanwhile: about a millisecond."""
+KEPT = 4
+"""Versions of which digest and kernels are kept."""
+
+
+class Receipts:
+    """Signs with one key for one model."""
+
+    def __init__(
+        self, key: SigningKey, model_name: str, kernels: Callable[[], Awaitable[Kernels]], signed: Counter
+    ) -> None:
+        """Take what signs.
+
+        Args:
+            key: the gateway's.
+            model_name: of the model that answers.
+            kernels: asks what it is computed with.
+            signed: counts receipts.
+        """
+        self.key = key
+        self._model_name = model_name
+        self._kernels = kernels
+        self._signed = signed
+        self._known: dict[int, tuple[LoadedVersion, str, Kernels]] = {}
+
+    async def beside(
+        self,
+        answers: Sequence[Any],
+        request_id: str,
+        texts: Sequence[Text],
+        predictions: Predictions,
+        options: Options,
+        threshold: float,
+    ) -> list[dict[str, Any]]:
+        """Each answer with its receipt, as `AnswerWithReceipt` describes it.
+
+        Args:
+            answers: what is answered to each text.
+            request_id: of the request.
+            texts: as they were classified.
+            predictions: of the texts.
+            options: what the request asked for.
+            threshold: least score of a label, where several can be true.
+        """
+        digest, kernels = await self._facts(predictions.version)
+        manifest = predictions.version.manifest
+        common = {
+            "time": now(),
+            "request_id": request_id,
+            "model": self._model_name,
+            "version": predictions.version.number,
+            "version_digest": digest,
+            "options": stated_options(options),
+            "threshold": threshold if many_can_be_true(manifest) else None,
+            "labels": manifest.labels,
+            "computed_by": kernels,
+        }
+
+        def sign() -> list[dict[str, Any]]:
+            items = zip(answers, texts, predictions.items, strict=True)
+            return [
+                {"answer": answer, "receipt": self._receipt(common, text, item, answer)} for answer, text, item in items
+            ]
+
+        found = sign() if len(answers) <= ON_THIS_THREAD else await asyncio.to_thread(sign)
+        self._signed.inc(len(found))
+        return found
+
+    def _receipt(self, common: dict[str, Any], text: Text, item: Prediction, answer: Any) -> str:
+        salt = os.urandom(SALT_BYTES)
+        statement = Statement(
+            **common,
+            texts=1 if text.second is None else 2,
+            input_digest=input_digest(text, salt),
+            tokens=item.tokens,
+            cut_tokens=item.cut_tokens,
+            answered_by=item.by or "model",
+            logits=bits_of(item.logits),
+            answer=answer,
+        )
+        signed = signing_input(self.key.key_id, statement.payload())
+        return sealed(signed, self.key.sign(signed), salt)
+
+    async def _facts(self, version: LoadedVersion) -> tuple[str, Kernels]:
+        """The version's digest, and what computes it; asked once for each version, not for each request."""
+        known = self._known.get(version.number)
+        if known is None or known[0] is not version:
+            known = (version, version_digest(version.manifest), await self._kernels())
+            while len(self._known) >= KEPT:
+                self._known.pop(next(iter(self._known)))
+            self._known[version.number] = known
+        return known[1], known[2]
+
+
+def stated_options(options: Options) -> dict[str, Any]:
+    """What a request asked for, without its text and without that it wants a receipt."""
+    return options.model_dump(mode="json", include=set(Options.model_fields) - {"receipt"})

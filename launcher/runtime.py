@@ -17,4 +17,5 @@ def runtime_variables(triton: ChildSpec, server: ServerSettings, environment: Ma
     if environment.get(VARIABLE) or embedded is None or triton.argv[0] != str(embedded.binary):
         return {}
     found = {each.name: each.version for each in distributions(path=[str(embedded.site_packages)])}
-    return {VARIABLE: found[name] for name in _PACKAGES if name in found}
+    version = next((found[name] for name in _PACKAGES if name in found), None)
+    return {} if version is None else {VARIABLE: version}

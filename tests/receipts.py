@@ -21,14 +21,14 @@ def payload_of(receipt: str) -> dict[str, Any]:
     return found
 
 
-def with_payload(receipt: str, **changes: Any) -> str:
+def with_payload(receipt: str, /, **changes: Any) -> str:
     """The receipt with other fields under the same signature."""
     header, _, rest = receipt.split(".")
     payload = base64.urlsafe_b64encode(canonical({**payload_of(receipt), **changes})).rstrip(b"=").decode()
     return f"{header}.{payload}.{rest}"
 
 
-def signed_again(receipt: str, key: SigningKey, **changes: Any) -> str:
+def signed_again(receipt: str, key: SigningKey, /, **changes: Any) -> str:
     """The receipt with other fields, signed by a key: what its owner could make up."""
     _, _, salt = receipt.partition("~")
     signed = signing_input(key.key_id, canonical({**payload_of(receipt), **changes}))

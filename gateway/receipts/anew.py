@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ _ERRORS_ONLY = 3
 class Found(NamedTuple):
     """The version of a receipt, as the repository has it."""
 
+    store: VersionHistory
+    """The versions of its model."""
     number: int
     manifest: Manifest
     note: str
@@ -72,11 +75,12 @@ class Graph:
 class Repository(contextlib.AbstractContextManager["Repository"]):
     """The versions by which receipts are checked; each graph is opened once. Use as a context manager."""
 
-    def __init__(self, store: VersionHistory) -> None:
-        self._store = store
+    def __init__(self, open_model: Callable[[str], VersionHistory]) -> None:
+        """`open_model` gives the versions of the model of that name."""
+        self._open_model = open_model
         self._stack = contextlib.ExitStack()
-        self._found: dict[tuple[int, str], Found] = {}
-        self._graphs: dict[tuple[int, str, bool], Graph] = {}
+        self._found: dict[tuple[str, int, str], Found] = {}
+        self._graphs: dict[tuple[str, int, str, bool], Graph] = {}
 
     def __exit__(self, *_: object) -> None:
         self._graphs.clear()
@@ -89,25 +93,26 @@ class Repository(contextlib.AbstractContextManager["Repository"]):
             CheckError: it is not there.
             RepositoryError: the repository cannot be asked.
         """
-        wanted = (statement.version, statement.version_digest)
+        wanted = (statement.model, statement.version, statement.version_digest)
         if wanted not in self._found:
             self._found[wanted] = self._look(*wanted)
         return self._found[wanted]
 
-    def _look(self, number: int, digest: str) -> Found:
-        numbers = self._store.numbers()
+    def _look(self, model: str, number: int, digest: str) -> Found:
+        store = self._open_model(model)
+        numbers = store.numbers()
         there = number in numbers
         for candidate in sorted(numbers, key=lambda each: (each != number, -each)):
-            manifest = self._store.version(candidate).manifest
+            manifest = store.version(candidate).manifest
             if manifest is not None and version_digest(manifest) == digest:
                 why = "has other content now" if there else "is not there any more"
                 note = "" if candidate == number else f"version {number} {why}; {candidate} has the same content"
-                return Found(candidate, manifest, note)
+                return Found(store, candidate, manifest, note)
         known = f"it holds {', '.join(map(str, numbers))}" if numbers else "it holds none"
         if there:
-            reason = f"version {number} in {self._store.place} is not the one that answered: its manifest was changed"
+            reason = f"version {number} in {store.place} is not the one that answered: its manifest was changed"
         else:
-            reason = f"version {number} is not in {self._store.place} ({known}): it was retracted or pruned"
+            reason = f"version {number} is not in {store.place} ({known}): it was retracted or pruned"
         raise CheckError(Outcome.NO_VERSION, f"{reason}. Publish its folder again; any number will do")
 
     def graph(self, found: Found, by: str, on_gpu: bool) -> Graph:
@@ -117,7 +122,7 @@ class Repository(contextlib.AbstractContextManager["Repository"]):
             CheckError: the version has no such graph, or its files were changed.
             RepositoryError: it cannot be had, or opened.
         """
-        wanted = (found.number, by, on_gpu)
+        wanted = (found.store.model_name, found.number, by, on_gpu)
         if wanted not in self._graphs:
             self._graphs[wanted] = self._open(found, by, on_gpu)
         return self._graphs[wanted]
@@ -141,12 +146,12 @@ class Repository(contextlib.AbstractContextManager["Repository"]):
     def _folder(self, found: Found, names: set[str]) -> Path:
         """A folder that has these files of the version, each of which is the one that its manifest describes."""
         try:
-            if isinstance(self._store, S3Store):
+            if isinstance(found.store, S3Store):
                 copy = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-")))
-                self._store.fetch(found.number, copy, names)
+                found.store.fetch(found.number, copy, names)
                 return copy
-            assert isinstance(self._store, ModelStore)
-            folder = self._store.folder / str(found.number)
+            assert isinstance(found.store, ModelStore)
+            folder = found.store.folder / str(found.number)
             found.manifest.verify_files(folder, names)
             return folder
         except AwayError:

@@ -9,7 +9,7 @@ import numpy as np
 from gateway.encoding import Text
 from gateway.ranking import ranked
 from gateway.receipts.anew import Computed, Found, Graph, Repository
-from gateway.receipts.errors import CheckError, NoReceiptError, Outcome
+from gateway.receipts.errors import CheckError, Outcome
 from gateway.receipts.given import Given
 from gateway.receipts.sealed import Sealed, input_digest
 from gateway.receipts.statement import UNKNOWN, Kernels, Statement, best_label, bits_of
@@ -72,10 +72,7 @@ class Checks:
     def _check(self, given: Given, text: Text | None, finding: Finding) -> None:
         sealed = Sealed.parse(given.receipt)
         self._check_signature(sealed)
-        try:
-            statement = finding.statement = Statement.parse(sealed.payload)
-        except NoReceiptError as error:
-            raise CheckError(Outcome.BAD_SIGNATURE, str(error)) from None
+        statement = finding.statement = Statement.parse(sealed.payload)
         say = finding.said.append
         say(f"Signature: right, by key {sealed.key_id}, {statement.time}, request {statement.request_id}.")
         if given.has_answer and given.answer != statement.answer:

@@ -13,10 +13,10 @@ from gateway.encoding import Text
 from gateway.receipts.anew import Repository
 from gateway.receipts.checks import Checks, Finding
 from gateway.receipts.errors import KeyFileError, NoReceiptError
-from gateway.receipts.given import STDIN, classified, receipts_in, texts_in
+from gateway.receipts.given import STDIN, Given, classified, receipts_in, texts_in
 from gateway.receipts.keys import make_key, public_file, read_public_keys
-from repository.command_options import Model, store_of
 from repository.command_options import Repository as RepositoryOption
+from repository.command_options import store_of
 from repository.console import Console
 from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
 from repository.manifest import RepositoryError
@@ -81,7 +81,9 @@ def verify(
     exact: Annotated[bool, typer.Option("--exact", help="Take no answer that is not the same bit for bit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, a list.")] = False,
     repository: RepositoryOption = None,
-    model: Model = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Name of the model [default: the one that the receipt names].")
+    ] = None,
 ) -> None:
     """Check a receipt: signature, version and input; then compute the answer anew and compare.
 
@@ -151,9 +153,20 @@ def _findings(
     given = receipts_in(receipt)
     if texts is not None and len(texts) != len(given):
         fail(f"{len(given)} receipts and {len(texts)} texts do not go together: give one text for each")
-    with Repository(store_of(repository, model)) as versions:
+    with Repository(lambda named: store_of(repository, model or named)) as versions:
         checks = Checks(read_public_keys(keys), versions, exact)
-        return [checks.check(each, texts[place] if texts is not None else None) for place, each in enumerate(given)]
+        return [
+            _finding(checks, each, None if texts is None else texts[place], place if len(given) > 1 else None)
+            for place, each in enumerate(given)
+        ]
+
+
+def _finding(checks: Checks, given: Given, text: Text | None, place: int | None) -> Finding:
+    """What was found of one receipt, which errors call by its place if there are several."""
+    try:
+        return checks.check(given, text)
+    except NoReceiptError as error:
+        raise NoReceiptError(str(error) if place is None else f"receipt {place + 1}: {error}") from None
 
 
 def _tell(findings: Sequence[Finding]) -> None:

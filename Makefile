@@ -37,8 +37,8 @@ export $(SETTINGS)
 
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted bodies clients end_to_end external_data
-FUNCTIONAL += fast_lane golden http inputs monitoring openapi pages pairs pins s3 server_triton service tei tracking
-FUNCTIONAL += web web_access web_api web_many web_questions web_snippets wheel
+FUNCTIONAL += fast_lane golden http inputs monitoring openapi pages pairs pins receipts s3 server_triton service tei
+FUNCTIONAL += tracking web web_access web_api web_many web_questions web_snippets wheel
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := connection_limits connections log several_tritons swaps
 INTEGRATION = $(1:%=tests/integration/test_%.py)

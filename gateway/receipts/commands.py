@@ -4,6 +4,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from repository.console import Console
 from repository.exit_status import FAILED, INTERRUPTED, fail, one_line
 from repository.manifest import RepositoryError
 from repository.missing import extra_named
+from repository.option_class import takes_option_class
 from repository.spelling import as_called
 from repository.strict_json import strict_json
 
@@ -29,6 +31,65 @@ SHOWN = 20
 """Most receipts of many that are told of one by one."""
 
 console = Console()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """Those of `verify`, in the order of --help."""
+
+    receipt: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECEIPT",
+            help="A file with an answer and its receipt, a list of such answers, or receipts, one a line; `-` is "
+            "standard input. Or a receipt itself.",
+        ),
+    ]
+    sentence: Annotated[str | None, typer.Option(help="The text that was classified.")] = None
+    text_pair: Annotated[str | None, typer.Option(help="Its second text, if it was a pair.")] = None
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The texts of several receipts, in their order: one a line, or the JSON that was sent to POST "
+            "/classify; `-` is standard input.",
+        ),
+    ] = None
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PUBLIC",
+            help="A key that you trust: PEM, or JSON as GET /receipts/key gives it. Again for several, as after a "
+            "change of keys [default: that of env RECEIPT_KEY].",
+        ),
+    ] = None
+    exact: Annotated[bool, typer.Option("--exact", help="Take no answer that is not the same bit for bit.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, a list.")] = False
+    repository: RepositoryOption = None
+    model: Annotated[
+        str | None, typer.Option("--model", help="Name of the model [default: the one that the receipt names].")
+    ] = None
+
+    def texts(self) -> list[Text] | None:
+        """The texts that were given, if any."""
+        if self.text_pair is not None and self.sentence is None:
+            fail("--text-pair goes with --sentence; pairs in a file are the JSON that was sent")
+        if self.sentences is None:
+            return None if self.sentence is None else [classified(self.sentence, self.text_pair)]
+        if self.sentence is not None:
+            fail("give --sentence or --sentences, not both")
+        if self.sentences == STDIN == self.receipt:
+            fail("standard input is one thing: the receipts or the texts")
+        return texts_in(self.sentences)
+
+    def keys(self) -> Sequence[Path]:
+        """Files of the keys that are trusted."""
+        if self.key:
+            return self.key
+        own = os.environ.get(KEY_VARIABLE)
+        if not own:
+            fail(f"no key is trusted: give --key PUBLIC, the public key of the gateway, or set {KEY_VARIABLE}")
+        return [Path(own)]
 
 
 def receipt_key(
@@ -52,39 +113,8 @@ def receipt_key(
     console.print(f"Its public half is in {public_file(file)}: {as_called('python -m gateway verify')} --key takes it")
 
 
-def verify(
-    receipt: Annotated[
-        str,
-        typer.Argument(
-            help="A file with an answer and its receipt, a list of such answers, or receipts, one a line; `-` is "
-            "standard input. Or a receipt itself."
-        ),
-    ],
-    sentence: Annotated[str | None, typer.Option(help="The text that was classified.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="Its second text, if it was a pair.")] = None,
-    sentences: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="The texts of several receipts, in their order: one a line, or the JSON that was sent to POST "
-            "/classify; `-` is standard input.",
-        ),
-    ] = None,
-    key: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PUBLIC",
-            help="A key that you trust: PEM, or JSON as GET /receipts/key gives it. Again for several, as after a "
-            "change of keys [default: that of env RECEIPT_KEY].",
-        ),
-    ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Take no answer that is not the same bit for bit.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, a list.")] = False,
-    repository: RepositoryOption = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Name of the model [default: the one that the receipt names].")
-    ] = None,
-) -> None:
+@takes_option_class
+def verify(given: VerifyOptions) -> None:
     """Check a receipt: signature, version and input; then compute the answer anew and compare.
 
     The version's files are read from the repository, a folder or S3, and computed with ONNX Runtime in this process,
@@ -101,63 +131,30 @@ def verify(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with extra_named("gateway"):
-            texts = _texts(sentence, text_pair, sentences, receipt)
-            findings = _findings(receipt, texts, _key_files(key), exact, repository, model)
+            findings = _findings(given)
     except (KeyFileError, NoReceiptError) as error:
         fail(error)
     except RepositoryError as error:
         fail(one_line(error), FAILED)
     except KeyboardInterrupt:
         fail("Stopped: nothing is said of the receipt", INTERRUPTED)
-    if as_json:
+    if given.as_json:
         console.json(strict_json([_as_json(each) for each in findings], indent=2, ensure_ascii=False))
     else:
         _tell(findings)
     raise typer.Exit(next((int(each.outcome) for each in findings if each.outcome), 0))
 
 
-def _texts(sentence: str | None, text_pair: str | None, file: str | None, receipt: str) -> list[Text] | None:
-    """The texts that were given, if any."""
-    if sentence is not None and file is not None:
-        fail("give --sentence or --sentences, not both")
-    if file is not None:
-        if file == STDIN and receipt == STDIN:
-            fail("standard input is one thing: the receipts or the texts")
-        if text_pair is not None:
-            fail("--text-pair goes with --sentence; pairs in a file are the JSON that was sent")
-        return texts_in(file)
-    if sentence is None:
-        if text_pair is not None:
-            fail("--text-pair goes with --sentence")
-        return None
-    return [classified(sentence, text_pair)]
-
-
-def _key_files(given: Sequence[Path] | None) -> Sequence[Path]:
-    if given:
-        return given
-    own = os.environ.get(KEY_VARIABLE)
-    if not own:
-        fail(f"no key is trusted: give --key PUBLIC, the public key of the gateway, or set {KEY_VARIABLE}")
-    return [Path(own)]
-
-
-def _findings(
-    receipt: str,
-    texts: list[Text] | None,
-    keys: Sequence[Path],
-    exact: bool,
-    repository: str | None,
-    model: str | None,
-) -> list[Finding]:
-    given = receipts_in(receipt)
-    if texts is not None and len(texts) != len(given):
-        fail(f"{len(given)} receipts and {len(texts)} texts do not go together: give one text for each")
-    with Repository(lambda named: store_of(repository, model or named)) as versions:
-        checks = Checks(read_public_keys(keys), versions, exact)
+def _findings(given: VerifyOptions) -> list[Finding]:
+    texts, keys = given.texts(), read_public_keys(given.keys())
+    receipts = receipts_in(given.receipt)
+    if texts is not None and len(texts) != len(receipts):
+        fail(f"{len(receipts)} receipts and {len(texts)} texts do not go together: give one text for each")
+    with Repository(lambda named: store_of(given.repository, given.model or named)) as versions:
+        checks = Checks(keys, versions, given.exact)
         return [
-            _finding(checks, each, None if texts is None else texts[place], place if len(given) > 1 else None)
-            for place, each in enumerate(given)
+            _finding(checks, each, None if texts is None else texts[place], place if len(receipts) > 1 else None)
+            for place, each in enumerate(receipts)
         ]
 
 

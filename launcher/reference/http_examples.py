@@ -14,6 +14,8 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
 - Of a version with a [student](../guides/cascade.md), the header `X-Answered-By` says who answered: `student`, `model`,
   or `both` where the sentences of a request were dealt between them. A student's score is how likely the model is to
   answer that label.
+- With `receipt=true` each answer is an object, `{"answer": …, "receipt": …}`: what is answered without, and a signed
+  [receipt](../guides/receipts.md) of it.
 - A request brings its own `X-Request-ID` or is given one.
 - With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. `/health/live` and `/health/ready` are
   open.

@@ -68,7 +68,11 @@ class Graph:
         if not tokens.ids:
             raise CheckError(Outcome.OTHER_INPUT, "the text has no token that this version knows")
         inputs = pad_batch([tokens.ids], self.version.manifest.pad_token_id, len(tokens.ids), [tokens.mask])
-        (logits,) = self.session.run([OUTPUT], inputs)
+        try:
+            (logits,) = self.session.run([OUTPUT], inputs)
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            reason = " ".join(str(error).split())[:200]
+            raise CheckError(Outcome.OTHER_ANSWER, f"this text cannot be computed: {reason}") from None
         return Computed(logits[0] / self.temperature, len(tokens.ids), tokens.cut)
 
 

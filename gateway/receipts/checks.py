@@ -188,7 +188,11 @@ def _check_input(statement: Statement, text: Text, salt: bytes) -> None:
     if statement.texts != (1 if text.second is None else 2):
         asked = "a pair of texts" if statement.texts == 2 else "one text"
         raise CheckError(Outcome.OTHER_INPUT, f"{asked} was classified, another number is given")
-    if input_digest(text, salt) != statement.input_digest:
+    try:
+        is_same = input_digest(text, salt) == statement.input_digest
+    except UnicodeEncodeError:  # of bytes on the command line that are no UTF-8, or half a surrogate pair in JSON
+        is_same = False
+    if not is_same:
         raise CheckError(Outcome.OTHER_INPUT, "the text is not the one that was classified, or the salt was changed")
 
 

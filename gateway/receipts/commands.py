@@ -151,11 +151,13 @@ def _findings(given: VerifyOptions) -> list[Finding]:
     if texts is not None and len(texts) != len(receipts):
         fail(f"{len(receipts)} receipts and {len(texts)} texts do not go together: give one text for each")
     with Repository(lambda named: store_of(given.repository, given.model or named)) as versions:
-        checks = Checks(keys, versions, given.exact)
-        return [
-            _finding(checks, each, None if texts is None else texts[place], place if len(receipts) > 1 else None)
-            for place, each in enumerate(receipts)
-        ]
+        checks, findings = Checks(keys, versions, given.exact), []
+        with Console(stderr=True).progress("Computing anew", len(receipts), remaining=True, transient=True) as done:
+            for place, each in enumerate(receipts):
+                text = None if texts is None else texts[place]
+                findings.append(_finding(checks, each, text, place if len(receipts) > 1 else None))
+                done(1)
+        return findings
 
 
 def _finding(checks: Checks, given: Given, text: Text | None, place: int | None) -> Finding:

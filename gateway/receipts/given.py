@@ -54,7 +54,7 @@ def texts_in(argument: str) -> list[Text]:
     """
     content = _read(argument)
     if not content.lstrip().startswith("{"):
-        return [classified(line) for line in content.split("\n") if line.strip()]
+        return [classified(line.removesuffix("\r")) for line in content.split("\n") if line.strip()]
     try:
         body = json.loads(content)
         fields = {name: body[name] for name in TextsBody.model_fields if name in body}
@@ -67,7 +67,7 @@ def texts_in(argument: str) -> list[Text]:
 
 def classified(first: str, second: str | None = None) -> Text:
     """A text as the gateway classifies it: without a pair of quotes around the whole."""
-    return Text(unquote(first.removesuffix("\r")), None if second is None else unquote(second))
+    return Text(unquote(first), None if second is None else unquote(second))
 
 
 def _in_json(text: str, argument: str) -> list[Given]:

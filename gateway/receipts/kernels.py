@@ -3,6 +3,7 @@
 The logits of a version are the same bits wherever all three are the same. Where they are not, a last bit may differ.
 """
 
+import asyncio
 import ipaddress
 import json
 from pathlib import Path
@@ -13,6 +14,8 @@ from gateway.settings import GatewaySettings
 from gateway.triton import TritonClient
 
 CPUINFO = Path("/proc/cpuinfo")
+ASKED_S = 1.0
+"""How long Triton may take to say what a model runs on; an answer waits for it."""
 _ON_X86 = {"avx", "avx2", "avx_vnni", "avx_vnni_int8", "f16c", "fma", "sse4_1", "amx_bf16", "amx_int8", "amx_tile"}
 _AVX512 = {f"avx512{name}" for name in ("f", "bw", "dq", "vl", "_bf16", "_fp16", "_vnni")}
 _ON_ARM = {"asimd", "asimddp", "asimdhp", "bf16", "fphp", "i8mm", "sve", "svei8mm"}
@@ -26,7 +29,8 @@ async def kernels_of_triton(triton: TritonClient, settings: GatewaySettings) -> 
     A processor's flags are known of a Triton on this machine alone; its ONNX Runtime, where the settings say so.
     """
     try:
-        provider = provider_of(await triton.model_config())
+        async with asyncio.timeout(ASKED_S):
+            provider = provider_of(await triton.model_config())
     except (GatewayError, TimeoutError, ValueError):
         provider = UNKNOWN
     return Kernels(

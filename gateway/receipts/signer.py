@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter
 
@@ -13,13 +14,25 @@ from gateway.loaded_version import LoadedVersion
 from gateway.ranking import many_can_be_true
 from gateway.receipts.keys import SigningKey
 from gateway.receipts.sealed import SALT_BYTES, input_digest, sealed, signing_input
-from gateway.receipts.statement import Kernels, Statement, bits_of, now, version_digest
+from gateway.receipts.statement import UNKNOWN, Kernels, Statement, bits_of, now, version_digest
 from gateway.schemas import Options
+from repository.manifest import Manifest
 
 ON_THIS_THREAD = 8
 """Receipts from which on a thread signs them, so that others are answered meanwhile: about a millisecond."""
 KEPT = 4
 """Versions of which digest and kernels are kept."""
+ASKED_AGAIN_S = 30.0
+"""After which Triton is asked once more what it computes on, if it did not say."""
+
+
+class _Facts(NamedTuple):
+    """What is the same in each receipt of a version."""
+
+    manifest: Manifest  # not the version, whose tokenizer would be held with it
+    digest: str
+    kernels: Kernels
+    asked_at: float
 
 
 class Receipts:
@@ -40,7 +53,7 @@ class Receipts:
         self._model_name = model_name
         self._kernels = kernels
         self._signed = signed
-        self._known: dict[int, tuple[LoadedVersion, str, Kernels]] = {}
+        self._known: dict[int, _Facts] = {}
 
     async def beside(
         self,
@@ -61,18 +74,18 @@ class Receipts:
             options: what the request asked for.
             threshold: least score of a label, where several can be true.
         """
-        digest, kernels = await self._facts(predictions.version)
+        facts = await self._facts(predictions.version)
         manifest = predictions.version.manifest
         common = {
             "time": now(),
             "request_id": request_id,
             "model": self._model_name,
             "version": predictions.version.number,
-            "version_digest": digest,
+            "version_digest": facts.digest,
             "options": stated_options(options),
             "threshold": threshold if many_can_be_true(manifest) else None,
             "labels": manifest.labels,
-            "computed_by": kernels,
+            "computed_by": facts.kernels,
         }
 
         def sign() -> list[dict[str, Any]]:
@@ -100,15 +113,20 @@ class Receipts:
         signed = signing_input(self.key.key_id, statement.payload())
         return sealed(signed, self.key.sign(signed), salt)
 
-    async def _facts(self, version: LoadedVersion) -> tuple[str, Kernels]:
+    async def _facts(self, version: LoadedVersion) -> _Facts:
         """The version's digest, and what computes it; asked once for each version, not for each request."""
         known = self._known.get(version.number)
-        if known is None or known[0] is not version:
-            known = (version, version_digest(version.manifest), await self._kernels())
-            while len(self._known) >= KEPT:
-                self._known.pop(next(iter(self._known)))
-            self._known[version.number] = known
-        return known[1], known[2]
+        now_s = time.monotonic()
+        if known is not None and known.manifest is version.manifest:
+            if known.kernels.provider != UNKNOWN or now_s - known.asked_at < ASKED_AGAIN_S:
+                return known
+            known = known._replace(kernels=await self._kernels(), asked_at=now_s)
+        else:
+            known = _Facts(version.manifest, version_digest(version.manifest), await self._kernels(), now_s)
+        while len(self._known) >= KEPT:
+            self._known.pop(next(iter(self._known)))
+        self._known[version.number] = known
+        return known
 
 
 def stated_options(options: Options) -> dict[str, Any]:

@@ -98,20 +98,20 @@ def test_answers_of_full_batches_are_the_same_bits_as_each_alone(
     stack: Stack, public: Path, tmp_path: Path, model: str
 ) -> None:
     """Whoever checks computes one text alone, on one thread; what was answered shared its call with others."""
-    body = {"sentences": [*TEXTS, LONG], "receipt": True, "top_k": 2}
-    (tmp_path / "body.json").write_text(json.dumps(body))
+    sentences = [*TEXTS, LONG]
+    body = {"sentences": sentences, "receipt": True, "top_k": 2}
     with gateway_beside(stack, tmp_path / "log", MODEL_NAME=model) as gateway:
         with ThreadPoolExecutor(8) as callers:
             answers = list(callers.map(lambda _: gateway.client.post("/classify", json=body), range(8)))
         batches = samples(gateway.client.get("/metrics").text, "classifier_batch_sentences_count")
-        assert batches[frozenset()] < 8 * len(body["sentences"]) / 2
-        assert gateway.metric("classifier_receipts_total") == 8 * len(body["sentences"])
-    for place, answer in enumerate(answers):
-        (tmp_path / f"{place}.json").write_text(answer.text)
-        options = ["--sentences", tmp_path / "body.json", "--key", public, "--model", model]
-        done = verify(tmp_path / f"{place}.json", *options, "--repository", stack.repository)
-        assert done.status == 0, done
-        assert done.output == f"{len(body['sentences'])} receipts: {len(body['sentences'])} bit for bit the same.\n"
+        assert batches[frozenset()] < 8 * len(sentences) / 2
+        assert gateway.metric("classifier_receipts_total") == 8 * len(sentences)
+    (tmp_path / "answers.json").write_text(json.dumps([each for answer in answers for each in answer.json()]))
+    (tmp_path / "texts.json").write_text(json.dumps({"sentences": sentences * 8}))
+    options = ["--sentences", tmp_path / "texts.json", "--key", public, "--model", model]
+    done = verify(tmp_path / "answers.json", *options, "--repository", stack.repository)
+    assert done.status == 0, done
+    assert done.output == f"{8 * len(sentences)} receipts: {8 * len(sentences)} bit for bit the same.\n"
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,11 @@ def test_answers_of_full_batches_are_the_same_bits_as_each_alone(
     """Whoever checks computes one text alone, on one thread; what was answered shared its call with others."""
     sentences = [*TEXTS, LONG]
     body = {"sentences": sentences, "receipt": True, "top_k": 2}
-    with gateway_beside(stack, tmp_path / "log", MODEL_NAME=model) as gateway:
+    with gateway_beside(stack, tmp_path / "log", MODEL_NAME=model, DEADLINE_MS="60000") as gateway:
+        gateway.client.timeout = 60
         with ThreadPoolExecutor(8) as callers:
             answers = list(callers.map(lambda _: gateway.client.post("/classify", json=body), range(8)))
+        assert {answer.status_code for answer in answers} == {200}
         batches = samples(gateway.client.get("/metrics").text, "classifier_batch_sentences_count")
         assert batches[frozenset()] < 8 * len(sentences) / 2
         assert gateway.metric("classifier_receipts_total") == 8 * len(sentences)

@@ -115,7 +115,7 @@ def test_a_repository_that_cannot_be_asked_is_no_verdict(signing: Signing) -> No
 def test_bytes_that_are_no_text_are_another_input(signing: Signing, tmp_path: Path) -> None:
     assert signing.verify(signing.receipt(), "--sentence", "cat \udcff").exit_code == 6
     (tmp_path / "body.json").write_text('{"sentences": ["\\ud800"]}')
-    assert signing.verify(signing.receipt(), "--sentences", tmp_path / "body.json").exit_code == 2
+    assert signing.verify(signing.receipt(), "--sentences", tmp_path / "body.json").exit_code == 6
     (tmp_path / "latin").write_bytes("é".encode("latin-1"))
     done = signing.verify(signing.receipt(), "--sentences", tmp_path / "latin")
     assert (done.exit_code, "is no text in UTF-8" in done.output) == (2, True)

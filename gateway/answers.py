@@ -87,8 +87,7 @@ async def _with_receipts(
 ) -> list[Any]:
     assert service.receipts is not None  # else the request was refused before anything was computed
     classified = [_unquoted(text) for text in texts]
-    threshold = service.settings.threshold
-    return await service.receipts.beside(answers, record.request_id, classified, predictions, options, threshold)
+    return await service.receipts.beside(answers, record.request_id, classified, predictions, options, service.settings)
 
 
 def _unquoted(text: Text) -> Text:

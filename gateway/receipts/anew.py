@@ -135,9 +135,7 @@ class Repository(contextlib.AbstractContextManager["Repository"]):
         manifest = found.manifest
         graph_file, golden_file = (STUDENT_FILE, STUDENT_GOLDEN_FILE) if by == "student" else (MODEL_FILE, GOLDEN_FILE)
         if graph_file not in manifest.files or (by == "student" and manifest.cascade is None):
-            raise CheckError(
-                Outcome.OTHER_ANSWER, f"the {by} is said to have answered, which the version does not have"
-            )
+            raise CheckError(Outcome.OTHER_ANSWER, f"the {by} is said to have answered: the version has none")
         names = {graph_file, f"{graph_file}.data", golden_file, TOKENIZER_FILE} & set(manifest.files)
         folder = self._folder(found, names)
         tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
@@ -167,7 +165,8 @@ class Repository(contextlib.AbstractContextManager["Repository"]):
 def _open_session(path: Path, on_gpu: bool) -> tuple[Any, Kernels]:
     """A session as the embedded Triton opens it (`server/backends/onnxruntime/ort_session.py`), on one thread.
 
-    How many threads compute changes no bit. One that runs on a GPU is opened there only if this ONNX Runtime can.
+    How many threads compute changes no bit. One that runs on a GPU is opened there only if this ONNX Runtime can. All
+    optimizations are made, as by every config of this project's; another `optimization.graph.level` is not looked up.
     """
     import onnxruntime
 

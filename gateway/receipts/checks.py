@@ -26,7 +26,7 @@ Verdict = Literal["same", "within tolerance", "not computed", "failed"]
 SCORE_TOLERANCE = 2e-6
 """By which a score may differ from the signed logits' softmax: NumPy's exp is another by processor, in a last bit."""
 DERIVED_BY = frozenset({"top_k", "truncate", "version"})
-"""Options from which an answer is derived anew; of others, whatever they are set to, it is not."""
+"""Options by which an answer is derived anew from its logits; one that was asked with others is signed alone."""
 
 
 @dataclass
@@ -231,4 +231,4 @@ def differing_kernels(there: Kernels, here: Kernels) -> str:
     other = [name for name, of in names.items() if of(there) not in (UNKNOWN, of(here))]
     parts = [f"another {' and '.join(other)}"] if other else []
     parts += [f"{' and '.join(unknown)} unknown"] if unknown else []
-    return "; ".join(parts) or "the same kernels: what shared the call may change a last bit"
+    return "; ".join(parts) or "the same kernels"

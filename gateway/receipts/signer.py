@@ -16,6 +16,7 @@ from gateway.receipts.keys import SigningKey
 from gateway.receipts.sealed import SALT_BYTES, input_digest, sealed, signing_input
 from gateway.receipts.statement import UNKNOWN, Kernels, Statement, bits_of, now, version_digest
 from gateway.schemas import Options
+from gateway.settings import GatewaySettings
 from repository.manifest import Manifest
 
 ON_THIS_THREAD = 8
@@ -62,7 +63,7 @@ class Receipts:
         texts: Sequence[Text],
         predictions: Predictions,
         options: Options,
-        threshold: float,
+        settings: GatewaySettings,
     ) -> list[dict[str, Any]]:
         """Each answer with its receipt, as `AnswerWithReceipt` describes it.
 
@@ -72,7 +73,7 @@ class Receipts:
             texts: as they were classified.
             predictions: of the texts.
             options: what the request asked for.
-            threshold: least score of a label, where several can be true.
+            settings: the gateway's, which stand in for what it did not ask for.
         """
         facts = await self._facts(predictions.version)
         manifest = predictions.version.manifest
@@ -82,8 +83,8 @@ class Receipts:
             "model": self._model_name,
             "version": predictions.version.number,
             "version_digest": facts.digest,
-            "options": stated_options(options),
-            "threshold": threshold if many_can_be_true(manifest) else None,
+            "options": stated_options(options, settings),
+            "threshold": settings.threshold if many_can_be_true(manifest) else None,
             "labels": manifest.labels,
             "computed_by": facts.kernels,
         }
@@ -129,6 +130,12 @@ class Receipts:
         return known
 
 
-def stated_options(options: Options) -> dict[str, Any]:
-    """What a request asked for, without its text and without that it wants a receipt."""
-    return options.model_dump(mode="json", include=set(Options.model_fields) - {"receipt"})
+def stated_options(options: Options, settings: GatewaySettings) -> dict[str, Any]:
+    """By what a request was answered, without its text and without that it wants a receipt.
+
+    A setting of the same name stands in for an option that was not given.
+    """
+    stated = options.model_dump(mode="json", include=set(Options.model_fields) - {"receipt"})
+    defaults = settings.model_dump(mode="json", include=set(stated))
+    given = options.model_fields_set
+    return {name: value if name in given else defaults.get(name, value) for name, value in stated.items()}

@@ -22,6 +22,7 @@ from gateway.receipts.keys import make_key
 from gateway.receipts.signer import Receipts
 from gateway.receipts.statement import Kernels
 from gateway.schemas import Options
+from gateway.settings import GatewaySettings
 from repository.cascade import STUDENT_FILE
 from repository.inference import pad_batch, scores
 from repository.manifest import MODEL_FILE
@@ -56,7 +57,7 @@ class Signing:
         items = [_predict(place, version, text, by, logits_off_by) for text in texts]
         labels = [ranked(item.scores, version.manifest, options.top_k, 0.5) for item in items]
         predictions = Predictions(version, items)
-        return asyncio.run(self.receipts.beside(labels, "request-1", texts, predictions, options, 0.5))
+        return asyncio.run(self.receipts.beside(labels, "request-1", texts, predictions, options, GatewaySettings()))
 
     def receipt(self, sentence: str = SENTENCE, **options: Any) -> str:
         """Of one answer."""

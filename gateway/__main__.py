@@ -1,4 +1,4 @@
-"""`python -m gateway`: the HTTP front of a classifier in Triton."""
+"""`python -m gateway`: the HTTP front of a classifier in Triton; `verify` checks the receipts that it signs."""
 
 import os
 import tempfile
@@ -10,6 +10,9 @@ from pydantic import ValidationError
 
 from gateway.files import version_files
 from gateway.logs import configure_logging
+from gateway.receipts.commands import receipt_key, verify
+from gateway.receipts.errors import KeyFileError
+from gateway.receipts.keys import read_signing_key
 from gateway.settings import GatewaySettings
 from repository.console import Console
 from repository.exit_status import USER_MISTAKE
@@ -18,12 +21,13 @@ from repository.settings import setting_mistakes
 
 SHUTDOWN_S = 10
 
-cli = typer.Typer(pretty_exceptions_enable=False)
+cli = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 errors = Console(stderr=True)
 
 
-@cli.command()
+@cli.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on [env GATEWAY_HOST, default 127.0.0.1].")
     ] = None,
@@ -35,6 +39,8 @@ def serve(
     Every setting is an environment variable; docs/reference/settings.md lists them. Triton may start later or go
     away: until it serves a version, requests get 503.
     """
+    if context.invoked_subcommand is not None:
+        return
     given = {"gateway_host": host, "gateway_port": port, "workers": workers}
     for name, value in given.items():
         if value is not None:
@@ -51,6 +57,12 @@ def serve(
         raise typer.Exit(USER_MISTAKE) from None
     if settings.feedback is not None:
         _require_feedback(settings)
+    try:
+        if settings.receipt_key is not None:
+            read_signing_key(settings.receipt_key)
+    except KeyFileError as error:
+        errors.error(f"RECEIPT_KEY: {error}")
+        raise typer.Exit(USER_MISTAKE) from None
     configure_logging()
     if settings.workers == 1:
         _run(settings)
@@ -68,6 +80,10 @@ def _require_feedback(settings: GatewaySettings) -> None:
     except RepositoryError as error:
         errors.error(f"FEEDBACK: {error}")
         raise typer.Exit(USER_MISTAKE) from None
+
+
+cli.command("verify")(verify)
+cli.command("receipt-key")(receipt_key)
 
 
 def _run(settings: GatewaySettings) -> None:

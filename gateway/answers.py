@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from gateway.classifier import Predictions, unquote
 from gateway.encoding import Text
-from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, TooManySentencesError, kind_of
+from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, InvalidRequestError, TooManySentencesError, kind_of
 from gateway.meaning.labels import headers_of
 from gateway.meaning.thresholds import thresholds_of
 from gateway.meaning.wish import Wish
@@ -19,6 +19,7 @@ from gateway.ranking import LabelScore, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.service import Service
 from gateway.windows.request import WINDOWS_HEADER, windows_header, windows_wanted
+from repository.spelling import as_called
 
 VERSION_HEADER = "X-Model-Version"
 TRUNCATED_HEADER = "X-Truncated"
@@ -26,6 +27,16 @@ ANSWERED_BY_HEADER = "X-Answered-By"
 """Of a version with a student: `student`, `model`, or `both` where a request's sentences were dealt between them."""
 ACCEPTED_CODINGS = "gzip, deflate"
 """What a body may be packed by (RFC 9110, 12.5.3)."""
+NO_RECEIPTS = as_called(
+    "This gateway signs no receipts: leave `receipt` out, or start it with RECEIPT_KEY, a file that "
+    "`python -m gateway receipt-key` makes."
+)
+
+PLAIN_RECEIPTS = (
+    "A receipt is of the scores as the model gives them: leave `calibrated`, `min_score`, `unknown` and `coverage` "
+    "out, and ask with `calibrated=false` where the server calibrates."
+)
+WHOLE_RECEIPTS = "A receipt is of texts that are read at once: ask with `long_text=truncate`, or send the parts."
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,8 @@ class Answer:
 
 async def classify_sentence(service: Service, record: RequestRecord, text: Text, options: Options = PLAIN) -> Answer:
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
-    wish = service.meaning.wish(options)
-    predictions = await _predictions(service, [text], options, wish)
-    labels = _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
-    return answer_of(service, record, predictions, [_logged(text)], labels[0], wish)
+    predictions, content, wish = await _answered(service, record, [text], options)
+    return answer_of(service, record, predictions, [_logged(text)], content[0], wish)
 
 
 async def classify_sentences(
@@ -55,19 +64,39 @@ async def classify_sentences(
         GatewayError: what `Classifier.predict` raises.
     """
     refuse_too_many(len(texts), service.settings.max_sentences)
+    predictions, content, wish = await _answered(service, record, texts, options)
+    return answer_of(service, record, predictions, [_logged(text) for text in texts], content, wish)
+
+
+async def _answered(
+    service: Service, record: RequestRecord, texts: Sequence[Text], options: Options
+) -> tuple[Predictions, list[Any], Wish | None]:
+    """What is answered to each text."""
     wish = service.meaning.wish(options)
-    predictions = await _predictions(service, texts, options, wish)
-    labels = _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
-    return answer_of(service, record, predictions, [_logged(text) for text in texts], labels, wish)
-
-
-async def _predictions(service: Service, texts: Sequence[Text], options: Options, wish: Wish | None) -> Predictions:
-    unquoted = [_unquoted(text) for text in texts]
+    if options.receipt:
+        _check_receipts(service, wish)
     alone = wish is not None and wish.of_model
-    windows = windows_wanted(options, service.settings)
-    return await service.classifier.predict(
-        unquoted, options.truncate, version=options.version, windows=windows, alone=alone
+    predictions = await service.classifier.predict(
+        [_unquoted(text) for text in texts],
+        options.truncate,
+        version=options.version,
+        windows=windows_wanted(options, service.settings),
+        alone=alone,
     )
+    content: list[Any] = (
+        _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
+    )
+    if options.receipt:
+        content = await _with_receipts(service, record, texts, predictions, options, content)
+    return predictions, content, wish
+
+
+def _check_receipts(service: Service, wish: Wish | None) -> None:
+    """Raise InvalidRequestError where no receipt is given, before anything is computed."""
+    if service.receipts is None:
+        raise InvalidRequestError(NO_RECEIPTS)
+    if wish is not None:
+        raise InvalidRequestError(PLAIN_RECEIPTS)
 
 
 def _plain(service: Service, predictions: Predictions, options: Options) -> list[list[LabelScore]]:
@@ -75,6 +104,21 @@ def _plain(service: Service, predictions: Predictions, options: Options) -> list
     manifest = predictions.version.manifest
     threshold = thresholds_of(manifest, service.settings)
     return [ranked(item.scores, manifest, options.top_k, threshold) for item in predictions.items]
+
+
+async def _with_receipts(
+    service: Service,
+    record: RequestRecord,
+    texts: Sequence[Text],
+    predictions: Predictions,
+    options: Options,
+    answers: Sequence[Any],
+) -> list[Any]:
+    assert service.receipts is not None  # else the request was refused before anything was computed
+    if predictions.windows is not None:
+        raise InvalidRequestError(WHOLE_RECEIPTS)
+    classified = [_unquoted(text) for text in texts]
+    return await service.receipts.beside(answers, record.request_id, classified, predictions, options, service.settings)
 
 
 def _unquoted(text: Text) -> Text:

@@ -23,6 +23,7 @@ from gateway.meaning.labels import CALIBRATED_HEADER, COVERAGE_HEADER
 from gateway.memory import limit_arenas
 from gateway.metrics import Metrics
 from gateway.middleware import UNFORESEEN, BodyLimit, Observed
+from gateway.receipts.routes import receipt_routes
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
@@ -96,10 +97,12 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
     app.include_router(tei_routes, dependencies=protection)
     app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
     app.include_router(state_routes, dependencies=protection)
+    app.include_router(receipt_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    routers = (classify_routes, tei_routes, feedback_routes, state_routes, open_routes, web_routes, docs)
+    sentences, state = (classify_routes, tei_routes, feedback_routes), (state_routes, receipt_routes, open_routes)
+    routers = (*sentences, *state, web_routes, docs)
     _answer_errors(app, metrics, _methods(routers))
     return app
 

@@ -118,6 +118,7 @@ class ModelMetrics:
         self.watched = WatchCounters(partial(process.family, Counter), model_name)
         """What is counted where `WATCH` is on."""
         self.feedback = FeedbackCounters(self._counter_by("right", *FEEDBACK_TAKEN), self._counter(*FEEDBACK_FORGOTTEN))
+        self.receipts = self._counter("classifier_receipts", "Receipts signed.")
         self._count_students()
 
     def _count_students(self) -> None:

@@ -13,6 +13,7 @@ from gateway.errors import InvalidRequestError, NotReadyError
 from gateway.middleware import record_of
 from gateway.schemas import (
     LAST_VERSION,
+    AnswerWithReceipt,
     ClassifyBody,
     ClassifyQuery,
     ErrorBody,
@@ -41,7 +42,7 @@ def response_of(answer: Answer) -> Response:
     return Response(answer.body, answer.status, answer.headers, "application/json")
 
 
-@classify_routes.get("/classify", response_model=list[LabelScore], summary="Classify one sentence")
+@classify_routes.get("/classify", response_model=list[LabelScore] | AnswerWithReceipt, summary="Classify one sentence")
 async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -> Response:
     """The label of a sentence, with its score."""
     # A request with nothing but a sentence does not get here: see gateway.fast_lane.
@@ -52,7 +53,11 @@ async def classify(request: Request, query: Annotated[ClassifyQuery, Query()]) -
     return response_of(await classify_sentence(service, record_of(request.scope), text, query))
 
 
-@classify_routes.post("/classify", response_model=list[list[LabelScore]], summary="Classify many sentences")
+@classify_routes.post(
+    "/classify",
+    response_model=list[list[LabelScore]] | list[AnswerWithReceipt],
+    summary="Classify many sentences",
+)
 async def classify_many(request: Request, body: ClassifyBody) -> Response:
     """For each sentence or pair, in order, what GET answers; all by the same version.
 

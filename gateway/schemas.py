@@ -89,6 +89,11 @@ class Options(BaseModel):
         None,
         description="Answer the set of labels that holds the right one in so large a share of cases, such as `0.95`.",
     )
+    receipt: bool = Field(
+        False,
+        description="Give each answer as an object with a receipt beside it, signed by this gateway, by which it can "
+        "be checked later; 422 where the gateway has no key for it.",
+    )
 
 
 PLAIN = Options()
@@ -117,6 +122,28 @@ class LabelScore(BaseModel):
 
     label: str
     score: float
+
+
+class AnswerWithReceipt(BaseModel):
+    """An answer to a request with `receipt=true`."""
+
+    answer: list[LabelScore] = Field(description="What is answered without a receipt.")
+    receipt: str = Field(
+        description="A JWS in compact form (RFC 7515) over the answer, the version and a digest of the text, signed "
+        "with Ed25519; behind `~` the salt of that digest.",
+        examples=["eyJhbGciOiJFZERTQSIsImtpZCI6….eyJhbnN3ZXIiOlt7….3q2-7w…~c2FsdA"],
+    )
+
+
+class ReceiptKey(BaseModel):
+    """A public key as a JSON Web Key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str = Field(description="The key, in base64url.")
+    kid: str = Field(description="Its thumbprint (RFC 7638), which the header of each receipt names.")
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
 
 
 class Body(BaseModel):

@@ -20,6 +20,9 @@ from gateway.meaning.labels import Meaning
 from gateway.meaning.thresholds import uses_own_thresholds
 from gateway.metrics import MULTIPROCESS_FOLDER, ModelMetrics, ModelState
 from gateway.named_versions import NamedVersions
+from gateway.receipts.kernels import kernels_of_triton
+from gateway.receipts.keys import read_signing_key
+from gateway.receipts.signer import Receipts
 from gateway.schemas import Models, ModelVersion, StudentNow
 from gateway.settings import GatewaySettings
 from gateway.students import Students, StudentState
@@ -49,6 +52,8 @@ class Service:
     """None where sentences are not watched."""
     feedback: FeedbackKeeper | None = None
     """None where no feedback is taken."""
+    receipts: Receipts | None = None
+    """None where no key signs them."""
 
     def state(self) -> ModelState:
         """What the metrics show of it when they are read."""
@@ -127,6 +132,14 @@ async def running_service(settings: GatewaySettings, metrics: ModelMetrics, slot
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _receipts(settings: GatewaySettings, metrics: ModelMetrics, triton: TritonClient) -> Receipts | None:
+    """Who signs. Raises KeyFileError: the key cannot be used, which `python -m gateway` found out before."""
+    if settings.receipt_key is None:
+        return None
+    key = read_signing_key(settings.receipt_key)
+    return Receipts(key, settings.model_name, lambda: kernels_of_triton(triton, settings), metrics.receipts)
+
+
 async def _parts(
     settings: GatewaySettings, metrics: ModelMetrics, slots: CallSlots, stack: contextlib.AsyncExitStack
 ) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
@@ -177,7 +190,8 @@ async def _parts(
         feedback, beside = open_feedback(settings, metrics.feedback)
         followers += beside
     meaning = Meaning(settings, files, metrics)
+    receipts = _receipts(settings, metrics, triton)
     service = Service(
-        settings, metrics, versions, batcher, classifier, files, meaning, students, watcher=watcher, feedback=feedback
+        settings, metrics, versions, batcher, classifier, files, meaning, students, watcher, feedback, receipts
     )
     return service, followers

@@ -1,5 +1,6 @@
 """The gateway's settings, each an environment variable of the same name in capitals."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -121,6 +122,16 @@ class GatewaySettings(RepositorySettings):
     api_keys: SecretStr = Field(
         SecretStr(""),
         description="Comma-separated keys; a caller must send one as a bearer token. Open if empty.",
+    )
+    receipt_key: Path | None = Field(
+        None,
+        description="File with the Ed25519 key that receipts are signed with, which its owner alone may read; "
+        "`python -m gateway receipt-key` makes one. Without it no receipts are given.",
+    )
+    triton_onnxruntime: str = Field(
+        "",
+        pattern=r"^[0-9A-Za-z.+-]{0,40}$",
+        description="Version of ONNX Runtime in Triton, for receipts; `make up` says it to its gateway by itself.",
     )
     cors_origins: str = Field(
         "", description="Comma-separated origins whose pages may call the gateway from a browser; `*` for all."

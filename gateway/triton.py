@@ -91,6 +91,14 @@ class TritonClient:
             raise self._away() from error
         return True
 
+    async def model_config(self) -> bytes:
+        """The model's config as Triton has it, in JSON. Raises NotReadyError: Triton does not answer."""
+        try:
+            answer = await self._control("GET", f"/v2/models/{self._path_name}/config")
+        except OSError as error:
+            raise self._away() from error
+        return answer.body
+
     async def infer(self, version: int, inputs: dict[str, Int64Array]) -> Float32Array:
         """Logits `[batch, labels]` of `version` for INT64 inputs `[batch, sequence]`.
 

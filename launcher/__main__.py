@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gateway.settings import GatewaySettings
 from launcher.card import card_variables
 from launcher.model import StepFailedError, ensure_published
+from launcher.runtime import runtime_variables
 from launcher.settings import LauncherSettings
 from launcher.steps import end_as_by_ctrl_c
 from repository.addresses import reachable, url_of
@@ -69,6 +70,7 @@ def up() -> None:
     variables, line = card_variables(server, gateway, os.environ)
     if line:
         console.print(line)
+    variables |= runtime_variables(triton, server, os.environ)
     children = [*mirror_children(server), triton, gateway_child(gateway, variables)]
     raise typer.Exit(Supervisor(children, on_ready=lambda: _announce(gateway)).run())
 

@@ -129,6 +129,25 @@ def golden_bound(precision: Precision, at_export: float, unit: float = 1.0) -> f
     return max(GOLDEN[precision] * unit, _GOLDEN_MARGIN * at_export)
 
 
+def replay_bound(
+    provider: Provider | None, precision: Precision, anywhere: float | None = None, unit: float = 1.0
+) -> float:
+    """Most that a logit may differ by when a version's own graph is asked the same tokens once more.
+
+    On the same provider that is rounding alone, which the export's bound on single logits has room for; where it has
+    none (int8), and between providers, what golden sentences may differ by.
+
+    Args:
+        provider: what computed, both times; None if it was not the same, or is not known.
+        precision: of the graph.
+        anywhere: the version's own bound for any machine, in its `golden.json`; None if it has no golden sentences.
+        unit: of the answers (see `unit_of`).
+    """
+    widest = GOLDEN[precision] * unit if anywhere is None else anywhere
+    rounding = None if provider is None else TOLERANCES[provider, precision].in_units(unit).max_logit_difference
+    return widest if rounding is None else min(rounding, widest)
+
+
 def unit_of(logits: npt.ArrayLike, problem_type: ProblemType) -> float:
     """What the bounds of a model's logits are multiples of.
 

@@ -16,7 +16,7 @@ from launcher.reference.schema import default_of, described
 
 # What FastAPI answers itself, and what is answered before the application.
 OTHER_ERRORS = {
-    404: "No such path, or a version that has no report.",
+    404: "No such path, a version that has no report, or a gateway that signs no receipts.",
     405: "The path takes another method; the header `Allow` names them.",
     408: "The request line, the headers or the body did not come to their end in time.",
     414: "The request line is too long: send the sentence by POST.",

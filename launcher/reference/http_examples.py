@@ -20,6 +20,8 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
 - What a score means, and what `calibrated`, `min_score`, `unknown` and `coverage` ask for, is on [a page of its
   own](../guides/scores.md). `X-Calibrated` says of an answer that was to have calibrated scores whether it has, and
   `X-Coverage` which coverage a set of labels has.
+- With `receipt=true` each answer is an object, `{"answer": …, "receipt": …}`: what is answered without, and a signed
+  [receipt](../guides/receipts.md) of it.
 - A request brings its own `X-Request-ID` or is given one.
 - With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. `/health/live` and `/health/ready` are
   open.

@@ -8,7 +8,7 @@ import pytest
 from export.graph.session import CUDA, session_providers
 from export.version.automatic import AUTOMATIC_ORDER
 from repository.manifest import Precision
-from repository.tolerances import AUTOMATIC, GOLDEN, TOLERANCES, Provider, golden_bound
+from repository.tolerances import AUTOMATIC, GOLDEN, TOLERANCES, Provider, golden_bound, replay_bound
 
 EVERY = list(product(Provider, Precision))
 
@@ -53,3 +53,16 @@ def test_golden_sentences_allow_for_tf32_where_they_are_asked() -> None:
     # Ten bits of mantissa, as in fp16: a logit of some units is off by thousandths to hundredths.
     assert golden_bound(Precision.FP32, 1e-6) == TOLERANCES[Provider.CUDA, Precision.FP16].max_logit_difference
     assert golden_bound(Precision.FP32, 0.4) == 0.8
+
+
+def test_an_answer_that_is_computed_anew_has_the_bound_of_rounding_on_the_same_provider_alone() -> None:
+    assert replay_bound(Provider.CPU, Precision.FP32, anywhere=0.1) == 1e-3
+    assert replay_bound(Provider.CUDA, Precision.FP16, anywhere=0.2) == 0.1
+    # int8 has no bound on single logits, and between providers, or of one that nobody knows, each bound is the widest.
+    assert replay_bound(Provider.CPU, Precision.INT8, anywhere=0.7) == 0.7
+    assert replay_bound(Provider.CPU, Precision.INT8) == GOLDEN[Precision.INT8]
+    assert replay_bound(None, Precision.FP32) == GOLDEN[Precision.FP32]
+    assert replay_bound(None, Precision.FP32, anywhere=0.4) == 0.4
+    # A regression's are in its own unit; the version's own bound is so already.
+    assert replay_bound(Provider.CPU, Precision.FP32, unit=300.0) == pytest.approx(0.3)
+    assert replay_bound(None, Precision.FP32, anywhere=30.0, unit=300.0) == 30.0

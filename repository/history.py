@@ -103,7 +103,7 @@ class VersionHistory(ABC):
     def rollback(self, target: int | None = None) -> tuple[int, int]:
         """Publish an older version's content as a new number; returns (older number, new number).
 
-        Without a target, the newest readable version whose files differ from the current one's is taken.
+        Without a target, the newest readable version that may answer otherwise than the current one is taken.
 
         Raises:
             RepositoryError: there is no such version, or its files do not match its manifest.
@@ -118,7 +118,7 @@ class VersionHistory(ABC):
             raise RepositoryError(f"nothing to roll back to: {self._known()}")
         current = readable[-1]
         for candidate in reversed(readable[:-1]):
-            if candidate.manifest and current.manifest and candidate.manifest.files != current.manifest.files:
+            if candidate.manifest and current.manifest and not candidate.manifest.answers_as(current.manifest):
                 return candidate.number
         raise RepositoryError(f"nothing to roll back to: no older version differs from version {current.number}")
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from repository.cascade import STUDENT_FILE, Cascade
 from repository.meaning.calibration import Calibration
-from repository.meaning.coverage import HELD_OUT_FILE, Coverage
+from repository.meaning.coverage import Coverage
+from repository.meaning.fits import check_meaning
 from repository.meaning.thresholds import Thresholds
 from repository.names import is_file_name
 
@@ -194,23 +195,8 @@ class Manifest(StrictModel):
             raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
         if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
             raise ValueError("a cascade is for models that answer one label")
-        self._check_meaning()
+        check_meaning(self.problem_type, self.labels, self.files, self.calibration, self.thresholds, self.coverage)
         return self
-
-    def _check_meaning(self) -> None:
-        """Raise ValueError where what is said of scores is not of this kind of model, or of as many labels."""
-        several = self.problem_type is ProblemType.MULTI_LABEL
-        if self.calibration is not None:
-            if self.problem_type is ProblemType.REGRESSION or several == (self.calibration.slopes is None):
-                raise ValueError("the calibration is of another kind of model")
-            if self.calibration.slopes is not None and len(self.calibration.slopes) != len(self.labels):
-                raise ValueError("the calibration is of another number of labels")
-        if self.thresholds is not None and (not several or len(self.thresholds.labels) != len(self.labels)):
-            raise ValueError("thresholds are for models that answer several labels, one for each")
-        if self.coverage is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
-            raise ValueError("coverage is of models that answer one label")
-        if self.coverage is not None and HELD_OUT_FILE not in self.files:
-            raise ValueError(f"files must list {HELD_OUT_FILE}, since there is coverage")
 
     @property
     def weights(self) -> str | None:
@@ -221,6 +207,11 @@ class Manifest(StrictModel):
         """
         listed = self.files.get(WEIGHTS_FILE)
         return None if listed is None else listed.sha256
+
+    def answers_as(self, other: "Manifest") -> bool:
+        """Whether both are of the same files, and say the same of their scores."""
+        mine, theirs = ((each.files, each.calibration, each.thresholds) for each in (self, other))
+        return mine == theirs
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

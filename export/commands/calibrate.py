@@ -86,9 +86,6 @@ def calibrate_version(given: CalibrateOptions) -> None:
                 raise ExportError(f"{path} does not exist: give {option} a table of labelled sentences")
     if is_version_name(given.version) or given.version == NEWEST:
         history, number = _published(given.version)
-        manifest = history.version(number).manifest
-        if manifest is None:
-            raise ExportError(f"{history.version(number).problem}")
         _of_published(given, history, number)
         return
     folder = Path(given.version)

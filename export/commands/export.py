@@ -15,7 +15,7 @@ from export.commands.choice import show_choice
 from export.commands.export_options import PrecisionChoice, RuleChoice
 from export.commands.given_texts import GivenTexts, deal_texts
 from export.commands.judging import judging_for
-from export.commands.meaning import fit_scores
+from export.commands.meaning import fitting
 from repository.automatic_rule import AutomaticRule
 from repository.console import Console, styled
 from repository.manifest import MANIFEST_FILE, Manifest, Precision
@@ -77,8 +77,7 @@ def export_checkpoint(
     judging = partial(judging_for, texts=texts, serves_on=serves_on, rule=rules)
     build = partial(_build, texts=texts, wanted=wanted, judging=judging, reason=reason, force=force)
     build = partial(build, golden=golden, golden_data=read.get("--golden"))
-    finish = partial(fit_scores, loaded, read["--data"], read.get("--validation"), label_precision)
-    build_model = partial(build, finish=finish) if calibrated_scores else build
+    build_model = partial(build, finish=fitting(loaded, read, label_precision)) if calibrated_scores else build
     if student is not None:
         files, scales = (read["--data"], read.get("--cascade-texts")), texts.calibration
         build_model = partial(build_with_student, (build, build_model), student, files, scales, cascade_delta)

@@ -142,8 +142,8 @@ CalibratedScores = Annotated[
     bool,
     typer.Option(
         help="Fit what scores mean on the checkpoint's validation split, where the file with it is given: calibration, "
-        "thresholds of several labels, sets of labels with coverage. Scores are answered as before unless a request "
-        "or a setting asks. Gateways that came before these refuse a version that has them."
+        "thresholds of several labels, sets of labels with coverage. Answers change where a request or a setting asks, "
+        "and by the thresholds unless THRESHOLD is set. Gateways that came before these refuse a version that has them."
     ),
 ]
 LabelPrecision = Annotated[

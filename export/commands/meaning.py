@@ -1,5 +1,7 @@
 """What a version says of its scores, in words: calibration, thresholds, label sets; and the step that fits it."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,26 @@ MOST_NAMED = 8
 LATER = "`python -m export calibrate` does it later, by labelled sentences."
 
 out = Console()
+
+
+def fitting(
+    checkpoint: "Checkpoint", read: "Mapping[str, DataFile]", least_precision: float | None
+) -> "Callable[[Path], Manifest | None]":
+    """What fits scores in the folder of a new version, see `fit_scores`.
+
+    Args:
+        checkpoint: what the version is made of.
+        read: the files, by the options that named them.
+        least_precision: `--label-precision`.
+
+    Raises:
+        ExportError: the model has no thresholds.
+    """
+    from export import ExportError
+
+    if least_precision is not None and checkpoint.problem_type is not ProblemType.MULTI_LABEL:
+        raise ExportError("--label-precision is for models that answer several labels")
+    return partial(fit_scores, checkpoint, read["--data"], read.get("--validation"), least_precision)
 
 
 def fit_scores(

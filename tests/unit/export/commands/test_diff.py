@@ -14,6 +14,7 @@ from export.__main__ import app
 from export.commands.comparison import Comparison, Confusion, LabelCounts, compare
 from export.parity.answers import Answers, ask_version
 from repository.manifest import MODEL_FILE, Manifest, ProblemType
+from tests.meaning_versions import write_calibrated
 from tests.tiny_models import write_classifier
 from tests.version_folders import write_manifest, write_version
 from training import SAMPLE_DATA
@@ -217,6 +218,24 @@ def test_quality_is_the_one_in_the_manifest(tmp_path: Path) -> None:
 
 def test_data_without_the_versions_labels_gives_no_quality(version: Path) -> None:
     assert diff_json(version, version).quality_a is None
+
+
+def test_the_calibration_error_of_both_versions_is_measured_on_the_same_sentences(tmp_path: Path) -> None:
+    plain = write_version(tmp_path / "plain", WORDS)
+    calibrated = write_calibrated(tmp_path / "calibrated", WORDS, temperature=40.0)
+    data = tmp_path / "labelled.csv"
+    data.write_text("sentence,label\ncat,Animal\ndog,Plant\noak,Plant\nfern,Animal\n")
+    found = diff_json(plain, calibrated, "--data", data)
+    assert found.calibration_a is not None
+    assert found.calibration_b is not None
+    # Each is 0.98 sure by a vote of 4 for one of two labels, and half of them are right.
+    sure, brought_down = (1 / (1 + np.exp(-4 / temperature)) for temperature in (1, 40))
+    assert (found.calibration_a.plain, found.calibration_a.calibrated) == (pytest.approx(sure - 0.5), None)
+    assert found.calibration_b.plain == pytest.approx(sure - 0.5)
+    assert found.calibration_b.calibrated == pytest.approx(brought_down - 0.5)
+    told = " ".join(diff(plain, calibrated, "--data", data).split())
+    assert f"{brought_down - 0.5:.4f} calibrated" in told
+    assert "no calibration" in told
 
 
 def test_too_little_agreement_fails_for_a_script(version: Path, sentences: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from training.figures.linear import LinearModel
 
 MAPS = ROOT / "data" / "public_maps.csv"
 SIB200 = ROOT.parent / "shared" / "data" / "sib200"
-RESPLITS = 100
+RESPLITS = 50
 
 
 def maps() -> TrainingData:
@@ -72,7 +72,7 @@ def test_sets_hold_the_right_label_as_often_as_is_promised(read: Callable[[], Tr
             for one in tests:
                 assert one.observed.high is not None
                 assert one.observed.high >= one.coverage
-    # Dealt anew a hundred times, new groups are what they are promised to be: like the others. A label with a limit of
+    # Dealt anew fifty times, new groups are what they are promised to be: like the others. A label with a limit of
     # its own from eight groups, the fewest at 0.8, may be held more often by 1 / 9.
     for level, found in covered.items():
         assert level - 0.01 <= found <= level + 0.06, f"{level} was asked, {found:.3f} observed"

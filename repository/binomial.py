@@ -6,8 +6,14 @@ use of confidence or fiducial limits illustrated in the case of the binomial", B
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 CONFIDENCE = 0.95
+
+_NEGLIGIBLE = 1e-18
+"""A term that is so much smaller than the sum changes no bit of it, nor do all that follow."""
+
+_FEW = 1000
 
 _HALVINGS = 60
 """Of the interval from 0 to 1: more than a float tells apart."""
@@ -58,16 +64,35 @@ def _crossing(is_below: Callable[[float], bool]) -> float:
 
 
 def _at_most(count: int, cases: int, share: float) -> float:
-    """P(X <= count) of a binomial X: the terms from the largest one down, since small ones underflow."""
+    """P(X <= count) of a binomial X: its terms from that of `count` down, until they add nothing.
+
+    They are some standard deviations of X in number, not `count`: a hundred thousand cases take no longer than a few.
+    """
     if share <= 0.0:
         return 1.0
     if share >= 1.0:
         return 0.0
-    odds = math.log(share) - math.log1p(-share)
-    term = cases * math.log1p(-share)
-    logs = [term]
-    for place in range(1, count + 1):
-        term += math.log((cases - place + 1) / place) + odds
-        logs.append(term)
-    largest = max(logs)
-    return min(1.0, math.exp(largest) * math.fsum(math.exp(each - largest) for each in logs))
+    rest = 1.0 - share
+    largest = min(count, math.floor((cases + 1) * share))  # terms shrink from here down, and from here up
+    scale = math.exp(_log_ways(cases, largest) + largest * math.log(share) + (cases - largest) * math.log1p(-share))
+    total = term = 1.0
+    for place in range(largest, 0, -1):
+        term *= place * rest / ((cases - place + 1) * share)
+        total += term
+        if term < _NEGLIGIBLE * total:
+            break
+    term = 1.0
+    for place in range(largest + 1, count + 1):
+        term *= (cases - place + 1) * share / (place * rest)
+        total += term
+        if term < _NEGLIGIBLE * total:
+            break
+    return min(1.0, scale * total)
+
+
+@lru_cache(maxsize=256)
+def _log_ways(cases: int, count: int) -> float:
+    """Logarithm of the binomial coefficient. Of few, the difference of large `lgamma`s would lose seven digits."""
+    if (few := min(count, cases - count)) <= _FEW:
+        return math.fsum(math.log((cases - place + 1) / place) for place in range(1, few + 1))
+    return math.lgamma(cases + 1) - math.lgamma(count + 1) - math.lgamma(cases - count + 1)

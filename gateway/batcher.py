@@ -26,7 +26,6 @@ EXPECTED_SHARE_OF_DEADLINE = 0.5
 """A sentence is refused if it would have to wait longer than this part of its deadline: what is let in gets answered,
 although the estimate is rough and the batch it ends up in takes time, too."""
 
-
 UNFORESEEN = "Triton's answer could not be read; the gateway's log says why."
 
 logger = logging.getLogger(__name__)
@@ -99,6 +98,10 @@ class Batcher:
     def waiting(self) -> int:
         """Sentences that were admitted and are in no call yet."""
         return len(self._waiting) + self._held
+
+    def has_spare_calls(self, spared: int) -> bool:
+        """Whether nothing waits, and so many calls stay free beside one more; at least, whether all of them are."""
+        return not self.waiting and len(self._calls) < max(1, self._limits.calls - spared)
 
     def expected_wait_s(self) -> float:
         """How long a sentence that comes now would wait, at the pace of the last calls.
@@ -257,10 +260,7 @@ class Batcher:
 
     def _fail_alone(self, batch: list[_Waiting], error: GatewayError) -> None:
         """One sentence may have done it (a token the graph does not know): it must not cost its neighbours."""
-        if len(batch) > 1:
-            self._try_alone(batch)
-        else:
-            self._fail(batch, error)
+        self._try_alone(batch) if len(batch) > 1 else self._fail(batch, error)
 
     def _try_alone(self, batch: list[_Waiting]) -> None:
         for waiting in batch:

@@ -1,9 +1,9 @@
 """The request path: sentences → checked → tokens → batcher → Triton → logits → labels with their scores."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.batcher import Batcher, Places
 from gateway.cascade import Answerer
@@ -52,6 +52,19 @@ class Predictions:
     items: list[Prediction]
 
 
+class OnTrial(Protocol):
+    """A candidate beside the current version, as requests meet it; see `gateway.candidates`."""
+
+    async def predict(
+        self,
+        texts: Sequence[Text],
+        side: Side | None,
+        ask: Callable[[LoadedVersion], Awaitable[Predictions]],
+        ask_current: Callable[[], Awaitable[Predictions]],
+    ) -> Predictions:
+        """The answer to a request, of one of the two."""
+
+
 class Classifier:
     """Answers texts with whichever version is current, or with the one that is named."""
 
@@ -70,6 +83,8 @@ class Classifier:
         self._named = named
         self._deadline_s = deadline_s
         self._max_bytes = max_sentence_bytes
+        self.trial: OnTrial | None = None
+        """What requests meet that name no version, while there is a candidate."""
 
     async def predict(
         self, texts: Sequence[Text], truncate: bool = True, side: Side | None = None, version: int | None = None
@@ -96,6 +111,8 @@ class Classifier:
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
                         return await self._ask(await self._named.get(version), texts, truncate, side, places)
+                    if self.trial is not None:
+                        return await self._ask_on_trial(self.trial, texts, truncate, side, places)
                     return await self._ask_until_known(texts, truncate, side, places)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
@@ -113,6 +130,18 @@ class Classifier:
                 places.hold(len(texts))
                 await self._versions.refresh(lost=gone.version)
         return await self._ask(self._versions.ready(), texts, truncate, side, places)
+
+    async def _ask_on_trial(
+        self, trial: OnTrial, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places
+    ) -> Predictions:
+        def ask(version: LoadedVersion) -> Awaitable[Predictions]:
+            return self._ask(version, texts, truncate, side, places)
+
+        def ask_current() -> Awaitable[Predictions]:
+            places.hold(len(texts))  # the candidate may have been asked first
+            return self._ask_until_known(texts, truncate, side, places)
+
+        return await trial.predict(texts, side, ask, ask_current)
 
     async def _ask(
         self, version: LoadedVersion, texts: Sequence[Text], truncate: bool, side: Side | None, places: Places

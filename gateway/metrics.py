@@ -1,7 +1,7 @@
 """Prometheus metrics of the gateway: what it counts while it works, and what it reads off its parts when scraped."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -50,6 +50,7 @@ class Metrics:
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
         self._count_students(registry)
+        self._count_candidates(registry)
         self._log_dropped = Counter(
             "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
         )
@@ -94,6 +95,21 @@ class Metrics:
             registry=registry,
         )
 
+    def _count_candidates(self, registry: CollectorRegistry) -> None:
+        """While a version is on trial alone."""
+        self.mirrored = Counter(
+            "classifier_mirrored_sentences",
+            "Sentences sampled for the candidate, by outcome: compared, failed, or dropped since no call was free.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.canary = Counter(
+            "classifier_canary_sentences",
+            "Sentences that were the candidate's to answer, by who did: candidate, or current where that did not.",
+            ("by",),
+            registry=registry,
+        )
+
     def called(self, sentences: int, tokens: int, padded_tokens: int, waited_s: Sequence[float], took_s: float) -> None:
         """Count one call to Triton."""
         self._batch.observe(sentences)
@@ -116,11 +132,17 @@ class Metrics:
         """Count the log lines that were dropped since this was last called."""
         count_dropped(self._log_dropped.inc)
 
-    def render(self, versions: VersionFollower, batcher: Batcher, students: Students | None = None) -> bytes:
+    def render(
+        self,
+        versions: VersionFollower,
+        batcher: Batcher,
+        students: Students | None = None,
+        candidates: Callable[[], Iterator[Metric]] = lambda: iter(()),
+    ) -> bytes:
         """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
         self.count_dropped_lines()
         state = CollectorRegistry()
-        state.register(_State(versions, batcher, students))
+        state.register(_State(versions, batcher, students, candidates))
         counted = self._registry
         if os.environ.get(MULTIPROCESS_FOLDER):
             counted = CollectorRegistry()
@@ -129,8 +151,15 @@ class Metrics:
 
 
 class _State(Collector):
-    def __init__(self, versions: VersionFollower, batcher: Batcher, students: Students | None) -> None:
+    def __init__(
+        self,
+        versions: VersionFollower,
+        batcher: Batcher,
+        students: Students | None,
+        candidates: Callable[[], Iterator[Metric]],
+    ) -> None:
         self._versions = versions
+        self._candidates = candidates
         self._students = students
         self._batcher = batcher
 
@@ -151,6 +180,7 @@ class _State(Collector):
             failed.add_metric([str(number), visible(reason)], 1)
         yield failed
         yield from _cascade(self._students.state() if self._students is not None else None)
+        yield from self._candidates()
 
 
 def _cascade(student: StudentState | None) -> Iterator[Metric]:

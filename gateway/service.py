@@ -10,6 +10,9 @@ from starlette.requests import HTTPConnection
 
 from gateway.audit import Auditor
 from gateway.batcher import Batcher, BatchLimits
+from gateway.candidates.follower import CandidateFollower
+from gateway.candidates.gauges import candidate_metrics
+from gateway.candidates.parts import candidate_parts
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
 from gateway.files import READER, S3Files, VersionFiles, version_files
@@ -38,15 +41,20 @@ class Service:
     files: VersionFiles
     students: Students | None = None
     """None where students are not asked."""
+    candidates: CandidateFollower | None = None
+    """None where a version is pinned, so that no other is tried."""
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
-        return self.metrics.render(self.versions, self.batcher, self.students)
+        candidate = None if self.candidates is None else self.candidates.state()
+        return self.metrics.render(self.versions, self.batcher, self.students, lambda: candidate_metrics(candidate))
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
         current = self.versions.current.number if self.versions.current else None
         failures = self.versions.failures()
+        candidate = None if self.candidates is None else self.candidates.state()
+        ended = [] if self.candidates is None else self.candidates.ended()
         found = []
         for version in self.versions.states:
             state = ModelVersion(version=version.number, state="loading")
@@ -55,12 +63,19 @@ class Service:
             elif version.number in failures:
                 state.state, state.reason = "failed", failures[version.number]
             elif version.state == READY:
-                state.state = "ready"
+                is_candidate = candidate is not None and candidate.version == version.number
+                state.state = "candidate" if is_candidate else "ready"
             if version.number == current and self.students is not None:
                 state.student = _now(self.students.state())
             found.append(self._with_manifest(state))
-        settings = self.settings
-        return Models(model=settings.model_name, current=current, threshold=settings.threshold, versions=found)
+        return Models(
+            model=self.settings.model_name,
+            current=current,
+            threshold=self.settings.threshold,
+            versions=found,
+            candidate=candidate,
+            ended_trials=ended,
+        )
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
         folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)
@@ -156,6 +171,10 @@ async def _parts(
     followers = [versions.run(), _count_dropped_lines(metrics)]
     if students is not None:
         followers += [students.run(), auditor.run()]
+    candidates = None
+    if settings.model_version is None:
+        candidates, more = candidate_parts(settings, metrics, triton, files, versions, batcher, classifier)
+        followers += more
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
-    return Service(settings, metrics, versions, batcher, classifier, files, students), followers
+    return Service(settings, metrics, versions, batcher, classifier, files, students, candidates), followers

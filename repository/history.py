@@ -154,7 +154,9 @@ class VersionHistory(ABC):
     def _refuse_untried(self, plan: Plan | None) -> None:
         """Raise RepositoryError for a trial while no version answers: a candidate is compared with one."""
         if plan is not None and not self.answering():
-            raise RepositoryError(f"no version of {self.model_name} answers yet: publish this one without --as candidate")
+            raise RepositoryError(
+                f"no version of {self.model_name} answers yet: publish this one without --as candidate"
+            )
 
     def _missing(self, number: int) -> RepositoryError:
         return RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")

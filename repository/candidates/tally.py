@@ -80,6 +80,7 @@ class Tally(_Counts):
 
     version: int
     against: int = Field(description="The version that was current.")
+    process: str = Field("", description="Which gateway process has counted; empty in a sum.")
     updated_at: datetime | None = None
     overall: Agreement = Field(default_factory=Agreement)
     by_label: dict[str, Agreement] = Field({}, description="By the current version's label.")

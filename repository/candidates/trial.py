@@ -121,7 +121,7 @@ class Trials(_Record):
         return self._with_last(require_running(self).model_copy(update={"canary": share}))
 
     def ended(self, version: int, outcome: Outcome, reason: str, summary: Summary | None = None) -> "Trials":
-        """The same with the trial of that version at its end; unchanged if it does not run, such as decided elsewhere."""
+        """The same with the trial of that version at its end; unchanged if it does not run (any more)."""
         running = self.running
         if running is None or running.version != version:
             return self

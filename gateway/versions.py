@@ -158,9 +158,15 @@ class VersionFollower:
                 return
             if self.current is not None and self.current.number in self.rejected:
                 self.current = None
-            which = f"version {self._pinned}, which is pinned," if self._pinned else "no usable version"
-            which = f"not {which}" if self._pinned else which
-            self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
+            self._report(self._nothing_usable())
+
+    def _nothing_usable(self) -> str:
+        name = self._triton.model_name
+        if self._pinned is not None:
+            return f"Triton serves not version {self._pinned}, which is pinned, of {name}; publish one."
+        if aside := sorted(version.number for version in self.states if version.number in self._aside):
+            return f"Triton serves no usable version of {name}; version {aside[-1]} is a candidate: promote it."
+        return f"Triton serves no usable version of {name}; publish one."
 
     async def _usable(self) -> list[int]:
         ready = [version.number for version in self.states if version.state == READY]

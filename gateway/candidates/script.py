@@ -6,6 +6,7 @@ from functools import lru_cache
 
 LETTERS_READ = 200
 NONE = "no letters"
+_WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
 
 def script_of(text: str) -> str:
@@ -19,5 +20,6 @@ def script_of(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _script_of_letter(letter: str) -> str:
-    # Unicode's names begin with the script: LATIN SMALL LETTER A, CJK UNIFIED IDEOGRAPH-4E00.
-    return unicodedata.name(letter, "unknown").split(" ")[0].split("-")[0].lower()
+    # Unicode's names begin with the script: LATIN SMALL LETTER A, FULLWIDTH LATIN SMALL LETTER A.
+    words = [word for word in unicodedata.name(letter, "unknown").split(" ") if word not in _WIDTHS]
+    return words[0].split("-")[0].lower()

@@ -1,6 +1,7 @@
 // The page at `/`: one sentence in front; several, what the model is and its versions behind a click.
 
 import { useKey, whenKeyIsMissing } from "./api.js";
+import * as candidate from "./candidate.js";
 import * as comparison from "./comparison.js";
 import { at } from "./dom.js";
 import { listVersions } from "./model.js";
@@ -27,4 +28,5 @@ at("key-form").addEventListener("submit", giveKey);
 comparison.start();
 single.start();
 several.start();
+candidate.start();
 listVersions();

@@ -6,7 +6,7 @@ import { add, at, counted, offerAll, plural, saveAs, say, toggles } from "./dom.
 const VERSIONS_SHOWN = 5;
 const LABELS_NAMED = 30;
 
-let models = { model: "", current: null, threshold: 0.5, versions: [] };
+let models = { model: "", current: null, threshold: 0.5, versions: [], candidate: null, ended_trials: [] };
 let listing = 0; // number of the newest look; what an older one finds is outdated
 const listeners = [];
 
@@ -15,7 +15,11 @@ export const threshold = () => models.threshold;
 export const factsOf = (version) => models.versions.find((one) => one.version === version);
 
 // The versions that answer beside the current one, if they are asked by number.
-export const others = () => models.versions.filter(({ state }) => state === "ready");
+export const others = () => models.versions.filter(({ state }) => state === "ready" || state === "candidate");
+
+// The version that is on trial beside the current one, and trials that are over.
+export const candidate = () => models.candidate;
+export const endedTrials = () => models.ended_trials;
 
 // Only a model that was proved on pairs at export tells two texts apart.
 export const takesPairs = () => (factsOf(models.current)?.parity?.pairs ?? 0) > 0;

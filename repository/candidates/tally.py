@@ -19,9 +19,9 @@ MOST_CHANGES = 20
 LONGEST_SENTENCE = 500
 """Characters of a sentence that are kept, where any may be."""
 
-STEP = 0.02
-"""Width, as a logarithm, of what is counted as one ratio of latencies: two hundredths."""
-FARTHEST = 200
+STEP = 0.01
+"""Width, as a logarithm, of what is counted as one ratio of latencies: a hundredth."""
+FARTHEST = 400
 """Steps to either side of 1: a ratio of 55."""
 
 

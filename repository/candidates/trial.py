@@ -4,7 +4,6 @@ It is one small JSON file beside the model's folder, not in it: Triton loads eve
 of its folder changes.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -58,10 +57,10 @@ class Summary(_Record):
     """What had been counted when a trial ended."""
 
     compared: int
-    agreement: float | None
+    agreement: float | None = None
     agreement_lower: float
     confident_changes: int
-    latency_ratio: float | None
+    latency_ratio: float | None = None
     errors: int
 
 
@@ -85,7 +84,7 @@ class Trials(_Record):
     """Every trial of a model that is remembered, oldest first; at most the last one runs."""
 
     schema_version: Literal[1] = 1
-    trials: Sequence[Trial] = ()
+    trials: tuple[Trial, ...] = ()
 
     @classmethod
     def parse(cls, content: bytes, place: str) -> "Trials":

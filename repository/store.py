@@ -96,6 +96,8 @@ class ModelStore(VersionHistory):
                 staging.rename(self.folder / str(number))
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
+                if self.trials() != trials:
+                    self._write_trials(trials)
                 raise
             _sync(self.folder)
             self._remember(number)

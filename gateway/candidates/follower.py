@@ -109,7 +109,7 @@ class CandidateFollower:
                 await self.look()
             except Exception:
                 logger.exception("The candidate could not be looked at; the current version answers alone.")
-                self._leave()
+                self._classifier.trial = None
             await asyncio.sleep(pause_s)
 
     async def look(self) -> None:
@@ -143,12 +143,13 @@ class CandidateFollower:
     async def _try(self, trial: Trial) -> None:
         """Load the candidate and ask its golden sentences, as is done with a version before it becomes current."""
         live, number = self._live(trial), trial.version
-        if live is not None:
+        if live is not None and self._is_ready(number):
             if stamps_of(self._files.model_folder / str(number), live.version.manifest) != live.version.stamps:
                 self._fail(trial, "its files were changed in place")
             return
-        if self._classifier.trial is not None:
-            self._leave()  # that is of an earlier one
+        if self._classifier.trial is not None:  # of an earlier candidate, or of this one, which Triton serves no more
+            self._classifier.trial = None
+            self._shadow.forget()
         if why := self._versions.failures().get(number):
             self._note_failure(trial, why)
         elif time.monotonic() >= self._not_before and self._is_ready(number) and self._versions.current is not None:

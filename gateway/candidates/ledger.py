@@ -59,6 +59,9 @@ class Ledger:
             if (ended := decide(store, counted)) is not None and place is not None:
                 place.clear(trial.version)
             self._deciding.over()
+        except ImportError as error:
+            self._deleting.tell(NOT_DELETED, RepositoryError(f"it has students, and {error}"))
+            return None
         except (RepositoryError, OSError) as error:
             self._deciding.tell(NOT_DECIDED, error)
             return None
@@ -69,8 +72,8 @@ class Ledger:
         try:
             delete_rejected(self._open()[1], trial)
             self._deleting.over()
-        except ImportError as error:  # of a model with students: Triton's messages are not installed here
-            self._deleting.tell(NOT_DELETED, RepositoryError(str(error)))
+        except ImportError as error:  # their view has a config, and what reads it is not installed with a gateway
+            self._deleting.tell(NOT_DELETED, RepositoryError(f"it has students, and {error}"))
         except (RepositoryError, OSError) as error:
             self._deleting.tell(NOT_DELETED, error)
 

@@ -89,6 +89,8 @@ class Shadow:
         """Take a share of the sentences of a request that was answered."""
         if answered.version is candidate:
             return
+        if self._waiting and self._waiting[-1].current is not answered.version:
+            self.forget()  # another version is current now, and it is that one which the candidate is compared with
         for text, item in zip(texts, answered.items, strict=True):
             if self._chance() >= self.share:
                 continue

@@ -1,15 +1,20 @@
 """The page of metrics: the gateway's, from the objects that count, and those of Triton that this project reads."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.candidates.gauges import candidate_metrics
+from gateway.candidates.schemas import CandidateNow
 from gateway.metrics import Metrics
 from gateway.students import StudentState
 from launcher.reference.markdown import GENERATED, code, plain, table
+from repository.candidates.tally import Tally
+from repository.candidates.trial import Trial
 
 INTRODUCTION = """# Metrics
 
@@ -66,13 +71,24 @@ def _families() -> Iterator[Metric]:
     metrics.latency.labels("/classify")
     metrics.rejected.labels("BlankSentence")
     metrics.answered.labels("student")
+    metrics.mirrored.labels("compared")
+    metrics.canary.labels("candidate")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
     batcher: Any = SimpleNamespace(waiting=0)
     watch: Any = SimpleNamespace(delta=0.005, bar=0.9, raised=0, observed=lambda: (0.0, 0.0, 1.0))
     students: Any = SimpleNamespace(state=lambda: StudentState("answers", "", watch))
-    for family in text_string_to_metric_families(metrics.render(versions, batcher, students).decode()):
+    text = metrics.render(versions, batcher, students, lambda: candidate_metrics(_candidate()))
+    for family in text_string_to_metric_families(text.decode()):
         if not family.name.endswith("_created"):  # when a count began, which the client adds to each
             yield family
+
+
+def _candidate() -> CandidateNow:
+    """One of which everything is known."""
+    tally = Tally(version=2, against=1, failure="reason")
+    tally.compare("label", "latin", True, False, 0.0)
+    trial = Trial(version=2, since=datetime.now(UTC))
+    return CandidateNow.of(trial, tally, 0.1, is_live=True, reason="reason")
 
 
 def _row(family: Metric) -> tuple[str, str, str, str]:

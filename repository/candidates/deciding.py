@@ -7,7 +7,7 @@ others find it ended.
 import logging
 
 from repository.candidates.tally import Tally
-from repository.candidates.trial import Outcome, Summary, Trial, require_running
+from repository.candidates.trial import Outcome, Summary, Trial
 from repository.candidates.verdict import verdict
 from repository.history import VersionHistory
 from repository.manifest import RepositoryError
@@ -48,7 +48,9 @@ def decide(store: VersionHistory, tally: Tally) -> Trial | None:
     Raises:
         RepositoryError, OSError: as `end`.
     """
-    running = require_running(store.trials())
-    if running.version != tally.version or (found := verdict(running.rule, tally)) is None:
+    running = store.trials().running
+    if running is None or running.version != tally.version:
+        return None  # somebody else was faster
+    if (found := verdict(running.rule, tally)) is None:
         return None
     return end(store, running.version, found.outcome, found.reason, tally.summary())

@@ -62,7 +62,7 @@ def test_candidates_in_s3_are_rejected_and_promoted_by_what_two_gateways_count(
         traffic_at(stack) as traffic,
     ):
         until_answered(traffic, 1)
-        assert store.publish(exported[2], plan=Plan(rule=Rule(after=300, agreement=0.99, latency_ratio=50))) == 2
+        assert store.publish(exported[2], plan=Plan(rule=Rule(after=60, agreement=0.95, latency_ratio=50))) == 2
         until_running(stack, 2)
         wait_until(lambda: beside.metric("classifier_candidate_running") == 1, SWAP_S, "it is on trial there, too")
         for number in range(60):
@@ -70,12 +70,12 @@ def test_candidates_in_s3_are_rejected_and_promoted_by_what_two_gateways_count(
         rejected = until_ended(store, 2, "rejected")
         wait_until(lambda: state_of(stack, 2)[0] == "gone", SWAP_S, "version 2 is gone")
         assert traffic.versions == {1}
-        store.publish(exported[3], plan=Plan(canary=0.2, rule=Rule(after=300, agreement=0.98, latency_ratio=50)))
+        store.publish(exported[3], plan=Plan(canary=0.2, rule=Rule(after=60, agreement=0.95, latency_ratio=50)))
         promoted = until_ended(store, 3, "promoted")
         until_answered(traffic, 3)
         wait_until(lambda: beside.metric("classifier_current_version") == 3, SWAP_S, "it answers there, too")
     assert_undisturbed(traffic, own, stack)
-    assert "the lower bound has to reach 99.00%" in (rejected.reason or "")
+    assert "the lower bound has to reach 95.00%" in (rejected.reason or "")
     assert promoted.summary is not None
-    assert promoted.summary.compared >= 300
+    assert promoted.summary.compared >= 60
     assert not server.keys("candidates/.candidate-classifier.2."), "what was counted is deleted"

@@ -15,8 +15,9 @@ _NEGLIGIBLE = 1e-18
 
 _FEW = 1000
 
-_HALVINGS = 60
-"""Of the interval from 0 to 1: more than a float tells apart."""
+_HALVINGS, _SECANTS = 14, 40
+_EXACT = 1e-13
+"""Of a probability: nearer to the bound than the terms are computed."""
 
 
 def upper_bound(count: int, cases: int, confidence: float = CONFIDENCE) -> float:
@@ -27,7 +28,7 @@ def upper_bound(count: int, cases: int, confidence: float = CONFIDENCE) -> float
     _check(count, cases)
     if count == cases:
         return 1.0
-    return _crossing(lambda share: _at_most(count, cases, share) > 1 - confidence)
+    return _crossing(lambda share: _at_most(count, cases, share) - (1 - confidence))
 
 
 def lower_bound(count: int, cases: int, confidence: float = CONFIDENCE) -> float:
@@ -38,7 +39,7 @@ def lower_bound(count: int, cases: int, confidence: float = CONFIDENCE) -> float
     _check(count, cases)
     if count == 0:
         return 0.0
-    return _crossing(lambda share: _at_most(count - 1, cases, share) > confidence)
+    return _crossing(lambda share: _at_most(count - 1, cases, share) - confidence)
 
 
 def fewest_cases(share: float, confidence: float = CONFIDENCE) -> int:
@@ -51,16 +52,29 @@ def _check(count: int, cases: int) -> None:
         raise ValueError(f"{count} of {cases} cases is no count")
 
 
-def _crossing(is_below: Callable[[float], bool]) -> float:
-    """Where `is_below`, which holds from 0 on, ends to hold."""
+def _crossing(excess: Callable[[float], float]) -> float:
+    """Where `excess`, which falls from above 0 to below it between 0 and 1, is 0.
+
+    Halvings find the slope, and secants in the Illinois way the place on it (M. Dowell, P. Jarratt, BIT 11, 1971): some
+    twenty evaluations, where halving alone takes sixty.
+    """
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if is_below(middle):
-            low = middle
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    above, under = excess(low), excess(high)
+    moved = 0
+    for _ in range(_SECANTS):
+        middle = (above * high - under * low) / (above - under)
+        value = excess(middle)
+        if value > 0:
+            low, above, under = middle, value, under / 2 if moved > 0 else under
         else:
-            high = middle
-    return (low + high) / 2
+            high, under, above = middle, value, above / 2 if moved < 0 else above
+        moved = 1 if value > 0 else -1
+        if abs(value) <= _EXACT or high - low <= _EXACT * high:
+            break
+    return middle
 
 
 def _at_most(count: int, cases: int, share: float) -> float:

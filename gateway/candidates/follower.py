@@ -6,12 +6,14 @@ A gateway that is pinned to a version, by MODEL_VERSION, takes no part: a pin is
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from gateway.candidates.counts import Counts
 from gateway.candidates.ledger import Ledger
 from gateway.candidates.live import LiveTrial
-from gateway.candidates.schemas import CandidateNow, EndedTrial
+from gateway.candidates.schemas import CandidateNow, EndedTrial, figures_of
 from gateway.candidates.shadow import Shadow
 from gateway.classifier import Classifier
 from gateway.errors import GatewayError, ModelFailedError
@@ -78,7 +80,7 @@ class CandidateFollower:
         self._failed: tuple[int, int, str] = (0, 0, "")  # version, looks at which it failed, why
         self._not_before = 0.0
         self._add_up_at = 0.0
-        self._sum: Tally | None = None
+        self._sum: tuple[Tally, Mapping[str, Any]] | None = None  # what all have counted, and as it is shown
 
     @property
     def trial(self) -> Trial | None:
@@ -90,12 +92,12 @@ class CandidateFollower:
         if (trial := self.trial) is None:
             return None
         live = self._live(trial)
-        waits = self._failed[2] if self._failed[0] == trial.version else ""
-        counted = self._sum if self._sum is not None and self._sum.version == trial.version else None
-        reason = None if live is not None else waits or "It is being loaded."
-        if counted is not None and counted.failure is not None:
-            reason = counted.failure
-        return CandidateNow.of(trial, counted, self._shadow.share, is_live=live is not None, reason=reason)
+        waits = None if live is not None else "It is being loaded."
+        if live is None and self._failed[0] == trial.version:
+            waits = self._failed[2]
+        counted, figures = self._sum if self._sum is not None and self._sum[0].version == trial.version else (None, {})
+        failure = counted.failure if counted is not None else None
+        return CandidateNow.of(trial, figures, self._shadow.share, waits=waits, failure=failure)
 
     def ended(self) -> list[EndedTrial]:
         """The last trials that have ended, newest first."""
@@ -192,7 +194,8 @@ class CandidateFollower:
     async def _add_up(self, trial: Trial, against: int) -> None:
         own = self._counts.copy()
         counted, files = await asyncio.to_thread(self._ledger.add_up, trial.version, against, own)
-        self._sum = counted
+        if self._sum is None or self._sum[0] != counted:
+            self._sum = counted, await asyncio.to_thread(figures_of, counted)
         self._add_up_at = time.monotonic() + max(ADDED_UP_EVERY_S, S_PER_FILE * files)
         if counted.failure is not None and (live := self._live(trial)) is not None:
             live.failure = live.failure or counted.failure  # another process's: it answers nowhere

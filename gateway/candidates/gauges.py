@@ -7,9 +7,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from gateway.candidates.schemas import AgreementNow, CandidateNow
 from repository.names import visible
 
-MOST_SHOWN = 50
-"""Labels, and scripts, of which the agreement is shown: those with most sentences."""
-
 _FIGURES = {
     "classifier_candidate_version": "The version that is on trial; no value where none is.",
     "classifier_candidate_running": "1 while this gateway process asks the candidate.",
@@ -69,7 +66,7 @@ def _by(group: str, what: str, groups: Mapping[str, AgreementNow]) -> Metric:
     family = GaugeMetricFamily(
         f"classifier_candidate_agreement_by_{group}", f"The same, by {what}.", labels=[group, "bound"]
     )
-    for name, counts in list(groups.items())[:MOST_SHOWN]:
+    for name, counts in groups.items():
         family.add_metric([visible(name), "observed"], counts.share or 0.0)
         family.add_metric([visible(name), "lower"], counts.lower)
     return family

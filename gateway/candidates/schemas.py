@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from repository.candidates.tally import Agreement, Change, Tally
 from repository.candidates.trial import Mode, Outcome, Rule, Summary, Trial
+
+MOST_SHOWN = 20
+"""Labels, and scripts, of which the agreement is shown."""
 
 
 class AgreementNow(BaseModel):
@@ -42,7 +45,9 @@ class CandidateNow(BaseModel):
     rule: Rule | None = Field(None, description="When it is promoted, or else rejected, by itself.")
     against: int | None = Field(None, description="The version that it is compared with.")
     agreement: AgreementNow | None = None
-    by_label: dict[str, AgreementNow] = Field({}, description="By the current version's label.")
+    by_label: dict[str, AgreementNow] = Field(
+        {}, description="By the current version's label: the twenty with most sentences."
+    )
     by_script: dict[str, AgreementNow] = Field({}, description="By the script of most letters, such as `latin`.")
     score_shift: float | None = Field(
         None, description="By how much the score of the current version's label is higher, or lower, in the mean."
@@ -59,29 +64,28 @@ class CandidateNow(BaseModel):
 
     @classmethod
     def of(
-        cls, trial: Trial, counted: Tally | None, shadow_share: float, *, is_live: bool, reason: str | None
+        cls, trial: Trial, figures: Mapping[str, Any], shadow_share: float, *, waits: str | None, failure: str | None
     ) -> "CandidateNow":
-        """Of what was counted, if anything was.
+        """Of what was counted.
 
         Args:
             trial: that runs.
-            counted: by all gateways.
+            figures: what `figures_of` made of it.
             shadow_share: the setting.
-            is_live: whether this process asks the candidate.
-            reason: why it is not asked, or is about to be rejected.
+            waits: why this process does not ask the candidate; None if it does.
+            failure: why it is about to be rejected, if it is.
         """
-        failed = counted is not None and counted.failure is not None
-        now = cls(
+        return cls(
             version=trial.version,
             mode=trial.mode,
-            state="failed" if failed else "runs" if is_live else "waits",
-            reason=reason,
+            state="failed" if failure is not None else "waits" if waits is not None else "runs",
+            reason=failure or waits,
             since=trial.since,
             canary=trial.canary,
             shadow_share=shadow_share,
             rule=trial.rule,
+            **figures,
         )
-        return now if counted is None else now.model_copy(update=_figures(counted))
 
 
 class EndedTrial(BaseModel):
@@ -95,7 +99,8 @@ class EndedTrial(BaseModel):
     summary: Summary | None = Field(None, description="What had been counted.")
 
 
-def _figures(counted: Tally) -> Mapping[str, object]:
+def figures_of(counted: Tally) -> Mapping[str, Any]:
+    """The fields of `CandidateNow` that say what was counted; bounds take a millisecond each: no work for the loop."""
     timed = counted.timed or None
     return {
         "against": counted.against or None,
@@ -114,7 +119,5 @@ def _figures(counted: Tally) -> Mapping[str, object]:
 
 
 def _groups(groups: Mapping[str, Agreement]) -> dict[str, AgreementNow]:
-    """The largest first."""
-    return {
-        name: AgreementNow.of(counts) for name, counts in sorted(groups.items(), key=lambda item: -item[1].compared)
-    }
+    largest = sorted(groups.items(), key=lambda item: -item[1].compared)[:MOST_SHOWN]
+    return {name: AgreementNow.of(counts) for name, counts in largest}

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.candidates.gauges import candidate_metrics
-from gateway.candidates.schemas import CandidateNow
+from gateway.candidates.schemas import CandidateNow, figures_of
 from gateway.metrics import Metrics
 from gateway.students import StudentState
 from launcher.reference.markdown import GENERATED, code, plain, table
@@ -85,10 +85,10 @@ def _families() -> Iterator[Metric]:
 
 def _candidate() -> CandidateNow:
     """One of which everything is known."""
-    tally = Tally(version=2, against=1, failure="reason")
+    tally = Tally(version=2, against=1)
     tally.compare("label", "latin", True, False, 0.0)
     trial = Trial(version=2, since=datetime.now(UTC))
-    return CandidateNow.of(trial, tally, 0.1, is_live=True, reason="reason")
+    return CandidateNow.of(trial, figures_of(tally), 0.1, waits=None, failure="reason")
 
 
 def _row(family: Metric) -> tuple[str, str, str, str]:

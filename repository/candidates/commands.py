@@ -99,13 +99,10 @@ def candidate(tallies: Tallies = None, repository: Repository = None, model: Mod
         _agreements("script", counted.by_script)
     else:
         out.print(f"No version of {store.model_name} is on trial.")
-    ended = Table("version", "began", "ended", "outcome", "reason", title="Earlier trials")
     for trial in trials.trials:
         if trial.outcome is not None and trial.ended_at is not None:
             began, over = (f"{at.astimezone():%Y-%m-%d %H:%M}" for at in (trial.since, trial.ended_at))
-            ended.add_row(str(trial.version), began, over, trial.outcome, trial.reason or "")
-    if ended.row_count:
-        out.table(ended)
+            out.print(f"Version {trial.version}, from {began} to {over}: {trial.outcome}, {trial.reason}")
 
 
 def trial_line(trial: Trial) -> str:

@@ -69,12 +69,12 @@ def test_candidates_in_s3_are_rejected_and_promoted_by_what_two_gateways_count(
             assert beside.client.get("/classify", params={"sentence": f"word{number}"}).status_code == 200
         rejected = until_ended(store, 2, "rejected")
         wait_until(lambda: state_of(stack, 2)[0] == "gone", SWAP_S, "version 2 is gone")
-        assert traffic.versions == {1}
         store.publish(exported[3], plan=Plan(canary=0.2, rule=Rule(after=60, agreement=0.95, latency_ratio=50)))
         promoted = until_ended(store, 3, "promoted")
         until_answered(traffic, 3)
         wait_until(lambda: beside.metric("classifier_current_version") == 3, SWAP_S, "it answers there, too")
     assert_undisturbed(traffic, own, stack)
+    assert traffic.versions == {1, 3}
     assert "the lower bound has to reach 95.00%" in (rejected.reason or "")
     assert promoted.summary is not None
     assert promoted.summary.compared >= 60

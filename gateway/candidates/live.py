@@ -69,7 +69,7 @@ class LiveTrial:
         """
         if not self._is_canary(texts[0]):
             answered = await ask_current()
-            if self._shadow.share:
+            if self._shadow.share and self.failure is None:
                 self._shadow.mirror(self.version, texts, side, answered)
             return answered
         failure = None

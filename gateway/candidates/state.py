@@ -6,6 +6,8 @@ that version is a candidate, and until it was read, a version that is new does n
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -77,6 +79,7 @@ class S3State:
         self._kept = model_folder.parent / state_name(model_folder.name)
         self._known: set[int] = set()
         self._retry_at = 0.0
+        self._one_at_a_time = threading.Lock()
         self._problem = Problem(logger)
 
     def read(self, numbers: Collection[int]) -> None:
@@ -85,14 +88,15 @@ class S3State:
         Raises:
             RepositoryError, OSError: it cannot be read, or not kept.
         """
-        trials = self._store.trials()
-        if trials != self.trials or not self._kept.exists():
-            self._kept.parent.mkdir(parents=True, exist_ok=True)
-            staging = self._kept.with_suffix(".new")
-            staging.write_text(trials.text(), encoding="utf-8")
-            staging.replace(self._kept)
-        self.trials = trials
-        self._known |= set(numbers)  # a number is never used twice
+        with self._one_at_a_time:  # else one that was read earlier might come to be believed later
+            trials = self._store.trials()
+            if trials != self.trials or not self._kept.exists():
+                self._kept.parent.mkdir(parents=True, exist_ok=True)
+                staging = self._kept.with_suffix(f".{os.getpid()}.new")  # other processes may share the cache
+                staging.write_text(trials.text(), encoding="utf-8")
+                staging.replace(self._kept)
+            self.trials = trials
+            self._known |= set(numbers)  # a number is never used twice
 
     async def not_to_answer(self, ready: Collection[int]) -> Collection[int]:
         """One request where a version is new."""

@@ -99,9 +99,10 @@ class Batcher:
         """Sentences that were admitted and are in no call yet."""
         return len(self._waiting) + self._held
 
-    def has_spare_calls(self, spared: int) -> bool:
-        """Whether nothing waits, and so many calls stay free beside one more; at least, whether all of them are."""
-        return not self.waiting and len(self._calls) < max(1, self._limits.calls - spared)
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sentence waits and no call is under way."""
+        return not self._calls and not self.waiting
 
     def expected_wait_s(self) -> float:
         """How long a sentence that comes now would wait, at the pace of the last calls.

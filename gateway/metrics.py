@@ -99,7 +99,7 @@ class Metrics:
         """While a version is on trial alone."""
         self.mirrored = Counter(
             "classifier_mirrored_sentences",
-            "Sentences sampled for the candidate, by outcome: compared, failed, or dropped since no call was free.",
+            "Sentences sampled for the candidate, by outcome: compared, failed, or dropped since there was no time.",
             ("outcome",),
             registry=registry,
         )

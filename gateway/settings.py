@@ -48,7 +48,7 @@ class GatewaySettings(RepositorySettings):
         ge=0,
         le=1,
         description="Share of the sentences that are mirrored to a candidate, if there is one, after they were "
-        "answered and while no call is needed for others; 0 mirrors none.",
+        "answered and in moments in which no other is; 0 mirrors none.",
     )
     head_timeout_seconds: float = Field(
         20, gt=0, description="How long a caller may take for a request line and headers; then it gets 408."

@@ -118,8 +118,11 @@ class CandidateFollower:
         """Bring the process in line with the record of trials, and add up what was counted when it is time."""
         trials = self._files.state.trials
         trial = trials.running
+        counted = self._counts.tally
+        if counted is not None and (trial is None or counted.version != trial.version):
+            await self._leave(counted.version)
         if trial is None:
-            self._leave()
+            self._classifier.trial = None
             await self._tidy(trials)
             return
         await self._try(trial)
@@ -135,12 +138,13 @@ class CandidateFollower:
         live = self._classifier.trial
         return live if isinstance(live, LiveTrial) and live.version.number == trial.version else None
 
-    def _leave(self) -> None:
-        if self._classifier.trial is not None:
-            self._classifier.trial = None
-            self._shadow.forget()
+    async def _leave(self, version: int) -> None:
+        """Its trial is over."""
+        self._classifier.trial = None
+        self._shadow.forget()
         self._counts.tally = self._sum = None
         self._add_up_at = 0.0
+        await asyncio.to_thread(self._ledger.forget, version, self._counts.process)
 
     async def _try(self, trial: Trial) -> None:
         """Load the candidate and ask its golden sentences, as is done with a version before it becomes current."""

@@ -50,6 +50,15 @@ class Ledger:
             self._sharing.tell(NOT_SHARED, error)
         return total(version, against, [*tallies, *([own] if own is not None else [])]), len(tallies) + 1
 
+    def forget(self, version: int, process: str) -> None:
+        """Delete what this process has counted in a trial that is over: whoever ended it may have been too early."""
+        try:
+            place = self._open()[0]
+            if place is not None:
+                place.remove(version, process)
+        except (RepositoryError, OSError) as error:
+            self._sharing.tell(NOT_SHARED, error)
+
     def decide(self, trial: Trial, counted: Tally) -> Trial | None:
         """End the trial if what was counted says so; returns how it ended, None if it goes on or cannot be ended."""
         if verdict(trial.rule, counted) is None:

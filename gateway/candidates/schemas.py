@@ -56,7 +56,7 @@ class CandidateNow(BaseModel):
     current_latency_ms: float | None = Field(None, description="The same of the current version.")
     latency_ratio: float | None = Field(None, description="Median of the two's ratio.")
     errors: int = Field(0, description="Sentences that the current version answers and the candidate does not.")
-    dropped: int = Field(0, description="Mirrored sentences that were not asked, since no call was free for them.")
+    dropped: int = Field(0, description="Mirrored sentences that were not asked, since there was no time for them.")
     answered: int = Field(0, description="Sentences that it answered for real.")
     changes: list[Change] = Field(
         [], description="The sentences that changed most; none are kept without `LOG_SENTENCES`."

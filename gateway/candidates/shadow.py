@@ -1,8 +1,9 @@
 """Shows the candidate a share of the live sentences after they were answered, and counts how its answers differ.
 
-No answer waits for it. One sentence is under way at a time, alone, and only while no live sentence waits for a call and
-a call is left over. Under load the queue fills, and what does not fit is dropped. Where calls are never left over, but
-answers come soon enough, a few sentences a second are asked all the same: else a busy service could try nothing.
+No answer waits for it. One sentence is asked at a time, alone, in moments in which no live one waits or is being
+answered: Triton may have one instance. Under load the queue fills, and what does not fit is dropped. Where there is no
+such moment, but answers come soon enough, a few sentences a second are asked all the same: else a busy service could
+try nothing.
 """
 
 import asyncio
@@ -35,11 +36,9 @@ TIMED_SHARE = 0.25
 what they take is compared on the same texts, on the same machine, at the same time."""
 PAUSE_S = 0.01
 STARVED_S = 0.2
-"""How long a sentence waits for a call that is left over: five a second are a hundredth of what two cores answer."""
+"""How long a sentence waits for an idle moment: five a second are a hundredth of what two cores answer."""
 BUSY_SHARE_OF_DEADLINE = 0.05
 """While a sentence would wait longer than this part of its deadline, nothing is asked that has to wait."""
-SPARED_CALLS = 1
-"""Calls that stay free for live sentences, where more than one may be under way."""
 
 
 class Mirrored(NamedTuple):
@@ -161,9 +160,9 @@ class Shadow:
         return row, time.perf_counter() - start - row.waited_s
 
     async def _spare(self) -> None:
-        """Wait until nobody else needs a call, or, for long, nobody badly."""
+        """Wait until nobody is being answered, or, for long, nobody waits for long."""
         starved_at = time.monotonic() + STARVED_S
-        while not self._batcher.has_spare_calls(SPARED_CALLS):
+        while not self._batcher.is_idle:
             is_soon = self._batcher.expected_wait_s() <= BUSY_SHARE_OF_DEADLINE * self._deadline_s
             if is_soon and time.monotonic() >= starved_at:
                 return

@@ -27,6 +27,9 @@ class TallyPlace(Protocol):
     def read(self, version: int) -> list[Tally]:
         """What every process has counted in that trial; a file that cannot be read is left out."""
 
+    def remove(self, version: int, process: str) -> None:
+        """Delete what a process has counted in that trial; nothing is no mistake."""
+
     def clear(self, version: int) -> None:
         """Delete what was counted in that trial."""
 
@@ -53,6 +56,10 @@ class LocalTallies:
                 with contextlib.suppress(FileNotFoundError):  # its trial has just ended
                     contents.append(path.read_bytes())
         return _parsed(contents)
+
+    def remove(self, version: int, process: str) -> None:
+        """Raises OSError: the folder cannot be written."""
+        (self._folder / f"{_prefix(self._model_name, version)}{process}.json").unlink(missing_ok=True)
 
     def clear(self, version: int) -> None:
         """Raises OSError: the folder cannot be written."""
@@ -88,6 +95,10 @@ class S3Tallies:
             known[item.name] = (etag, content)
         self._known = known
         return _parsed([content for _, content in known.values()])
+
+    def remove(self, version: int, process: str) -> None:
+        """One request."""
+        self._bucket.delete(f"{_prefix(self._model_name, version)}{process}.json")
 
     def clear(self, version: int) -> None:
         """One request for each file."""

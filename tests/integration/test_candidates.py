@@ -58,9 +58,12 @@ def test_a_candidate_answers_nobody_until_it_is_promoted_by_hand(store: ModelSto
         assert traffic.went_back == 0
         wait_until(lambda: candidate_of(stack) == {}, SWAP_S, "nothing is on trial")
         (ended,) = stack.client.get("/models").json()["ended_trials"]
+        tallies = store.folder.parent
+        wait_until(
+            lambda: not list(tallies.glob(".candidate-classifier.*.json")), SWAP_S, "what was counted is deleted"
+        )
     assert (ended["version"], ended["outcome"], ended["reason"]) == (2, "promoted", "by hand")
     assert ended["summary"]["compared"] > 100
-    assert not list(store.folder.parent.glob(".candidate-classifier.*.json"))
 
 
 def assert_shown(stack: Stack, own: Any) -> None:

@@ -95,8 +95,14 @@ def test_sentences_are_not_kept_where_they_may_not_be_logged(versions: Pair, gra
     assert "cat" not in tally_of(counts).model_dump_json()
 
 
-def test_nothing_is_asked_while_a_live_sentence_waits_or_every_call_is_needed(
-    versions: Pair, graphs: Graphs, batcher: Batcher, counts: Counts, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sentences", [1, 20])
+def test_nothing_is_asked_while_a_live_sentence_waits_or_is_being_answered(
+    versions: Pair,
+    graphs: Graphs,
+    batcher: Batcher,
+    counts: Counts,
+    monkeypatch: pytest.MonkeyPatch,
+    sentences: int,
 ) -> None:
     monkeypatch.setattr("gateway.candidates.shadow.STARVED_S", 1000.0)
     current, candidate = versions
@@ -104,7 +110,7 @@ def test_nothing_is_asked_while_a_live_sentence_waits_or_every_call_is_needed(
 
     async def test() -> None:
         graphs.free.clear()
-        live = [batcher.submit(1, current.manifest, [2, 4, 3]) for _ in range(20)]
+        live = [batcher.submit(1, current.manifest, [2, 4, 3]) for _ in range(sentences)]
         shadow.mirror(candidate, [Text("cat")], None, answered(current, 1))
         await asyncio.sleep(0.3)
         assert 2 not in graphs.asked

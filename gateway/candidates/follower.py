@@ -4,6 +4,7 @@ A gateway that is pinned to a version, by MODEL_VERSION, takes no part: a pin is
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ TRIES = 3
 TRY_AGAIN_S = 1.0
 LEFT_OVER = timedelta(seconds=15)
 """A rejected version that is still there so long after is nobody else's to delete."""
+LAST_S = 2.0
+"""How long the last counts may take to be written when the gateway stops."""
 SHOWN = 5
 """Trials that have ended, in `GET /models`."""
 
@@ -105,14 +108,20 @@ class CandidateFollower:
         return [EndedTrial.model_validate(trial.model_dump()) for trial in reversed(over[-SHOWN:])]
 
     async def run(self, pause_s: float) -> None:
-        """Follow until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                logger.exception("The candidate could not be looked at; the current version answers alone.")
-                self._classifier.trial = None
-            await asyncio.sleep(pause_s)
+        """Follow until cancelled; what was counted is kept then."""
+        try:
+            while True:
+                try:
+                    await self.look()
+                except Exception:
+                    logger.exception("The candidate could not be looked at; the current version answers alone.")
+                    self._classifier.trial = None
+                await asyncio.sleep(pause_s)
+        finally:
+            if (own := self._counts.copy()) is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_S):
+                        await asyncio.to_thread(self._ledger.add_up, own.version, own.against, own)
 
     async def look(self) -> None:
         """Bring the process in line with the record of trials, and add up what was counted when it is time."""
@@ -123,6 +132,7 @@ class CandidateFollower:
             await self._leave(counted.version)
         if trial is None:
             self._classifier.trial = None
+            self._shadow.forget()
             await self._tidy(trials)
             return
         await self._try(trial)
@@ -131,6 +141,8 @@ class CandidateFollower:
             live.against = current.number if current is not None else live.against
             live.canary = trial.canary
             self._classifier.trial = live
+            if live.failure is not None and (self._sum is None or self._sum[0].failure is None):
+                self._add_up_at = 0.0  # others have to know at once
         if time.monotonic() >= self._add_up_at:
             await self._add_up(trial, current.number if current is not None else 0)
 
@@ -158,7 +170,7 @@ class CandidateFollower:
             self._shadow.forget()
         if why := self._versions.failures().get(number):
             self._note_failure(trial, why)
-        elif time.monotonic() >= self._not_before and self._is_ready(number) and self._versions.current is not None:
+        elif time.monotonic() >= self._not_before and self._is_ready(number) and (beside := self._versions.current):
             self._not_before = time.monotonic() + TRY_AGAIN_S
             try:
                 version = await self._versions.load(number)
@@ -170,13 +182,15 @@ class CandidateFollower:
             except (GatewayError, TimeoutError):
                 return  # Triton is away, or does not serve it everywhere yet
             else:
-                logger.info("Version %d is on trial beside version %d.", number, self._versions.current.number)
+                logger.info("Version %d is on trial beside version %d.", number, beside.number)
                 self._classifier.trial = LiveTrial(version, self._shadow, self._counts, self._deadline_s)
 
     def _is_ready(self, number: int) -> bool:
         return any(version.number == number and version.state == READY for version in self._versions.states)
 
     def _note_failure(self, trial: Trial, reason: str) -> None:
+        for place in self._files.places:  # what is shown and written may be read by those who need not know them
+            reason = reason.replace(place, "")
         times = self._failed[1] + 1 if self._failed[0] == trial.version else 1
         self._failed = trial.version, times, reason
         if times >= TRIES:
@@ -184,8 +198,6 @@ class CandidateFollower:
 
     def _fail(self, trial: Trial, reason: str) -> None:
         """It may not answer, whatever its rule says."""
-        for place in self._files.places:  # what is written may be read by those who need not know them
-            reason = reason.replace(place, "")
         current = self._versions.current
         tally = self._counts.of(trial.version, current.number if current is not None else 0)
         if tally.failure is None:

@@ -28,7 +28,9 @@ TRAIN_OPTIONS ?=
 LABELS ?=
 # More options of `python -m export export`, quoted as for a shell.
 EXPORT_OPTIONS ?=
-SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS TRAIN_OPTIONS EXPORT_OPTIONS
+# More options of `python -m repository publish`, such as `--as candidate`.
+PUBLISH_OPTIONS ?=
+SETTINGS := DATA CHECKPOINT EXPORTED PRECISION BASE_MODEL LABELS TRAIN_OPTIONS EXPORT_OPTIONS PUBLISH_OPTIONS
 SETTINGS += TEXT_COLUMN LABEL_COLUMN GROUP_COLUMN LANGUAGE_COLUMN LABEL_SEPARATOR VALIDATION_DATA TEST_DATA
 # As they were typed: make would take a $ in a path for a variable of its own. Recipes read them from the environment,
 # in quotation marks, so that no character of a path means anything to the shell.
@@ -41,7 +43,7 @@ FUNCTIONAL += external_data fast_lane feedback feedback_training golden http inp
 FUNCTIONAL += pairs pins receipts s3 server_triton service several_models tei tracking watching web web_access
 FUNCTIONAL += web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
-WAITING := connection_limits connections log several_tritons swaps
+WAITING := candidate_rules candidates candidates_s3 connection_limits connections log several_tritons swaps
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # A PyTorch that takes all cores waits by spinning for its other threads: two of them slow each other down tenfold.

@@ -114,6 +114,11 @@ class Batcher:
         """When the sentence that waits longest came; None: none waits for a call."""
         return next(iter(self._waiting)).since if self._waiting and not self._closed else None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sentence waits and no call is under way."""
+        return not self._calls and not self.waiting
+
     def expected_wait_s(self) -> float:
         """How long a sentence that comes now would wait, at the pace of the last calls.
 
@@ -128,10 +133,8 @@ class Batcher:
         Raises:
             OverloadedError: too many sentences wait already.
         """
-        if (
-            self.waiting + sentences > self._limits.waiting
-            or self.expected_wait_s() > EXPECTED_SHARE_OF_DEADLINE * self._limits.deadline_s
-        ):
+        are_too_many = self.waiting + sentences > self._limits.waiting
+        if are_too_many or self.expected_wait_s() > EXPECTED_SHARE_OF_DEADLINE * self._limits.deadline_s:
             raise OverloadedError(f"Too busy: {self.waiting} sentences are waiting; try again shortly.")
         return Places(self._hold, sentences)
 
@@ -278,10 +281,7 @@ class Batcher:
 
     def _fail_alone(self, batch: list[_Waiting], error: GatewayError) -> None:
         """One sentence may have done it (a token the graph does not know): it must not cost its neighbours."""
-        if len(batch) > 1:
-            self._try_alone(batch)
-        else:
-            self._fail(batch, error)
+        self._try_alone(batch) if len(batch) > 1 else self._fail(batch, error)
 
     def _try_alone(self, batch: list[_Waiting]) -> None:
         for waiting in batch:

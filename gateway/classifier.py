@@ -1,9 +1,9 @@
 """The request path: sentences → checked → tokens → batcher → Triton → logits → labels with their scores."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.batcher import Batcher
 from gateway.cascade import Answerer
@@ -70,6 +70,19 @@ class _Asked:
     places: Places
 
 
+class OnTrial(Protocol):
+    """A candidate beside the current version, as requests meet it; see `gateway.candidates`."""
+
+    async def predict(
+        self,
+        texts: Sequence[Text],
+        side: Side | None,
+        ask: Callable[[LoadedVersion], Awaitable[Predictions]],
+        ask_current: Callable[[], Awaitable[Predictions]],
+    ) -> Predictions:
+        """The answer to a request, of one of the two."""
+
+
 class Classifier:
     """Answers texts with whichever version is current, or with the one that is named."""
 
@@ -90,6 +103,8 @@ class Classifier:
         self._named = named
         self._deadline_s = deadline_s
         self._max_bytes = max_sentence_bytes
+        self.trial: OnTrial | None = None
+        """What requests meet that name no version, while there is a candidate."""
 
     async def predict(
         self,
@@ -126,6 +141,8 @@ class Classifier:
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
                         return await self._ask(await self._named.get(version), asked)
+                    if self.trial is not None:
+                        return await self._ask_on_trial(self.trial, asked)
                     return await self._ask_until_known(asked)
             except TimeoutError:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
@@ -141,6 +158,16 @@ class Classifier:
                 asked.places.hold(len(asked.texts))
                 await self._versions.refresh(lost=gone.version)
         return await self._ask(self._versions.ready(), asked)
+
+    async def _ask_on_trial(self, trial: OnTrial, asked: _Asked) -> Predictions:
+        def ask(version: LoadedVersion) -> Awaitable[Predictions]:
+            return self._ask(version, asked)
+
+        def ask_current() -> Awaitable[Predictions]:
+            asked.places.hold(len(asked.texts))  # the candidate may have been asked first
+            return self._ask_until_known(asked)
+
+        return await trial.predict(asked.texts, asked.side, ask, ask_current)
 
     async def _ask(self, version: LoadedVersion, asked: _Asked) -> Predictions:
         encoded = await encode(version, asked.texts, asked.truncate or asked.windows is not None, asked.side)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gateway.candidates.state import LocalState, S3State, TrialState
 from gateway.settings import GatewaySettings
 from repository.bucket import AwayError
 from repository.cascade import STUDENT_GOLDEN_FILE
@@ -46,6 +47,8 @@ class VersionFiles(Protocol):
     """The files that are in the folder; None for all that the manifest lists."""
     problems: dict[int, str]
     """Versions that never get to Triton because their files are damaged, with the reason."""
+    state: TrialState
+    """Which versions are candidates."""
 
     def exists(self, number: int) -> bool:
         """Whether there is such a version, as far as is known without asking anybody."""
@@ -73,6 +76,7 @@ class LocalFiles:
         self.places: Sequence[str] = _places(model_folder)
         self.read_here: Collection[str] | None = None
         self.problems: dict[int, str] = {}
+        self.state: TrialState = LocalState(model_folder)
 
     def exists(self, number: int) -> bool:
         """Whether the version's folder is there."""
@@ -98,6 +102,8 @@ class S3Files:
         self.places: Sequence[str] = [*_places(model_folder), f"{store.place}/"]
         self.read_here: Collection[str] | None = READ_HERE
         self.problems: dict[int, str] = {}
+        self.state: TrialState = (state := S3State(store, model_folder))
+        self._read_state = state.read
         self._store = store
         self._poll_s = poll_s
         self._listing: Listing = {}
@@ -164,7 +170,9 @@ class S3Files:
         Raises:
             RepositoryError: S3 cannot be asked.
         """
-        self._listing = self._store.listing()
+        listing = self._store.listing()
+        self._read_state(listing)  # before a version is cached, so that the record which is kept knows of it
+        self._listing = listing
         newest = sorted(self._listing)[-WATCHED:]
         for number in newest:
             found = frozenset(self._listing[number].values())

@@ -118,6 +118,16 @@ class ModelMetrics:
         self.watched = WatchCounters(partial(process.family, Counter), model_name)
         """What is counted where `WATCH` is on."""
         self.feedback = FeedbackCounters(self._counter_by("right", *FEEDBACK_TAKEN), self._counter(*FEEDBACK_FORGOTTEN))
+        self.mirrored = self._counter_by(
+            "outcome",
+            "classifier_mirrored_sentences",
+            "Sentences sampled for the candidate, by outcome: compared, failed, or dropped since there was no time.",
+        )
+        self.canary = self._counter_by(
+            "by",
+            "classifier_canary_sentences",
+            "Sentences that were the candidate's to answer, by who did: candidate, or current where that did not.",
+        )
         self.receipts = self._counter("classifier_receipts", "Receipts signed.")
         self._count_students()
 
@@ -181,7 +191,7 @@ class ModelState(NamedTuple):
     versions: VersionFollower
     batcher: Batcher
     students: Students | None = None
-    others: Sequence[Collector] = ()
+    others: Sequence[Callable[[], Iterable[Metric]]] = ()
     """Who has more to tell, of features that are on; without the model's name, which is added."""
 
 
@@ -208,11 +218,11 @@ class _State(Collector):
         yield from _by_model((each.name, other) for each in self._models for other in each.others)
 
 
-def _by_model(tellers: Iterable[tuple[str, Collector]]) -> Iterator[Metric]:
+def _by_model(tellers: Iterable[tuple[str, Callable[[], Iterable[Metric]]]]) -> Iterator[Metric]:
     """What each tells of its model, in one family for all models, as Prometheus's format has it."""
     found: dict[str, Metric] = {}
-    for model, teller in tellers:
-        for family in teller.collect():
+    for model, tell in tellers:
+        for family in tell():
             whole = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             whole.samples += [sample._replace(labels={"model": model, **sample.labels}) for sample in family.samples]
     yield from found.values()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.candidates.schemas import CandidateNow, EndedTrial
 from gateway.errors import InvalidRequestError, kind_of
 from gateway.feedback.shown import FeedbackNow
 from gateway.ranking import ALL_LABELS
@@ -70,8 +71,8 @@ class Options(BaseModel):
     )
     version: Annotated[int, Field(ge=1, le=LAST_VERSION)] | None = Field(
         None,
-        description="The version that answers, one that `GET /models` calls `current` or `ready`; the current one if "
-        "not given.",
+        description="The version that answers, one that `GET /models` calls `current`, `candidate` or `ready`; the "
+        "current one if not given, or a candidate that answers a share of the requests.",
     )
     calibrated: bool | None = Field(
         None,
@@ -227,8 +228,9 @@ class ModelVersion(BaseModel):
     """One version that Triton knows; what its manifest says is missing where that cannot be read."""
 
     version: int
-    state: Literal["current", "ready", "loading", "failed"] = Field(
-        description="`current` answers; `ready` is served by Triton; `failed` is not used, `reason` says why."
+    state: Literal["current", "candidate", "ready", "loading", "failed"] = Field(
+        description="`current` answers; `candidate` is on trial; `ready` is served by Triton; `failed` is not used, "
+        "`reason` says why."
     )
     reason: str | None = None
     labels: list[str] | None = None
@@ -284,3 +286,5 @@ class Models(BaseModel):
     feedback: bool = Field(False, description="Whether `POST /feedback` is taken.")
     versions: list[ModelVersion]
     models: list[ServedModel] = Field([], description="Every model that this gateway serves, the default first.")
+    candidate: CandidateNow | None = Field(None, description="The version that is on trial, if any.")
+    ended_trials: list[EndedTrial] = Field([], description="Trials that are over, newest first.")

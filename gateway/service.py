@@ -10,6 +10,9 @@ from typing import Any
 from gateway.audit import Auditor
 from gateway.batcher import Batcher, BatchLimits
 from gateway.call_slots import CallSlots
+from gateway.candidates.follower import CandidateFollower
+from gateway.candidates.gauges import candidate_metrics
+from gateway.candidates.parts import candidate_parts
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
 from gateway.feedback.keeper import FeedbackKeeper
@@ -54,18 +57,24 @@ class Service:
     """None where no feedback is taken."""
     receipts: Receipts | None = None
     """None where no key signs them."""
+    candidates: CandidateFollower | None = None
+    """None where a version is pinned, so that no other is tried."""
 
     def state(self) -> ModelState:
         """What the metrics show of it when they are read."""
         if self.watcher is not None:
             self.watcher.flush()
-        others = [part for part in (self.watcher, self.feedback) if part is not None]
+        candidate = None if self.candidates is None else self.candidates.state()
+        others = [part.collect for part in (self.watcher, self.feedback) if part is not None]
+        others.append(lambda: candidate_metrics(candidate))
         return ModelState(self.settings.model_name, self.versions, self.batcher, self.students, others)
 
     def models(self) -> Models:
         """Every version that Triton knows, newest first."""
         current = self.versions.current.number if self.versions.current else None
         failures = self.versions.failures()
+        candidate = None if self.candidates is None else self.candidates.state()
+        ended = [] if self.candidates is None else self.candidates.ended()
         found = []
         for version in self.versions.states:
             state = ModelVersion(version=version.number, state="loading")
@@ -74,7 +83,8 @@ class Service:
             elif version.number in failures:
                 state.state, state.reason = "failed", failures[version.number]
             elif version.state == READY:
-                state.state = "ready"
+                is_candidate = candidate is not None and candidate.version == version.number
+                state.state = "candidate" if is_candidate else "ready"
             if version.number == current and self.students is not None:
                 state.student = _now(self.students.state())
             if version.number == current and self.watcher is not None:
@@ -91,6 +101,8 @@ class Service:
             calibrated=settings.calibrated,
             feedback=self.feedback is not None,
             versions=found,
+            candidate=candidate,
+            ended_trials=ended,
         )
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
@@ -140,6 +152,24 @@ def _receipts(settings: GatewaySettings, metrics: ModelMetrics, triton: TritonCl
     return Receipts(key, settings.model_name, lambda: kernels_of_triton(triton, settings), metrics.receipts)
 
 
+def _watcher(settings: GatewaySettings, metrics: ModelMetrics, versions: VersionFollower) -> Watcher | None:
+    if not settings.watch:
+        return None
+    shared = os.environ.get(MULTIPROCESS_FOLDER) or None
+    window_s = 60 * settings.watch_window_minutes
+    return Watcher(versions, metrics.watched, window_s, shared, with_students=settings.cascade)
+
+
+def _limits(settings: GatewaySettings) -> BatchLimits:
+    return BatchLimits(
+        calls=settings.triton_calls,
+        tokens=settings.batch_tokens,
+        sentences=settings.batch_sentences,
+        waiting=settings.max_waiting,
+        deadline_s=settings.deadline_ms / 1000,
+    )
+
+
 async def _parts(
     settings: GatewaySettings, metrics: ModelMetrics, slots: CallSlots, stack: contextlib.AsyncExitStack
 ) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
@@ -159,28 +189,21 @@ async def _parts(
     )
     files = version_files(settings)
     versions = VersionFollower(triton, files, poll_s, settings.model_version, sentences)
-    limits = BatchLimits(
-        calls=settings.triton_calls,
-        tokens=settings.batch_tokens,
-        sentences=sentences,
-        waiting=settings.max_waiting,
-        deadline_s=deadline_s,
-    )
-    batcher = Batcher(triton.infer, limits, metrics, student_triton.infer, slots)
+    batcher = Batcher(triton.infer, _limits(settings), metrics, student_triton.infer, slots)
     named = NamedVersions(triton, files, versions, settings.model_version, sentences)
     versions.after_look = named.forget_gone
     students = Students(student_triton, versions, poll_s, sentences) if settings.cascade else None
     auditor = Auditor(batcher, metrics, settings.audit_share, deadline_s)
     answerer = Answerer(batcher, students, auditor)
-    watcher = None
-    if settings.watch:
-        shared = os.environ.get(MULTIPROCESS_FOLDER) or None
-        window_s = 60 * settings.watch_window_minutes
-        watcher = Watcher(versions, metrics.watched, window_s, shared, with_students=students is not None)
+    watcher = _watcher(settings, metrics, versions)
     classifier = Classifier(batcher, versions, named, deadline_s, settings.max_sentence_bytes, answerer, watcher)
     followers = [versions.run()]
     if students is not None:
         followers += [students.run(), auditor.run()]
+    candidates = None
+    if settings.model_version is None:
+        candidates, more = candidate_parts(settings, metrics, triton, files, versions, batcher, classifier)
+        followers += more
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
     if watcher is not None:
@@ -189,9 +212,18 @@ async def _parts(
     if settings.feedback is not None:
         feedback, beside = open_feedback(settings, metrics.feedback)
         followers += beside
-    meaning = Meaning(settings, files, metrics)
-    receipts = _receipts(settings, metrics, triton)
     service = Service(
-        settings, metrics, versions, batcher, classifier, files, meaning, students, watcher, feedback, receipts
+        settings,
+        metrics,
+        versions,
+        batcher,
+        classifier,
+        files,
+        Meaning(settings, files, metrics),
+        students=students,
+        watcher=watcher,
+        feedback=feedback,
+        receipts=_receipts(settings, metrics, triton),
+        candidates=candidates,
     )
     return service, followers

@@ -77,6 +77,13 @@ class GatewaySettings(RepositorySettings):
         description="Share of the sentences asked of a version with a student that are looked at: those that the "
         "student answered are asked of the model, too, in the background.",
     )
+    shadow_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the sentences that are mirrored to a candidate, if there is one, after they were "
+        "answered and in moments in which no other is; 0 mirrors none.",
+    )
     head_timeout_seconds: float = Field(
         20, gt=0, description="How long a caller may take for a request line and headers; then it gets 408."
     )

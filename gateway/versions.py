@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
@@ -60,6 +60,7 @@ class VersionFollower:
         self._poll_s = poll_s
         self._pinned = pinned
         self._batch_sentences = batch_sentences
+        self._aside: Collection[int] = ()  # what must not become current: a candidate, say
         self._failures: dict[int, str] = {}
         self._known: dict[int, Manifest] = {}  # what the versions were when they became current
         self._lock = asyncio.Lock()
@@ -136,11 +137,12 @@ class VersionFollower:
                 [version for version in states if version.state == READY or self._files.exists(version.number)],
                 self._files.problems,
             )
+            self._aside = await self._files.state.not_to_answer({v.number for v in states if v.state == READY})
             self._remember_failures()
             if self.current is not None:
                 await self._check_unchanged(self.current)
             trouble = ""
-            for number in await self._candidates():
+            for number in await self._usable():
                 if self.current is not None and number == self.current.number and number not in self.rejected:
                     if self.problem and not await self._answers_still(self.current):
                         continue
@@ -156,13 +158,22 @@ class VersionFollower:
                 return
             if self.current is not None and self.current.number in self.rejected:
                 self.current = None
-            which = f"version {self._pinned}, which is pinned," if self._pinned else "no usable version"
-            which = f"not {which}" if self._pinned else which
-            self._report(f"Triton serves {which} of {self._triton.model_name}; publish one.")
+            self._report(self._nothing_usable())
 
-    async def _candidates(self) -> list[int]:
+    def _nothing_usable(self) -> str:
+        name = self._triton.model_name
+        if self._pinned is not None:
+            return f"Triton serves not version {self._pinned}, which is pinned, of {name}; publish one."
+        if aside := sorted(version.number for version in self.states if version.number in self._aside):
+            return f"Triton serves no usable version of {name}; version {aside[-1]} is a candidate: promote it."
+        return f"Triton serves no usable version of {name}; publish one."
+
+    async def _usable(self) -> list[int]:
         ready = [version.number for version in self.states if version.state == READY]
-        wanted = [number for number in ready if self._pinned in (None, number)]
+        if self._pinned is not None:
+            wanted = [number for number in ready if number == self._pinned]
+        else:
+            wanted = [number for number in ready if number not in self._aside]
         return await self._spread.in_order(wanted, self.current.number if self.current else None)
 
     def _remember_failures(self) -> None:
@@ -214,7 +225,7 @@ class VersionFollower:
             version = await self.load(number)
             await warm_up(self._triton, version, self._batch_sentences)
         except (RepositoryError, ModelFailedError) as error:
-            self._reject(number, _reason(error))
+            self._reject(number, reason_of(error))
             return False
         except (GatewayError, TimeoutError):
             raise
@@ -244,7 +255,7 @@ class VersionFollower:
         try:
             await warm_up(self._triton, current, self._batch_sentences)
         except (RepositoryError, ModelFailedError) as error:
-            self._reject(current.number, _reason(error))
+            self._reject(current.number, reason_of(error))
             return False
         except (GatewayError, TimeoutError):
             return True  # Triton is busy or away again, which says nothing of the version
@@ -264,7 +275,7 @@ def _with_damaged(states: list[VersionState], problems: Mapping[int, str]) -> li
     return sorted([*states, *damaged], key=lambda version: -version.number)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What GET /models says of a version that does not answer as it has to; Triton's own words where there are some."""
     if isinstance(error, ModelFailedError) and error.detail:
         return error.detail

@@ -47,7 +47,7 @@ def publish_another(settings: LauncherSettings, repository: RepositorySettings) 
     with tempfile.TemporaryDirectory(prefix="export-") as temporary:
         exported = Path(temporary) / repository.model_name
         steps.export(settings, exported).run()
-        steps.publish(repository, exported).run()
+        steps.publish(settings, repository, exported).run()
     number = open_history(repository).numbers()[-1]
     steps.tell_tracking(settings.checkpoint, repository.model_name, number)
     return number

@@ -131,7 +131,7 @@ def _command(step: StepName, settings: LauncherSettings, repository: RepositoryS
         case StepName.EXPORT:
             return steps.export(settings, settings.exported)
         case StepName.PUBLISH:
-            return steps.publish(repository, settings.exported)
+            return steps.publish(settings, repository, settings.exported)
 
 
 def _published(settings: LauncherSettings, repository: RepositorySettings) -> str:

@@ -55,6 +55,9 @@ class LauncherSettings(BaseSettings):
     export_options: str = Field(
         "", description="Further options of `python -m export export`, quoted as for a shell: `--rule agreement`."
     )
+    publish_options: str = Field(
+        "", description="Further options of `python -m repository publish`, such as `--as candidate --after 1000`."
+    )
     exported: Path = Field(
         Path("exports/classifier"), description="Folder that the pipeline exports to, and publishes from."
     )
@@ -73,7 +76,7 @@ class LauncherSettings(BaseSettings):
         "set.",
     )
 
-    @field_validator("train_options", "export_options")
+    @field_validator("train_options", "export_options", "publish_options")
     @classmethod
     def _quoted_right(cls, value: str) -> str:
         shlex.split(value)  # raises ValueError, which says what is wrong

@@ -101,10 +101,10 @@ def export(settings: LauncherSettings, exported: Path) -> Command:
     return Command("export", ("export", *options, "--", str(settings.checkpoint)))
 
 
-def publish(repository: RepositorySettings, exported: Path) -> Command:
+def publish(settings: LauncherSettings, repository: RepositorySettings, exported: Path) -> Command:
     """Publish a version folder as the next version."""
     place = (f"--repository={repository.model_repository}", f"--model={repository.model_name}")
-    return Command("repository", ("publish", *place, "--", str(exported)))
+    return Command("repository", ("publish", *place, *shlex.split(settings.publish_options), "--", str(exported)))
 
 
 def tell_tracking(checkpoint: Path, model: str, number: int) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from repository.candidates.commands import canary, candidate, promote, reject, trial_line
 from repository.card_command import card
 from repository.command_options import Model, Repository, settings_of, store_of
 from repository.console import Console, Table, styled
@@ -20,6 +21,7 @@ from repository.location import S3Location
 from repository.log_lines import log_to_stderr
 from repository.manifest import CONFIG_FILE, RepositoryError
 from repository.missing import extra_named
+from repository.publish_command import publish, rollback
 from repository.s3_store import S3Store
 
 app = typer.Typer(
@@ -41,11 +43,17 @@ def _pinned(store: VersionHistory) -> int | None:
         return None  # a gateway's environment, without protobuf, or no config yet
 
 
+def _marks(store: VersionHistory) -> dict[int, str]:
+    """What is said of a version beside its number."""
+    trials = {trial.version: f" {trial.outcome or 'candidate'}" for trial in store.trials().trials}
+    return {**trials, **({pinned: " pinned"} if (pinned := _pinned(store)) is not None else {})}
+
+
 @app.command("list")
 def list_versions(repository: Repository = None, model: Model = None) -> None:
     """Show every version on disk, oldest first."""
     store = store_of(repository, model)
-    pinned = _pinned(store)
+    marks = _marks(store)
     table = Table(title=f"{store.model_name} in {store.place.removesuffix(store.model_name).rstrip('/')}")
     for column in ("version", "created", "precision", "labels", "agreement", "macro-F1", "size", "from"):
         table.add_column(column, justify="right" if column in ("version", "size") else "left")
@@ -55,7 +63,7 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
             continue
         size = sum(digest.size_bytes for digest in manifest.files.values())
         table.add_row(
-            f"{version.number} pinned" if version.number == pinned else str(version.number),
+            f"{version.number}{marks.get(version.number, '')}",
             f"{manifest.created_at.astimezone():%Y-%m-%d %H:%M}",
             styled(f"{manifest.precision.value} forced", "bold red") if manifest.forced else manifest.precision.value,
             str(len(manifest.labels)),
@@ -72,46 +80,15 @@ def list_versions(repository: Repository = None, model: Model = None) -> None:
         if version.manifest is not None and version.manifest.forced:
             warning = styled(f"Version {version.number} was forced:", "bold red")
             out.print(warning, "; ".join(version.manifest.forced))
+    if (running := store.trials().running) is not None:
+        out.print(trial_line(running))
     if isinstance(store, S3Store):
         for number in store.incomplete():
             out.print(f"Version {number} has no manifest: its upload is under way, or was cut off (then retract it).")
 
 
-@app.command()
-def publish(
-    folder: Annotated[Path, typer.Argument(help="Version folder written by `python -m export`.", exists=True)],
-    repository: Annotated[
-        str | None, typer.Option("--to", "--repository", help="As MODEL_REPOSITORY: a folder, or s3://bucket/prefix.")
-    ] = None,
-    model: Model = None,
-    tensorrt: Annotated[
-        bool, typer.Option("--tensorrt", help="Let GPUs run the model through TensorRT; for a new model's config only.")
-    ] = False,
-) -> None:
-    """Copy an exported version folder into the repository as the next version."""
-    from repository.config import ModelConfig, parse_config
-
-    store = store_of(repository, model)
-    store.ensure_config(ModelConfig(store.model_name, tensorrt=tensorrt).to_pbtxt())
-    # Checked before publishing: a request that is not met must not look as if it were.
-    if tensorrt and not parse_config(store.config()).tensorrt:
-        raise RepositoryError(
-            f"{store.place}/{CONFIG_FILE} is there already, without TensorRT, and stays as it is: delete it first, or "
-            "publish without --tensorrt"
-        )
-    out.print(f"Published version {store.publish(folder)} of {store.model_name}.")
-
-
-@app.command()
-def rollback(
-    to: Annotated[int | None, typer.Option(help="Version to go back to [default: the one before].")] = None,
-    repository: Repository = None,
-    model: Model = None,
-) -> None:
-    """Publish an older version's content as a new number."""
-    store = store_of(repository, model)
-    older, number = store.rollback(to)
-    out.print(f"Published version {number} of {store.model_name}: the content of version {older}.")
+for command in (publish, rollback, canary, promote, reject, candidate):
+    app.command()(command)
 
 
 @app.command()
@@ -171,6 +148,8 @@ def pin(
     from repository.config import with_pin
 
     store = store_of(repository, model)
+    if version in store.trials().set_aside:
+        raise RepositoryError(f"version {version} is a candidate, which answers nobody by itself: promote it first")
     store.verify(version)
     store.change_config(lambda text: with_pin(text, version))
     out.print(f"Pinned version {version} of {store.model_name}.")

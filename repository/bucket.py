@@ -1,6 +1,7 @@
 """Objects under one prefix of an S3 bucket: list, read, write and delete them, with errors that say what to do."""
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ class Bucket:
     def __init__(self, location: S3Location) -> None:
         self.location = location
         self._client = _client(location.endpoint)
+
+    def at(self, location: S3Location) -> "Bucket":
+        """The objects below another location of the same endpoint, through the same client."""
+        other = copy.copy(self)
+        other.location = location
+        return other
 
     def list(self, below: str = "") -> list[StoredObject]:
         """Every object whose name begins with `below`."""

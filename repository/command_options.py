@@ -20,9 +20,9 @@ Repository = Annotated[
 Model = Annotated[str | None, typer.Option("--model", help="Name of the model [env MODEL_NAME, default classifier].")]
 
 
-def settings_of(repository: str | None, model: str | None = None) -> RepositorySettings:
+def settings_of(repository: str | None, model: str | None = None, tallies: str | None = None) -> RepositorySettings:
     """The settings, with what the options name in place of the environment's. Raises RepositoryError: a bad one."""
-    given = {"model_repository": repository, "model_name": model}
+    given = {"model_repository": repository, "model_name": model, "candidate_state": tallies}
     try:
         return RepositorySettings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

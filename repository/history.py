@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.candidates.trial import Plan, Trials
 from repository.manifest import Manifest, RepositoryError
 from repository.names import is_version_name
 
@@ -49,15 +50,20 @@ class VersionHistory(ABC):
         """
 
     @abstractmethod
-    def publish(self, source: Path, republished_from: int | None = None) -> int:
+    def publish(self, source: Path, republished_from: int | None = None, plan: Plan | None = None) -> int:
         """Copy an exported version folder in as the next version; returns its number.
 
         Only the files that the manifest lists are copied, each checked against its digest on the way, and the graph
         is tried, with the golden sentences, where ONNX Runtime is installed.
 
+        Args:
+            source: the version folder.
+            republished_from: the version whose content it is.
+            plan: how it is tried before it answers; None lets it answer as soon as it is served.
+
         Raises:
-            RepositoryError: the source is no version folder, its files do not match its manifest, it does not run, or
-                its answers to golden sentences are off here.
+            RepositoryError: the source is no version folder, its files do not match its manifest, it does not run, its
+                answers to golden sentences are off here, or another version is on trial.
         """
 
     @abstractmethod
@@ -89,6 +95,18 @@ class VersionHistory(ABC):
         """
 
     @abstractmethod
+    def trials(self) -> Trials:
+        """The trials of candidates. Raises RepositoryError: their record cannot be read."""
+
+    @abstractmethod
+    def change_trials(self, change: Callable[[Trials], Trials]) -> Trials:
+        """Put `change` of the record in its place, whoever else changes it meanwhile; returns what is there then.
+
+        Raises:
+            RepositoryError: it cannot be read or written, or `change` refuses it.
+        """
+
+    @abstractmethod
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
         """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
 
@@ -103,7 +121,8 @@ class VersionHistory(ABC):
     def rollback(self, target: int | None = None) -> tuple[int, int]:
         """Publish an older version's content as a new number; returns (older number, new number).
 
-        Without a target, the newest readable version that may answer otherwise than the current one is taken.
+        Without a target, the newest readable version that may answer otherwise than the current one is taken. Versions
+        that are on trial, or were rejected, count for nothing.
 
         Raises:
             RepositoryError: there is no such version, or its files do not match its manifest.
@@ -113,7 +132,8 @@ class VersionHistory(ABC):
         return target, self.republish(target)
 
     def _previous(self) -> int:
-        readable = [v for v in self.versions() if v.manifest is not None]
+        aside = self.trials().set_aside
+        readable = [v for v in self.versions() if v.manifest is not None and v.number not in aside]
         if not readable:
             raise RepositoryError(f"nothing to roll back to: {self._known()}")
         current = readable[-1]
@@ -121,6 +141,22 @@ class VersionHistory(ABC):
             if candidate.manifest and current.manifest and not candidate.manifest.answers_as(current.manifest):
                 return candidate.number
         raise RepositoryError(f"nothing to roll back to: no older version differs from version {current.number}")
+
+    def answering(self) -> list[int]:
+        """Numbers of the versions that may answer, oldest first: all but those on trial and those rejected."""
+        aside = self.trials().set_aside
+        return [number for number in self.numbers() if number not in aside]
+
+    def _doomed(self, keep: int, spared: int | None) -> list[int]:
+        """What `prune` deletes. Of the versions that may answer, so that a candidate takes no other one's place."""
+        return [number for number in self.answering()[:-keep] if number != spared]
+
+    def _refuse_untried(self, plan: Plan | None) -> None:
+        """Raise RepositoryError for a trial while no version answers: a candidate is compared with one."""
+        if plan is not None and not self.answering():
+            raise RepositoryError(
+                f"no version of {self.model_name} answers yet: publish this one without --as candidate"
+            )
 
     def _missing(self, number: int) -> RepositoryError:
         return RepositoryError(f"version {number} of {self.model_name} does not exist: {self._known()}")

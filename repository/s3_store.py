@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from repository.bucket import AwayError, Bucket, NotChangedError, StoredObject
+from repository.candidates.trial import Plan, Trials, begun_alone, refuse_over, state_name
 from repository.history import Version, VersionHistory, check_keep, next_number
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, FileDigest, Manifest, RepositoryError
@@ -20,6 +21,9 @@ from repository.probe import probe_graph
 
 NUMBERS = ".numbers"
 """Folder beside the versions that holds one empty object for each number ever given out; Triton takes no notice."""
+
+WRITES_TRIED = 8
+"""Of the record of trials, while others write it, too: each of them has a reason to write it once."""
 
 Listing = Mapping[int, Mapping[str, StoredObject]]
 """For each version number the objects of its folder, by name."""
@@ -32,6 +36,7 @@ class S3Store(VersionHistory):
         self.model_name = model_name
         self.location = location / model_name
         self._bucket = Bucket(self.location)
+        self._root = self._bucket.at(location)
 
     @property
     def place(self) -> str:
@@ -94,14 +99,18 @@ class S3Store(VersionHistory):
         with tempfile.TemporaryDirectory(prefix="replay-") as folder:
             probe_graph(Path(folder), self.fetch(number, Path(folder)))
 
-    def publish(self, source: Path, republished_from: int | None = None) -> int:
+    def publish(self, source: Path, republished_from: int | None = None, plan: Plan | None = None) -> int:
         """Upload an exported version folder as the next version; returns its number."""
         manifest = Manifest.read(source)
         manifest.verify_files(source)
         probe_graph(source, manifest)
         if republished_from is not None:
             manifest = manifest.model_copy(update={"republished_from": republished_from})
+        refuse_over(self.trials())
+        self._refuse_untried(plan)
         number = self._next_number()
+        if plan is not None:  # before the version is there, so that nobody takes it for one that may answer
+            self.change_trials(lambda trials: begun_alone(trials, number, plan))
         # The graph last of all files: a Triton that reads the bucket by itself takes a folder with a graph for whole.
         names = sorted(manifest.files, key=lambda name: name == MODEL_FILE)
         try:
@@ -111,6 +120,7 @@ class S3Store(VersionHistory):
         except BaseException:
             with contextlib.suppress(RepositoryError):  # what is left is no version: the manifest is missing
                 self._delete(number)
+                self._end_trial(number, "its upload was cut off")
             raise
         return number
 
@@ -149,15 +159,47 @@ class S3Store(VersionHistory):
         """Delete one version, or what an upload that was cut off has left."""
         if number not in self._folders():
             raise self._missing(number)
+        self._end_trial(number, "retracted by hand")
         self._delete(number)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
         """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted."""
         check_keep(keep)
-        doomed = [number for number in self.numbers()[:-keep] if number != spared]
+        doomed = self._doomed(keep, spared)
         for number in doomed:
             self._delete(number)
         return doomed
+
+    def trials(self) -> Trials:
+        """The trials of candidates; none where there is no record."""
+        return self._trials()[0]
+
+    def change_trials(self, change: Callable[[Trials], Trials]) -> Trials:
+        """Put `change` of the record in its place, by a write that holds only if nobody else has changed it."""
+        for _ in range(WRITES_TRIED):
+            trials, etag = self._trials()
+            if (changed := change(trials)) == trials:
+                return trials
+            condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+            with contextlib.suppress(NotChangedError):
+                self._root.write(state_name(self.model_name), changed.text().encode(), **condition)
+                return changed
+        raise AwayError(f"{self.location}: others change the record of trials all the time: try again")
+
+    def _trials(self) -> tuple[Trials, str]:
+        """The record and its ETag, which is empty where there is no record."""
+        name = state_name(self.model_name)
+        try:
+            content, etag = self._root.read(name)
+        except AwayError:
+            raise
+        except RepositoryError:  # it is missing
+            return Trials(), ""
+        return Trials.parse(content, f"{self._root.location}/{name}"), etag
+
+    def _end_trial(self, number: int, reason: str) -> None:
+        if (running := self.trials().running) is not None and running.version == number:
+            self.change_trials(lambda trials: trials.ended(number, "rejected", reason))
 
     def _delete(self, number: int) -> None:
         self._bucket.delete(f"{number}/{MANIFEST_FILE}")

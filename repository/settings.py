@@ -43,6 +43,16 @@ class RepositorySettings(LocationSettings):
         pattern=MODEL_NAME,
         description="Name of the model: its folder in the repository and its name in Triton.",
     )
+    candidate_state: RepositoryLocation | None = Field(
+        None,
+        description="Folder, or `s3://bucket/prefix`, where gateways keep what they have counted of a candidate, for "
+        "all of them to add up; the repository when empty. Needed where gateways may only read that.",
+    )
+
+    @property
+    def tally_location(self) -> Path | S3Location:
+        """Where what was counted of a candidate lies."""
+        return self.model_repository if self.candidate_state is None else self.candidate_state
 
 
 def setting_mistakes(error: ValidationError) -> list[str]:

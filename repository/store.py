@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from repository.candidates.trial import Plan, Trials, refuse_over, state_name
 from repository.history import Version, VersionHistory, check_keep, next_number
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, RepositoryError, digest_file
@@ -31,6 +32,7 @@ class ModelStore(VersionHistory):
     def __init__(self, repository: Path, model_name: str) -> None:
         self.model_name = model_name
         self.folder = repository / model_name
+        self._state = repository / state_name(model_name)
 
     @classmethod
     def from_settings(cls, settings: RepositorySettings) -> "ModelStore":
@@ -71,20 +73,31 @@ class ModelStore(VersionHistory):
         folder = self.folder / str(number)
         probe_graph(folder, Manifest.read(folder))
 
-    def publish(self, source: Path, republished_from: int | None = None) -> int:
+    def publish(self, source: Path, republished_from: int | None = None, plan: Plan | None = None) -> int:
         """Copy an exported version folder in as the next version; returns its number."""
         manifest = Manifest.read(source)
         if republished_from is not None:
             manifest = manifest.model_copy(update={"republished_from": republished_from})
         with self._locked() as last_number:
+            trials = self.trials()
+            if trials.running is not None and trials.running.version in self.numbers():
+                refuse_over(trials)
+            self._refuse_untried(plan)
             staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
             try:
                 _copy_version(source, staging, manifest)
                 probe_graph(staging, manifest)
                 number = next_number([last_number, *self.numbers()])
+                if plan is not None:
+                    # Before the version is there, so that nobody takes it for one that may answer; and its number is
+                    # used up before that, so that a publisher who is killed here leaves it to no other version.
+                    self._remember(number)
+                    self._write_trials(trials.begun(number, plan))
                 staging.rename(self.folder / str(number))
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
+                if self.trials() != trials:
+                    self._write_trials(trials)
                 raise
             _sync(self.folder)
             self._remember(number)
@@ -145,9 +158,34 @@ class ModelStore(VersionHistory):
         with self._locked() as last_number:
             if number not in self.numbers():
                 raise self._missing(number)
+            trials = self.trials()
+            if (ended := trials.ended(number, "rejected", "retracted by hand")) is not trials:
+                self._write_trials(ended)
             self._remember(max([last_number, *self.numbers()]))
             update_view(self.folder, STAGING_PREFIX, [number])
             self._delete(number)
+
+    def trials(self) -> Trials:
+        """The trials of candidates; none where there is no record."""
+        try:
+            return Trials.parse(self._state.read_bytes(), str(self._state))
+        except FileNotFoundError:
+            return Trials()
+
+    def change_trials(self, change: Callable[[Trials], Trials]) -> Trials:
+        """Put `change` of the record in its place, under the lock."""
+        with self._locked():
+            trials = self.trials()
+            if (changed := change(trials)) != trials:
+                self._write_trials(changed)
+            return changed
+
+    def _write_trials(self, trials: Trials) -> None:
+        staging = self._state.with_suffix(".new")  # the lock is held: nobody else writes it
+        staging.write_text(trials.text(), encoding="utf-8")
+        _sync(staging)
+        staging.rename(self._state)
+        _sync(self._state.parent)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
         """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
@@ -160,7 +198,7 @@ class ModelStore(VersionHistory):
             numbers = self.numbers()
             # Remembered even if the newest folders are later removed by hand: a number is never used twice.
             self._remember(max([last_number, *numbers]))
-            doomed = [number for number in numbers[:-keep] if number != spared]
+            doomed = self._doomed(keep, spared)
             update_view(self.folder, STAGING_PREFIX, doomed)
             for number in doomed:
                 self._delete(number)

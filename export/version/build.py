@@ -72,19 +72,23 @@ def build_version(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
         # Sentences that a precision is chosen by are not those that it is reported on.
-        judged = precision.reference if isinstance(precision, Judging) else None
-        texts = ask_pytorch(checkpoint, (judged or reference).sentences, step)
+        asked = precision.reference if isinstance(precision, Judging) else reference
+        texts = ask_pytorch(checkpoint, asked.sentences, step)
         raw = _traced(checkpoint, Path(temporary), step)
         workshop = Workshop(checkpoint, raw, calibration, texts, provider_here(), step, embedded_limit_bytes)
         choice = _choice(workshop, precision, reference, reason)
         found = _refuse_or_force(choice.chosen, force)
         write_evidence(choice.chosen, checkpoint, reference if golden == "compared" else golden, found)
-        if profiled is not None:
-            profile_of(checkpoint, choice.chosen.folder, profiled, reference).write(choice.chosen.folder)
-        manifest = _write_manifest(checkpoint, choice, found)
-        manifest = finish(choice.chosen.folder) or manifest
+        _write_profile(checkpoint, choice.chosen.folder, profiled, reference)
+        written = _write_manifest(checkpoint, choice, found)
+        manifest = finish(choice.chosen.folder) or written
         put_in_place(choice.chosen.folder, output)
     return manifest, choice
+
+
+def _write_profile(checkpoint: Checkpoint, folder: Path, profiled: ProfiledTexts | None, reference: Reference) -> None:
+    if profiled is not None:
+        profile_of(checkpoint, folder, profiled, reference).write(folder)
 
 
 def _choice(workshop: Workshop, precision: Precision | Judging, reference: Reference, reason: str) -> Choice:

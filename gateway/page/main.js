@@ -1,6 +1,7 @@
 // The page at `/`: one sentence in front; several, what the model is and its versions behind a click.
 
 import { useKey, whenKeyIsMissing } from "./api.js";
+import * as candidate from "./candidate.js";
 import * as comparison from "./comparison.js";
 import * as calibrated from "./calibrated.js";
 import { at } from "./dom.js";
@@ -33,4 +34,5 @@ calibrated.start();
 feedback.start();
 single.start();
 several.start();
+candidate.start();
 listVersions();

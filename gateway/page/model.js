@@ -14,6 +14,8 @@ let models = {
   calibrated: false,
   versions: [],
   models: [],
+  candidate: null,
+  ended_trials: [],
 };
 let listing = 0; // number of the newest look; what an older one finds is outdated
 const listeners = [];
@@ -27,7 +29,11 @@ export const factsOf = (version) => models.versions.find((one) => one.version ==
 export const modelNames = () => models.models.map(({ name }) => name);
 
 // The versions that answer beside the current one, if they are asked by number.
-export const others = () => models.versions.filter(({ state }) => state === "ready");
+export const others = () => models.versions.filter(({ state }) => state === "ready" || state === "candidate");
+
+// The version that is on trial beside the current one, and trials that are over.
+export const candidate = () => models.candidate;
+export const endedTrials = () => models.ended_trials;
 
 // Only a model that was proved on pairs at export tells two texts apart.
 export const takesPairs = () => (factsOf(models.current)?.parity?.pairs ?? 0) > 0;

@@ -1,13 +1,15 @@
 """The page of metrics: the gateway's, from the objects that count, and those of Triton that this project reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
+from gateway.candidates.gauges import candidate_metrics
+from gateway.candidates.schemas import CandidateNow, figures_of
 from gateway.feedback.answer_log import VersionFigures
 from gateway.feedback.figures import families as feedback_families
 from gateway.metrics import Metrics, ModelState
@@ -16,6 +18,8 @@ from gateway.watching.counters import ASPECTS
 from gateway.watching.drift import Drift, Shift
 from gateway.watching.gauges import families as drift_families
 from launcher.reference.markdown import GENERATED, code, plain, table
+from repository.candidates.tally import Tally
+from repository.candidates.trial import Trial
 
 INTRODUCTION = """# Metrics
 
@@ -75,27 +79,27 @@ def _families() -> Iterator[Metric]:
     of_model.answered("student")
     of_model.watched.add({aspect: {"bin": 1} for aspect in ASPECTS})
     of_model.feedback.taken("yes")
+    of_model.mirrored("compared")
+    of_model.canary("candidate")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
     batcher: Any = SimpleNamespace(waiting=0)
     watch: Any = SimpleNamespace(delta=0.005, bar=0.9, raised=0, observed=lambda: (0.0, 0.0, 1.0))
     students: Any = SimpleNamespace(state=lambda: StudentState("answers", "", watch))
     drift = Drift(100, 60, True, [Shift("label", 0.1, 0.25)], 0.0, 0.0)
     given = [VersionFigures(1, 100, 10, 9, None), VersionFigures(2, 100, 10, 0, 0.5)]
-    others = [_Fixed(drift_families(drift)), _Fixed(feedback_families(given))]
+    others = [lambda: drift_families(drift), lambda: feedback_families(given), lambda: candidate_metrics(_candidate())]
     shown = metrics.render([ModelState("classifier", versions, batcher, students, others)])
     for family in text_string_to_metric_families(shown.decode()):
         if not family.name.endswith("_created"):  # when a count began, which the client adds to each
             yield family
 
 
-class _Fixed(Collector):
-    """Gauges of a feature that is on."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
+def _candidate() -> CandidateNow:
+    """One of which everything is known."""
+    tally = Tally(version=2, against=1)
+    tally.compare("label", "latin", True, False, 0.0)
+    trial = Trial(version=2, since=datetime.now(UTC))
+    return CandidateNow.of(trial, figures_of(tally), 0.1, waits=None, failure="reason")
 
 
 def _row(family: Metric) -> tuple[str, str, str, str]:

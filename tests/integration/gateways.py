@@ -46,7 +46,7 @@ class Gateway:
 
     def metric(self, name: str) -> float:
         """The value of one metric, named with its labels but that of the only model; 0 if there is none yet."""
-        text = re.sub(r'model="[^"]*",?', "", self.client.get("/metrics").text).replace("{}", "")
+        text = re.sub(r'(?<=\{)model="[^"]*",?|,model="[^"]*"', "", self.client.get("/metrics").text).replace("{}", "")
         for line in text.splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])

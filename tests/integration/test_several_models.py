@@ -168,7 +168,7 @@ def test_swaps_of_one_model_and_the_loss_of_another_change_no_answer_of_the_thir
     repository = store.folder.parent
     swapped = publish(repository, "swapped", write_version(tmp_path / "swapped-1", TOPICS))
     publish(repository, "lost", write_version(tmp_path / "lost", TOPICS))
-    settings = {"LOG_REQUESTS": "false", "MODEL_NAMES": "classifier,swapped,lost"}
+    settings = {"LOG_REQUESTS": "false", "MODEL_NAMES": "classifier,swapped,lost", "DEADLINE_MS": "30000"}
     with Stack(repository, tmp_path / "log", **settings) as stack:
         wait_until(lambda: {current(stack, name) for name in ("swapped", "lost")} == {1}, 30, "all are ready")
         with traffic_at(stack) as traffic:

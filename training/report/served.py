@@ -170,23 +170,29 @@ def _of_folder(folder: Path, name: str, number: int | None) -> ServedVersion:
 
 
 def served_number(history: VersionHistory) -> int:
-    """Return the number of the version that is served: the pinned one, else the newest that can be read.
+    """Return the number of the version that answers: the pinned one, else the newest that can be read.
+
+    A candidate, which is on trial beside it, does not answer.
 
     Raises:
         ServedError: none can be read.
     """
     if (pinned := _pinned(history)) is not None:
         return pinned
-    return newest_number(history)
+    return _newest_of(history, history.answering())
 
 
 def newest_number(history: VersionHistory) -> int:
-    """Return the number of the newest version that can be read.
+    """Return the number of the newest version that can be read, which may be a candidate.
 
     Raises:
         ServedError: none can be read.
     """
-    for number in reversed(history.numbers()):
+    return _newest_of(history, history.numbers())
+
+
+def _newest_of(history: VersionHistory, numbers: Sequence[int]) -> int:
+    for number in reversed(numbers):
         if history.version(number).manifest is not None:
             return number
     raise ServedError(f"{history.place} holds no version that can be read.")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from launcher.settings import LauncherSettings
-from launcher.steps import export
+from launcher.steps import export, publish
 from pretrained.weights import weights_digest
 from repository.manifest import Manifest
+from repository.settings import RepositorySettings
 from repository.store import ModelStore
 from tests.any_table import LABELS, texts, write_table
 from tests.places import ROOT
@@ -124,3 +125,9 @@ def test_the_validation_file_and_further_options_reach_the_export(tmp_path: Path
     assert f"--validation={files['validation_data']}" in arguments
     place = arguments.index("--rule")
     assert arguments[place : place + 4] == ("--rule", "agreement", "--margin", "0.01")
+
+
+def test_further_options_reach_the_publish(tmp_path: Path) -> None:
+    settings = LauncherSettings(publish_options="--as candidate --after 1000")
+    arguments = publish(settings, RepositorySettings(), tmp_path / "exported").arguments
+    assert arguments[-6:] == ("--as", "candidate", "--after", "1000", "--", str(tmp_path / "exported"))

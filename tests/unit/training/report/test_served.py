@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from repository.candidates.trial import Plan
 from repository.config import ModelConfig, with_pin
 from repository.manifest import MANIFEST_FILE, ProblemType
 from repository.store import ModelStore
 from tests.version_folders import write_version
-from training.report.served import ServedError, served_version
+from training.report.served import ServedError, newest_number, served_version
 
 WORDS = {"cat": "Animal", "oak": "Plant"}
 
@@ -48,6 +49,14 @@ def test_the_pinned_version_is_the_one_that_is_served(store: ModelStore, tmp_pat
         assert version.number == 1
     with served_version("2") as version:
         assert version.number == 2
+
+
+def test_a_candidate_is_not_what_is_served(store: ModelStore, tmp_path: Path) -> None:
+    publish(store, tmp_path / "a", WORDS)
+    store.publish(write_version(tmp_path / "b", WORDS), plan=Plan())
+    with served_version() as version:
+        assert version.number == 1
+    assert newest_number(store) == 2
 
 
 def test_a_folder_is_asked_without_a_repository(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""What a gateway and the repository tell of a candidate, and waiting for it."""
+
+from typing import Any
+
+import httpx
+
+from repository.candidates.trial import Rule, Trial
+from repository.history import VersionHistory
+from tests.integration.stack import Stack
+from tests.integration.swapping import SWAP_S
+from tests.waiting import wait_until
+
+EAGER = {"SHADOW_SHARE": "1", "VERSION_POLL_MS": "200"}
+NEVER = Rule(after=10**6, agreement=0.9, latency_ratio=50, errors=0)
+
+
+def until_workers_ready(stack: Stack) -> None:
+    """Until no worker is met that is still starting, over fresh connections, which are dealt between them."""
+
+    def all_ready() -> bool:
+        return all(httpx.get(f"{stack.url}/health/ready").status_code == 200 for _ in range(30))
+
+    wait_until(all_ready, SWAP_S, "each worker is ready")
+
+
+def candidate_of(stack: Stack) -> dict[str, Any]:
+    """What GET /models says of the candidate; nothing without one."""
+    found: dict[str, Any] = stack.client.get("/models").json()["candidate"] or {}
+    return found
+
+
+def compared(stack: Stack) -> int:
+    return int((candidate_of(stack).get("agreement") or {}).get("compared", 0))
+
+
+def until_running(stack: Stack, version: int) -> None:
+    wait_until(
+        lambda: (now := candidate_of(stack)).get("version") == version and now["state"] == "runs",
+        SWAP_S,
+        f"version {version} is on trial",
+    )
+
+
+def until_ended(store: VersionHistory, version: int, outcome: str) -> Trial:
+    """The trial, once its version is promoted, or is rejected and deleted."""
+
+    def ended() -> Trial | None:
+        trial = next((each for each in store.trials().trials if each.version == version), None)
+        if trial is None or trial.outcome is None or (trial.outcome == "rejected" and version in store.numbers()):
+            return None
+        return trial
+
+    wait_until(ended, 2 * SWAP_S, f"version {version} is {outcome}")
+    found = ended()
+    assert found is not None
+    assert found.outcome == outcome, found.reason
+    return found

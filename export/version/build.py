@@ -71,9 +71,7 @@ def build_version(
     output = output.absolute()  # fusion works from another folder
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
-        # Sentences that a precision is chosen by are not those that it is reported on.
-        asked = precision.reference if isinstance(precision, Judging) else reference
-        texts = ask_pytorch(checkpoint, asked.sentences, step)
+        texts = ask_pytorch(checkpoint, _chosen_by(precision, reference).sentences, step)
         raw = _traced(checkpoint, Path(temporary), step)
         workshop = Workshop(checkpoint, raw, calibration, texts, provider_here(), step, embedded_limit_bytes)
         choice = _choice(workshop, precision, reference, reason)
@@ -84,6 +82,11 @@ def build_version(
         manifest = finish(choice.chosen.folder) or written
         put_in_place(choice.chosen.folder, output)
     return manifest, choice
+
+
+def _chosen_by(precision: Precision | Judging, reference: Reference) -> Reference:
+    """Sentences that a precision is chosen by are not those that it is reported on, where there are others."""
+    return (precision.reference if isinstance(precision, Judging) else None) or reference
 
 
 def _write_profile(checkpoint: Checkpoint, folder: Path, profiled: ProfiledTexts | None, reference: Reference) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.audit import Auditor
@@ -200,30 +200,28 @@ async def _parts(
     followers = [versions.run()]
     if students is not None:
         followers += [students.run(), auditor.run()]
-    candidates = None
-    if settings.model_version is None:
-        candidates, more = candidate_parts(settings, metrics, triton, files, versions, batcher, classifier)
-        followers += more
     if isinstance(files, S3Files):
         followers.append(files.follow(versions.served))
     if watcher is not None:
         followers.append(watcher.run())
-    feedback = None
+    meaning = Meaning(settings, files, metrics)
+    core = Service(settings, metrics, versions, batcher, classifier, files, meaning, students, watcher)
+    service, more = _with_features(core, triton)
+    return service, followers + more
+
+
+def _with_features(service: Service, triton: TritonClient) -> tuple[Service, list[Coroutine[Any, Any, None]]]:
+    """The service with what the settings ask for beside answers, and what runs for it."""
+    settings, metrics = service.settings, service.metrics
+    followers: list[Coroutine[Any, Any, None]] = []
+    candidates = feedback = None
+    if settings.model_version is None:
+        candidates, more = candidate_parts(
+            settings, metrics, triton, service.files, service.versions, service.batcher, service.classifier
+        )
+        followers += more
     if settings.feedback is not None:
-        feedback, beside = open_feedback(settings, metrics.feedback)
-        followers += beside
-    service = Service(
-        settings,
-        metrics,
-        versions,
-        batcher,
-        classifier,
-        files,
-        Meaning(settings, files, metrics),
-        students=students,
-        watcher=watcher,
-        feedback=feedback,
-        receipts=_receipts(settings, metrics, triton),
-        candidates=candidates,
-    )
-    return service, followers
+        feedback, more = open_feedback(settings, metrics.feedback)
+        followers += more
+    receipts = _receipts(settings, metrics, triton)
+    return replace(service, feedback=feedback, receipts=receipts, candidates=candidates), followers

@@ -37,6 +37,7 @@ SLOW = {
     "export/version/test_fallback.py",
     "export/version/test_interrupted.py",
     "export/version/test_meaning.py",
+    "export/version/test_profile.py",
     "gateway/test_memory.py",
     "launcher/test_pipeline.py",
     "package/test_command.py",

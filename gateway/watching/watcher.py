@@ -113,11 +113,9 @@ class Watcher(Collector):
         if current is None or current.number == self._number:
             return
         self.flush()
-        if self._number is None:
-            pass  # the first version's window began with the gateway: nothing was counted before
-        elif self._shared:
+        if self._shared and self._number is not None:
             self._settling = SETTLING_TICKS
-        else:
+        elif self._number is not None:  # the first version's window began with the gateway
             self._window.begin(self._totals())
         self._number = current.number
 

@@ -35,7 +35,7 @@ _Agreement = Annotated[
     typer.Option(min=0, max=1, help="Least share of equal answers, at the 95 % lower bound [with --after: 0.99]."),
 ]
 _Latency = Annotated[
-    float | None, typer.Option(min=0, help="Most it may take, as a multiple of the current one [with --after: 1.5].")
+    float | None, typer.Option(min=0.01, help="Most it may take, as a multiple of the current one [with --after: 1.5].")
 ]
 _Errors = Annotated[int | None, typer.Option(min=0, help="Most sentences it may fail on [with --after: 0].")]
 
@@ -69,7 +69,6 @@ def publish(
     plan = _plan(role, canary, after, {"agreement": agreement, "latency_ratio": latency_ratio, "errors": errors})
     store = store_of(repository, model)
     Manifest.read(folder)  # before anything is taken away for it
-    _make_way(store, replace)
     store.ensure_config(ModelConfig(store.model_name, tensorrt=tensorrt).to_pbtxt())
     # Checked before publishing: a request that is not met must not look as if it were.
     config = parse_config(store.config())
@@ -81,6 +80,7 @@ def publish(
     if plan is not None and (config.pinned is not None or config.loaded_versions < 2):
         why = "one version is pinned: `unpin` it" if config.pinned else "its config lets Triton load one version alone"
         raise RepositoryError(f"Triton would not serve a candidate beside the current version, since {why}")
+    _make_way(store, replace)
     number = store.publish(folder, plan=plan)
     out.print(f"Published version {number} of {store.model_name}{' as a candidate' if plan else ''}.")
 

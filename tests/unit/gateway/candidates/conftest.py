@@ -62,4 +62,4 @@ def batcher(graphs: Graphs) -> Batcher:
 
 @pytest.fixture
 def counts() -> Counts:
-    return Counts(Metrics(), keeps_sentences=True)
+    return Counts(Metrics().of("classifier"), keeps_sentences=True)

@@ -82,7 +82,7 @@ def test_a_sentence_is_compared_and_what_differs_is_kept(
 def test_sentences_are_not_kept_where_they_may_not_be_logged(versions: Pair, graphs: Graphs, batcher: Batcher) -> None:
     from gateway.metrics import Metrics
 
-    counts = Counts(Metrics(), keeps_sentences=False)
+    counts = Counts(Metrics().of("classifier"), keeps_sentences=False)
     shadow = shadow_of(batcher, counts)
     graphs.logits[2] = [0.0, 3.0]
 

@@ -38,7 +38,7 @@ def store(tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
 def refusal(*arguments: str) -> str:

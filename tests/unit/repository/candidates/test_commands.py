@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from repository.__main__ import app
 from repository.candidates.tally import Agreement, Tally
 from repository.candidates.tally_place import LocalTallies
+from repository.console import Console
 from repository.store import ModelStore
 from tests.version_folders import write_version
 
@@ -21,6 +22,12 @@ COUNTED = Tally(
     ratios={0: 100},
     timed=100,
 )
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which no cell of a table is broken."""
+    monkeypatch.setattr("repository.__main__.out", Console(width=200))
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def store(tmp_path: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, list(arguments))
 
 
 def refusal(*arguments: str) -> str:

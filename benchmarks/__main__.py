@@ -12,6 +12,7 @@ from benchmarks.commands.batch import batch
 from benchmarks.commands.gpu import gpu
 from benchmarks.commands.precision import precision
 from benchmarks.commands.soak import soak
+from benchmarks.commands.trials import trials
 from benchmarks.commands.tune import tune
 from benchmarks.measure.gateway import BenchmarkError, compare_costless, compare_gateway
 from benchmarks.measure.limit import measure_limit
@@ -47,6 +48,7 @@ app.command()(gpu)
 app.command()(offline.memory)
 app.command()(tune)
 app.command()(soak)
+app.command()(trials)
 app.command()(alternatives)
 app.command()(batch)
 

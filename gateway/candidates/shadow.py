@@ -85,13 +85,14 @@ class Shadow:
         self._arrived = asyncio.Event()
 
     def mirror(self, candidate: LoadedVersion, texts: Sequence[Text], side: Side | None, answered: Predictions) -> None:
-        """Take a share of the sentences of a request that was answered."""
+        """Take a share of the sentences of a request that was answered; of those alone that were read at once."""
         if answered.version is candidate:
             return
         if self._waiting and self._waiting[-1].current is not answered.version:
             self.forget()  # another version is current now, and it is that one which the candidate is compared with
-        for text, item in zip(texts, answered.items, strict=True):
-            if self._chance() >= self.share:
+        windows = answered.windows or [1] * len(texts)
+        for text, item, count in zip(texts, answered.items, windows, strict=True):
+            if count > 1 or self._chance() >= self.share:
                 continue
             length = _length(text)
             if len(self._waiting) >= MOST_WAITING or self._characters + length > MOST_CHARACTERS:

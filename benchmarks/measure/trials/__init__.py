@@ -1,0 +1,1 @@
+"""Do shadow, canary, promotion and feedback cost an answer, or make one wrong?"""

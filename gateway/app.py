@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gateway.answers import TRUNCATED_HEADER, VERSION_HEADER, error_answer
+from gateway.answers import ANSWERED_BY_HEADER, TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
@@ -30,6 +30,7 @@ from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
 from gateway.tei import tei_routes
 from gateway.web import docs_routes, web_routes
+from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
@@ -54,6 +55,8 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
             expose_headers=[
                 VERSION_HEADER,
                 TRUNCATED_HEADER,
+                WINDOWS_HEADER,
+                ANSWERED_BY_HEADER,
                 CALIBRATED_HEADER,
                 COVERAGE_HEADER,
                 "X-Request-ID",

@@ -46,7 +46,8 @@ FUNCTIONAL += windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections log several_tritons swaps
 INTEGRATION = $(1:%=tests/integration/test_%.py)
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # A PyTorch that takes all cores waits by spinning for its other threads: two of them slow each other down tenfold.
 ONE_THREAD := OMP_NUM_THREADS=1
 

@@ -11,6 +11,9 @@ from repository.config import ModelConfig
 from repository.manifest import INPUTS, MODEL_FILE, OUTPUT, TOKENIZER_FILE, Manifest, digest_file
 from repository.store import ModelStore
 
+OF_OTHER_FILES = ("cascade", "calibration", "thresholds", "coverage")
+"""What a manifest says of files, and of logits, that are not there."""
+
 
 def publish_costless(version: Path, repository: Path, model_name: str) -> None:
     """Publish `version` with its tokenizer and labels, but a graph that adds up the ids and gives a constant."""
@@ -20,7 +23,7 @@ def publish_costless(version: Path, repository: Path, model_name: str) -> None:
     shutil.copy(version / TOKENIZER_FILE, folder)
     onnx.save(_graph(len(manifest.labels)), folder / MODEL_FILE)
     files = {name: digest_file(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)}
-    manifest.model_copy(update={"files": files}).write(folder)
+    manifest.model_copy(update={"files": files, **dict.fromkeys(OF_OTHER_FILES)}).write(folder)
     store = ModelStore(repository, model_name)
     store.ensure_config(ModelConfig(model_name).to_pbtxt())
     store.publish(folder)

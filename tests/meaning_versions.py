@@ -7,7 +7,8 @@ import numpy as np
 
 from repository.manifest import Manifest, ProblemType, digest_file
 from repository.meaning.calibration import Calibration
-from repository.meaning.coverage import HELD_OUT_FILE, Coverage, HeldOut
+from repository.meaning.coverage import HELD_OUT_FILE, Coverage
+from repository.meaning.held_out import HeldOut
 from repository.meaning.thresholds import LabelThreshold, Thresholds
 from tests.version_folders import write_version
 

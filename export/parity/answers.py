@@ -8,7 +8,7 @@ from export import ExportError
 from export.graph.session import start_session
 from repository.inference import Float32Array, scores
 from repository.manifest import Manifest
-from repository.meaning.calibration import Float64Array
+from repository.meaning.arithmetic import Float64Array
 from training.report.served import ServedError, version_logits
 
 

@@ -11,7 +11,8 @@ from gateway.batch.errors import UsageError
 from gateway.ranking import many_can_be_true, ranked
 from repository.inference import Float32Array
 from repository.manifest import Manifest, ProblemType
-from repository.meaning.calibration import CALIBRATE_COMMAND, Float64Array
+from repository.meaning.arithmetic import Float64Array
+from repository.meaning.calibration import CALIBRATE_COMMAND
 from repository.spelling import as_called
 
 DIGITS = 6

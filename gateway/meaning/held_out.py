@@ -9,7 +9,8 @@ from gateway.loaded_version import LoadedVersion
 from repository.bucket import AwayError
 from repository.manifest import RepositoryError
 from repository.meaning.calibration import CALIBRATE_COMMAND
-from repository.meaning.coverage import HELD_OUT_FILE, HeldOut, Limits, UnreachableError
+from repository.meaning.coverage import HELD_OUT_FILE
+from repository.meaning.held_out import HeldOut, Limits, UnreachableError
 from repository.spelling import as_called
 
 logger = logging.getLogger(__name__)

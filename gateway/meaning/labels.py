@@ -16,8 +16,9 @@ from gateway.ranking import LabelScore, many_can_be_true, ranked
 from gateway.schemas import PLAIN, Options
 from gateway.settings import GatewaySettings
 from repository.manifest import Manifest, ProblemType
-from repository.meaning.calibration import CALIBRATE_COMMAND, Float64Array
-from repository.meaning.coverage import Limits, label_set, nonconformity_of
+from repository.meaning.arithmetic import Float64Array
+from repository.meaning.calibration import CALIBRATE_COMMAND
+from repository.meaning.held_out import Limits, label_set, nonconformity_of
 from repository.spelling import as_called
 
 CALIBRATED_HEADER = "X-Calibrated"

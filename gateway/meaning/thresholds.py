@@ -2,7 +2,7 @@
 
 from gateway.settings import GatewaySettings
 from repository.manifest import Manifest
-from repository.meaning.calibration import Float64Array
+from repository.meaning.arithmetic import Float64Array
 
 
 def uses_own_thresholds(settings: GatewaySettings) -> bool:

@@ -75,7 +75,7 @@ $ curl -s http://127.0.0.1:8000/predict -H "Content-Type: application/json" \\
 ```""",
     ("GET", "/models"): """```console
 $ curl -s http://127.0.0.1:8000/models
-{"model":"classifier","current":1,"threshold":0.5,…,"versions":[{"version":1,"state":"current","reason":null,"labels":["Business",…],…}]}
+{"model":"classifier","current":1,"threshold":0.5,…,"versions":[{"version":1,"state":"current","reason":null,"labels":["Business",…],…}],…}
 ```""",
     ("GET", "/health/live"): """```console
 $ curl -s http://127.0.0.1:8000/health/live

@@ -1,14 +1,16 @@
-"""How do logits become scores that say how often they are right? What a manifest says of it, and the arithmetic."""
+"""How do logits become scores that say how often they are right? What a manifest says of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-CALIBRATE_COMMAND = "python -m export calibrate"
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Float64Array = npt.NDArray[np.float64]
+    from repository.meaning.arithmetic import Float64Array
+
+CALIBRATE_COMMAND = "python -m export calibrate"
 
 
 class Strict(BaseModel):
@@ -64,24 +66,17 @@ class Calibration(Strict):
             raise ValueError("slopes must be above 0")
         return self
 
-    def scores(self, logits: npt.NDArray[np.floating[Any]]) -> Float64Array:
+    def scores(self, logits: "npt.NDArray[np.floating[Any]]") -> "Float64Array":
         """The calibrated scores of logits `[labels]` or `[texts, labels]`, in float64.
 
         A temperature never changes which label is best; a sigmoid of its own for each label may change their order,
         and never that of two texts by one label.
         """
+        import numpy as np
+
+        from repository.meaning.arithmetic import log_softmax, sigmoid
+
         wide = np.asarray(logits, dtype=np.float64)
         if self.temperature is not None:
             return np.exp(log_softmax(wide / self.temperature))
         return sigmoid(wide * np.array(self.slopes) + np.array(self.offsets))
-
-
-def log_softmax(logits: Float64Array) -> Float64Array:
-    """The logarithms of the softmax along the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def sigmoid(logits: Float64Array) -> Float64Array:
-    """The sigmoid, without overflow at either end."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))

@@ -1,11 +1,13 @@
 """From which score on is each label of a model that answers several labels answered? What a manifest says of it."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from repository.meaning.calibration import Calibration, Float64Array, Strict
+from repository.meaning.calibration import Calibration, Strict
+
+if TYPE_CHECKING:
+    from repository.meaning.arithmetic import Float64Array
 
 _FARTHEST = 1e-12
 
@@ -53,11 +55,13 @@ class Thresholds(Strict):
         """The thresholds, in the order of the labels."""
         return [label.threshold for label in self.labels]
 
-    def shown(self, calibration: Calibration | None) -> Float64Array:
+    def shown(self, calibration: Calibration | None) -> "Float64Array":
         """The thresholds `[labels]` for calibrated scores, or, without a calibration, for scores as they are.
 
         A label's sigmoid rises with its logit: the same labels are answered either way.
         """
+        import numpy as np
+
         values = np.array(self.values)
         if calibration is None:
             return values

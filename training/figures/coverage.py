@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from repository.meaning.calibration import Bounded
-from repository.meaning.coverage import CoverageTest, HeldOut, UnreachableError, label_set, nonconformity_of
+from repository.meaning.coverage import CoverageTest
+from repository.meaning.held_out import HeldOut, UnreachableError, label_set, nonconformity_of
 from training.figures.intervals import Interval, Values, Weights, intervals
 
 LEVELS = (0.8, 0.9, 0.95)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from repository.meaning.calibration import log_softmax
+from repository.meaning.arithmetic import log_softmax
 
 _LEAST_LOG_TEMPERATURE, _MOST_LOG_TEMPERATURE = math.log(0.05), math.log(20)
 _LEAST_SLOPE, _MOST_SLOPE, _MOST_OFFSET = 0.01, 100.0, 50.0

@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from repository.inference import scores as scores_of
 from repository.manifest import ProblemType
-from repository.meaning.calibration import Bounded, Calibration, CalibrationTest, Float64Array
-from repository.meaning.coverage import MOST_TEXTS, Coverage, HeldOut, nonconformity_of
+from repository.meaning.arithmetic import Float64Array
+from repository.meaning.calibration import Bounded, Calibration, CalibrationTest
+from repository.meaning.coverage import MOST_TEXTS, Coverage
+from repository.meaning.held_out import HeldOut, nonconformity_of
 from repository.meaning.thresholds import LabelThreshold, Thresholds, ThresholdTest
 from training.data.examples import Target
 from training.figures.calibration import calibration_error

@@ -8,7 +8,7 @@ import pytest
 
 from repository.inference import Float32Array
 from repository.manifest import ProblemType
-from repository.meaning.coverage import HeldOut, label_set, nonconformity_of
+from repository.meaning.held_out import HeldOut, label_set, nonconformity_of
 from tests.places import ROOT
 from training.data.columns import Wanted
 from training.data.examples import Example

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from repository.binomial import lower_bound, upper_bound
-from repository.meaning.coverage import HELD_OUT_FILE, groups_needed
-from repository.meaning.held_out import HeldOut, UnreachableError, label_set, nonconformity_of
+from repository.meaning.coverage import HELD_OUT_FILE
+from repository.meaning.held_out import HeldOut, UnreachableError, groups_needed, label_set, nonconformity_of
 
 LABELS = ["a", "b", "c", "d"]
 DRAWS = 400

@@ -16,7 +16,6 @@ from repository.manifest import Evaluation, Manifest, ProblemType
 from repository.store import ModelStore
 from tests.integration.gateways import Gateway, gateway_beside, publish
 from tests.integration.stack import Stack, wait_until
-from tests.meaning_versions import write_calibrated, write_with_thresholds
 from tests.reports import made_up_report
 from tests.version_folders import write_version
 from training.report.html_report import html_report
@@ -45,10 +44,7 @@ class Web:
         self._opened = contextlib.ExitStack()
 
     def gateway(self, model: str, **settings: str) -> Gateway:
-        """The one that answers for the model: `two` versions, `tags` (several labels), `number`, `pairs`, `calibrated`.
-
-        Or `own`, which has several labels, each with a threshold of its own.
-        """
+        """The one that answers for the model: `two` versions, `tags` (several labels), `number` or `pairs`."""
         name = "-".join([model, *settings])
         if name not in self._gateways:
             beside = gateway_beside(self.stack, self.folder / f"{name}.log", MODEL_NAME=model, **settings)
@@ -69,7 +65,6 @@ def running_web(folder: Path) -> Iterator[Web]:
     Manifest.read(first).model_copy(update={"evaluation": EVALUATION}).write(first)
     store = publish(repository, "classifier", first)
     _publish_other_kinds(repository, folder)
-    _publish_calibrated(repository, folder)
     with Stack(repository, folder / "log") as stack:
         _put_in_broken(store, folder)
         wait_until(lambda: [one["state"] for one in models(stack)] == ["failed", "current"], 20, "version 2 failed")
@@ -92,13 +87,6 @@ def _publish_other_kinds(repository: Path, folder: Path) -> None:
     proved = manifest.parity.model_copy(update={"pairs": 4})
     manifest.model_copy(update={"token_types": True, "parity": proved}).write(pairs)
     publish(repository, "pairs", pairs)
-
-
-def _publish_calibrated(repository: Path, folder: Path) -> None:
-    words = {"cat": "Animal", "oak": "Plant"}
-    publish(repository, "calibrated", write_calibrated(folder / "calibrated", words, 2.0, [1.0, 1.0]))
-    own = write_with_thresholds(folder / "own", words, [0.9, 0.3], slope=2.0, offset=1.0)
-    publish(repository, "own", own)
 
 
 def _put_in_broken(store: ModelStore, folder: Path) -> None:

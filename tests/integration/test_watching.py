@@ -167,3 +167,24 @@ def test_another_version_begins_a_window_of_its_own(stack: Stack, store: ModelSt
         wait_until(lambda: drift(gateway)["sentences"] == 1, 10, "its own are counted")
         assert drift(gateway)["shifts"] == []
         assert gateway.metric('classifier_answers_by_label_total{label="Pet"}') == 1
+
+
+def test_of_two_workers_none_counts_the_version_before_for_the_next(
+    stack: Stack, store: ModelStore, folder: Path
+) -> None:
+    settings = {**WINDOW, "WATCH_WINDOW_MINUTES": "0.5", "WORKERS": "2"}
+    with gateway_beside(stack, folder / "two-swap.log", **settings) as gateway:
+        ask_all(gateway.port, ["oak oak"] * 150)
+        wait_until(lambda: drift(gateway)["sentences"] == 150, 10, "both have added what they counted")
+        number = store.publish(write_version(folder / "fourth", {"cat": "Beast", "oak": "Wood"}))
+        wait_until(lambda: drift(gateway)["sentences"] == 0, 20, "the worker that is asked has noticed")
+        asked = 0
+        # Those that come while the workers notice are in no window; the old version's 150 never are in the new one.
+        while not drift(gateway)["sentences"]:
+            ask_all(gateway.port, ["cat"] * 10)
+            asked += 10
+        assert drift(gateway)["sentences"] <= asked
+        assert gateway.client.get("/health/ready").json()["version"] == number
+        before = drift(gateway)["sentences"]
+        ask_all(gateway.port, ["cat"] * 40)
+        wait_until(lambda: drift(gateway)["sentences"] >= before + 40, 20, "all of them are counted from then on")

@@ -86,7 +86,7 @@ async def post_at_once(port: int, count: int) -> tuple[list[tuple[httpx.Response
         asked = asyncio.gather(*(one(client) for _ in range(count)))
         while not asked.done():
             for line in (await client.get("/metrics")).text.splitlines():
-                if line.startswith(f"{WAITING} "):
+                if line.startswith(f"{WAITING}{{"):
                     most = max(most, float(line.rpartition(" ")[2]))
             await asyncio.sleep(0.05)
         return await asked, most

@@ -5,7 +5,6 @@ the folder, finds it whole or not at all. Triton ignores folders whose names are
 """
 
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from repository.candidates.trial import Plan, Trials, refuse_over, state_name
+from repository.disk import flush
 from repository.history import Version, VersionHistory, check_keep, next_number
 from repository.location import S3Location
 from repository.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, RepositoryError, digest_file
@@ -99,7 +99,7 @@ class ModelStore(VersionHistory):
                 if self.trials() != trials:
                     self._write_trials(trials)
                 raise
-            _sync(self.folder)
+            flush(self.folder)
             self._remember(number)
             update_view(self.folder, STAGING_PREFIX)
         return number
@@ -140,7 +140,7 @@ class ModelStore(VersionHistory):
     def _write_config(self, text: str) -> None:
         staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
         (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
-        _sync(staging / CONFIG_FILE)
+        flush(staging / CONFIG_FILE)
         (staging / CONFIG_FILE).rename(self.folder / CONFIG_FILE)
         staging.rmdir()
 
@@ -183,9 +183,9 @@ class ModelStore(VersionHistory):
     def _write_trials(self, trials: Trials) -> None:
         staging = self._state.with_suffix(".new")  # the lock is held: nobody else writes it
         staging.write_text(trials.text(), encoding="utf-8")
-        _sync(staging)
+        flush(staging)
         staging.rename(self._state)
-        _sync(self._state.parent)
+        flush(self._state.parent)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
         """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
@@ -241,18 +241,9 @@ def _copy_version(source: Path, staging: Path, manifest: Manifest) -> None:
         shutil.copyfile(origin, staging / name)
         if digest_file(staging / name) != expected:
             raise RepositoryError(f"{origin} is not the file that {MANIFEST_FILE} describes: export it again")
-        _sync(staging / name)
+        flush(staging / name)
     manifest.write(staging)
-    _sync(staging / MANIFEST_FILE)
+    flush(staging / MANIFEST_FILE)
     # mkdtemp makes private folders; Triton may run as another user.
     staging.chmod(0o755)
-    _sync(staging)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or folder to the disk, so that a power cut after the rename finds the content behind the name."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(staging)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Self
 
 from gateway.batch.errors import BatchError, UsageError
 from gateway.batch.rows import Place
+from repository.disk import flush
 
 SUFFIX = ".partial"
 _JOURNAL, _ROWS, _SKIPPED = "journal.json", "rows", "skipped"
@@ -201,9 +202,9 @@ class Workplace:
                 if convert is not None:
                     ready = self.folder / "converted"
                     convert(rows, ready)
-                    _sync(ready)
+                    flush(ready)
                 ready.replace(self.output)
-                _sync(self.output.parent)
+                flush(self.output.parent)
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -213,11 +214,3 @@ def _writing(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BatchError(f"{output} can't be written: {error.strerror or error}.") from None
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import FeedbackFullError
+from repository.disk import flush
 from repository.feedback import PREFIX, SUFFIX
 
 MB = 1_000_000
@@ -110,7 +111,7 @@ class FeedbackFiles:
         path = self._folder / f"{PREFIX}{stamp}-{secrets.token_hex(4)}{SUFFIX}"
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
         if self._fsync:
-            _fsync_folder(self._folder)
+            flush(self._folder)
 
     def _let_go(self) -> None:
         if self._file is not None:
@@ -171,12 +172,3 @@ class _HeldFile:
 
     def close(self) -> None:
         os.close(self.descriptor)
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Without it a new file may be on the disk and its name not."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from gateway.audit import BUSY_SHARE_OF_DEADLINE
 from gateway.batcher import Batcher
 from gateway.candidates.comparison import compare
 from gateway.candidates.counts import Counts
@@ -37,8 +38,6 @@ what they take is compared on the same texts, on the same machine, at the same t
 PAUSE_S = 0.01
 STARVED_S = 0.2
 """How long a sentence waits for an idle moment: five a second are a hundredth of what two cores answer."""
-BUSY_SHARE_OF_DEADLINE = 0.05
-"""While a sentence would wait longer than this part of its deadline, nothing is asked that has to wait."""
 
 
 class Mirrored(NamedTuple):

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from gateway.cascade import Answered
 from gateway.windows.choices import WindowJoin
 from repository.inference import scores
 from repository.manifest import ProblemType
-
-Float64Array = npt.NDArray[np.float64]
+from repository.meaning.arithmetic import Float64Array
 
 _JOINS: dict[WindowJoin, Callable[[Float64Array], Float64Array]] = {
     "mean": lambda logits: logits.mean(axis=0),

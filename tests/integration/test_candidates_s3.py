@@ -6,11 +6,8 @@ from pathlib import Path
 import pytest
 
 from repository.candidates.trial import Plan, Rule
-from repository.config import ModelConfig
-from repository.location import S3Location
 from repository.s3_store import S3Store
 from tests.integration.gateways import gateway_beside
-from tests.integration.stack import Stack
 from tests.integration.swapping import (
     SWAP_S,
     assert_undisturbed,
@@ -20,6 +17,7 @@ from tests.integration.swapping import (
     until_answered,
     write_model,
 )
+from tests.integration.test_s3 import new_s3_store, serving
 from tests.integration.trials import EAGER, until_ended, until_running
 from tests.s3_server import CREDENTIALS, S3Server, environment, s3_server
 from tests.waiting import wait_until
@@ -33,21 +31,7 @@ def server(tmp_path: Path) -> Iterator[S3Server]:
 
 @pytest.fixture
 def store(server: S3Server, tmp_path: Path) -> S3Store:
-    store = S3Store(S3Location.parse(server.repository("candidates")), "classifier")
-    store.ensure_config(ModelConfig("classifier").to_pbtxt())
-    store.publish(write_model(tmp_path / "v1", 0, seed=1))
-    return store
-
-
-def serving(store: S3Store, folder: Path, **settings: str) -> Stack:
-    return Stack(
-        str(store.location).rpartition("/")[0],
-        folder / "log",
-        MODEL_CACHE=str(folder / "cache"),
-        REPOSITORY_POLL_SECONDS="0.5",
-        LOG_REQUESTS="false",
-        **settings,
-    )
+    return new_s3_store(server, "candidates", tmp_path)
 
 
 def test_candidates_in_s3_are_rejected_and_promoted_by_what_two_gateways_count(

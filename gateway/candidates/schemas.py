@@ -48,7 +48,7 @@ class CandidateNow(BaseModel):
     by_label: dict[str, AgreementNow] = Field(
         {}, description="By the current version's label: the twenty with most sentences."
     )
-    by_script: dict[str, AgreementNow] = Field({}, description="By the script of most letters, such as `latin`.")
+    by_script: dict[str, AgreementNow] = Field({}, description="By the script of the first letters, such as `Latin`.")
     score_shift: float | None = Field(
         None, description="By how much the score of the current version's label is higher, or lower, in the mean."
     )

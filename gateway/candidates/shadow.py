@@ -18,7 +18,6 @@ from gateway.audit import BUSY_SHARE_OF_DEADLINE
 from gateway.batcher import Batcher
 from gateway.candidates.comparison import compare
 from gateway.candidates.counts import Counts
-from gateway.candidates.script import script_of
 from gateway.classifier import Predictions
 from gateway.encoding import Text, encode
 from gateway.errors import GatewayError, NotReadyError, VersionGoneError
@@ -26,6 +25,7 @@ from gateway.loaded_version import LoadedVersion
 from gateway.rows import Row
 from gateway.tokenization import Side
 from repository.inference import Float32Array
+from repository.scripts import script_of
 
 logger = logging.getLogger(__name__)
 

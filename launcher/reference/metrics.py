@@ -97,7 +97,7 @@ def _families() -> Iterator[Metric]:
 def _candidate() -> CandidateNow:
     """One of which everything is known."""
     tally = Tally(version=2, against=1)
-    tally.compare("label", "latin", True, False, 0.0)
+    tally.compare("label", "Latin", True, False, 0.0)
     trial = Trial(version=2, since=datetime.now(UTC))
     return CandidateNow.of(trial, figures_of(tally), 0.1, waits=None, failure="reason")
 

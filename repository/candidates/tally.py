@@ -84,7 +84,7 @@ class Tally(_Counts):
     updated_at: datetime | None = None
     overall: Agreement = Field(default_factory=Agreement)
     by_label: dict[str, Agreement] = Field({}, description="By the current version's label.")
-    by_script: dict[str, Agreement] = Field({}, description="By the script that most letters of the sentence are of.")
+    by_script: dict[str, Agreement] = Field({}, description="By the script of the sentence's first letters.")
     score_shift: float = Field(0, description="Sum of what the score of the current version's label changes by.")
     seconds: float = Field(0, description="What the timed sentences took the candidate, each alone.")
     current_seconds: float = Field(0, description="The same of the current version.")

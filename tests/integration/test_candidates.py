@@ -76,7 +76,7 @@ def assert_shown(stack: Stack, own: Any) -> None:
     assert abs(now["agreement"]["share"] - same) < 0.2
     assert set(now["by_label"]) == {"Animal", "Plant"}
     assert sum(counts["compared"] for counts in now["by_label"].values()) == now["agreement"]["compared"]
-    assert set(now["by_script"]) == {"latin"}
+    assert set(now["by_script"]) == {"Latin"}
     assert now["errors"] == 0
     assert now["changes"] == []
     text = stack.client.get("/metrics").text

@@ -20,6 +20,8 @@ from repository.scripts import LATIN, NONE, OTHER, SCRIPTS, script_of
         ("สวัสดี", "Thai"),
         ("שלום", "Hebrew"),
         ("漢字", "Han"),
+        ("学习数学 abc", "Han"),
+        ("ｆｕｌｌ", LATIN),
         ("東京へ行く", "Kana"),
         ("한국어 텍스트", "Hangul"),
         ("გამარჯობა", "Georgian"),

@@ -8,7 +8,6 @@ import pytest
 from export.parity import agreement
 from gateway.candidates import comparison
 from gateway.candidates.comparison import NO_LABEL, compare
-from gateway.candidates.script import NONE, script_of
 from repository.inference import Float32Array
 from repository.manifest import Manifest, ProblemType
 from tests.version_folders import write_version
@@ -74,19 +73,3 @@ def test_values_agree_within_a_margin_and_a_number_is_never_a_label(tmp_path: Pa
 def test_the_limits_are_those_of_the_parity_check() -> None:
     assert comparison.NEAR_TIE == agreement.NEAR_TIE
     assert (comparison.VALUE_MARGIN, comparison.RANGE_SHARE) == (agreement.VALUE_MARGIN, agreement.RANGE_SHARE)
-
-
-@pytest.mark.parametrize(
-    ("text", "script"),
-    [
-        ("Mapa aprende", "latin"),
-        ("карта и map", "cyrillic"),
-        ("学习数学 abc", "cjk"),
-        ("भाषा", "devanagari"),
-        ("ｆｕｌｌ", "latin"),
-        ("12 😀 !?", NONE),
-        ("", NONE),
-    ],
-)
-def test_the_script_is_that_of_most_letters(text: str, script: str) -> None:
-    assert script_of(text) == script

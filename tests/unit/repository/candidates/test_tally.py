@@ -8,7 +8,7 @@ from repository.candidates.tally import MOST_CHANGES, MOST_GROUPS, OTHERS, Agree
 def tally(version: int = 2, against: int = 1, agreed: int = 0, other: int = 0) -> Tally:
     found = Tally(version=version, against=against)
     for place in range(agreed + other):
-        found.compare("Animal", "latin", place < agreed, place >= agreed, shift=0.1)
+        found.compare("Animal", "Latin", place < agreed, place >= agreed, shift=0.1)
         found.time(0.002, 0.001)
     return found
 
@@ -21,7 +21,7 @@ def test_processes_are_added_up_and_other_pairs_of_versions_are_not() -> None:
     tallies = [tally(agreed=8, other=2), tally(agreed=10), tally(against=7, agreed=99), tally(version=3, agreed=99)]
     found = total(2, 1, [Tally.model_validate_json(each.model_dump_json()) for each in tallies])
     assert (found.overall.compared, found.overall.agreed, found.overall.confident_changes) == (20, 18, 2)
-    assert found.by_label["Animal"] == found.by_script["latin"] == found.overall
+    assert found.by_label["Animal"] == found.by_script["Latin"] == found.overall
     assert found.mean_shift == pytest.approx(0.1)
     assert found.latency_ratio == pytest.approx(2, rel=0.02)
 
@@ -53,7 +53,7 @@ def test_one_hiccup_does_not_make_a_candidate_slow() -> None:
 def test_labels_without_end_are_counted_together() -> None:
     found = Tally(version=2, against=1)
     for number in range(MOST_GROUPS + 50):
-        found.compare(f"label {number}", "latin", True, False, 0.0)
+        found.compare(f"label {number}", "Latin", True, False, 0.0)
     assert len(found.by_label) == MOST_GROUPS + 1
     assert found.by_label[OTHERS].compared == 50
 

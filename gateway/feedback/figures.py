@@ -1,15 +1,16 @@
 """How right are a version's answers, as far as feedback tells, and how much of them got any?"""
 
-import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway.feedback.answer_log import VersionFigures
+from repository.binomial import lower_bound, upper_bound
 
-_QUANTILE = 1.959964
-"""Of the normal distribution, for 95 % between both bounds."""
+_EACH_SIDE = 0.975
+"""Confidence of each bound, for 95 % between both."""
 
 
 class Accuracy(NamedTuple):
@@ -20,20 +21,12 @@ class Accuracy(NamedTuple):
     upper: float
 
 
+@lru_cache(maxsize=256)  # it is asked for at each look at /metrics
 def accuracy_of(right: int, given: int) -> Accuracy | None:
-    """The share with Wilson's score interval; None without feedback.
-
-    Clopper and Pearson's bounds, as elsewhere here, cost the more the more cases there are: too much for a gateway that
-    may have a hundred thousand. Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
-    inference", Journal of the American Statistical Association 22 (1927).
-    """
+    """The share with Clopper and Pearson's two-sided interval; None without feedback."""
     if not given:
         return None
-    share, square = right / given, _QUANTILE**2
-    middle = share + square / (2 * given)
-    half = _QUANTILE * math.sqrt(share * (1 - share) / given + square / (4 * given**2))
-    whole = 1 + square / given
-    return Accuracy(share, max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole))
+    return Accuracy(right / given, lower_bound(right, given, _EACH_SIDE), upper_bound(right, given, _EACH_SIDE))
 
 
 def families(figures: Sequence[VersionFigures]) -> Iterator[Metric]:

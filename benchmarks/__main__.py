@@ -140,7 +140,7 @@ def compare(
 @app.command()
 def readme(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of a result [default: the newest in benchmarks/results].")
+        Path | None, typer.Argument(help="Folder of a result (default: the newest in benchmarks/results).")
     ] = None,
 ) -> None:
     """Write a result's tables and plot into README.md."""

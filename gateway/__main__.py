@@ -29,10 +29,10 @@ errors = Console(stderr=True)
 def serve(
     context: typer.Context,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on [env GATEWAY_HOST, default 127.0.0.1].")
+        str | None, typer.Option(help="Address to listen on (env GATEWAY_HOST, default 127.0.0.1).")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [env GATEWAY_PORT, default 8000].")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that share the port [env WORKERS, default 1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (env GATEWAY_PORT, default 8000).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the port (env WORKERS, default 1).")] = None,
 ) -> None:
     """Serve /classify for the model that Triton serves.
 

@@ -179,7 +179,7 @@ def prune(
 
 @app.command()
 def verify(
-    version: Annotated[int | None, typer.Argument(help="Version number [default: all].")] = None,
+    version: Annotated[int | None, typer.Argument(help="Version number (default: all).")] = None,
     repository: Repository = None,
     model: Model = None,
 ) -> None:
@@ -205,7 +205,7 @@ def verify(
 def sync(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Folder for Triton to read [default: below MODEL_CACHE, as `python -m server`]."),
+        typer.Argument(help="Folder for Triton to read (default: below MODEL_CACHE, as `python -m server`)."),
     ] = None,
     repository: Repository = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on for ever, every REPOSITORY_POLL_SECONDS.")] = False,

@@ -14,10 +14,10 @@ Repository = Annotated[
     str | None,
     typer.Option(
         "--repository",
-        help="Folder that Triton reads, or s3://bucket/prefix [env MODEL_REPOSITORY, default ./model_repository].",
+        help="Folder that Triton reads, or s3://bucket/prefix (env MODEL_REPOSITORY, default ./model_repository).",
     ),
 ]
-Model = Annotated[str | None, typer.Option("--model", help="Name of the model [env MODEL_NAME, default classifier].")]
+Model = Annotated[str | None, typer.Option("--model", help="Name of the model (env MODEL_NAME, default classifier).")]
 
 
 def settings_of(repository: str | None, model: str | None = None, tallies: str | None = None) -> RepositorySettings:

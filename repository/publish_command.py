@@ -32,12 +32,12 @@ _After = Annotated[
 ]
 _Agreement = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Least share of equal answers, at the 95 % lower bound [with --after: 0.99]."),
+    typer.Option(min=0, max=1, help="Least share of equal answers, at the 95 % lower bound (with --after: 0.99)."),
 ]
 _Latency = Annotated[
-    float | None, typer.Option(min=0.01, help="Most it may take, as a multiple of the current one [with --after: 1.5].")
+    float | None, typer.Option(min=0.01, help="Most it may take, as a multiple of the current one (with --after: 1.5).")
 ]
-_Errors = Annotated[int | None, typer.Option(min=0, help="Most sentences it may fail on [with --after: 0].")]
+_Errors = Annotated[int | None, typer.Option(min=0, help="Most sentences it may fail on (with --after: 0).")]
 
 
 def publish(
@@ -86,7 +86,7 @@ def publish(
 
 
 def rollback(
-    to: Annotated[int | None, typer.Option(help="Version to go back to [default: the one before].")] = None,
+    to: Annotated[int | None, typer.Option(help="Version to go back to (default: the one before).")] = None,
     replace: Replace = False,
     repository: Repository = None,
     model: Model = None,

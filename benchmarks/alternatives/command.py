@@ -25,13 +25,13 @@ out = Console()
 
 def alternatives(
     only: Annotated[
-        list[str] | None, typer.Option(help="Measure this one; can be given several times [default: all].")
+        list[str] | None, typer.Option(help="Measure this one; can be given several times (default: all).")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Paired rounds; rates are their medians.")] = 5,
     connections: Annotated[str, typer.Option(help="Numbers of connections, with commas.")] = "1,64",
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of each load.")] = 4,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The checkpoint that all serve [default: CHECKPOINT, as of `make up`].")
+        Path | None, typer.Option(help="The checkpoint that all serve (default: CHECKPOINT, as of `make up`).")
     ] = None,
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     environments: Annotated[Path, typer.Option(help="Folder of the alternatives' packages.")] = ENVIRONMENTS,

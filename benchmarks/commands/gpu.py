@@ -40,7 +40,7 @@ out = Console()
 
 def gpu(
     checkpoint: Annotated[
-        Path | None, typer.Option(help="What the graphs are made of [default: CHECKPOINT, as of `make up`].")
+        Path | None, typer.Option(help="What the graphs are made of (default: CHECKPOINT, as of `make up`).")
     ] = None,
     data: Annotated[Path, typer.Option(help="CSV as for training; its sentences are asked.")] = SAMPLE_DATA,
     minutes: Annotated[float, typer.Option(min=0.1, help="What does not fit any more is left out.")] = 10,

@@ -44,9 +44,9 @@ def export(
 
 def memory(
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Checkpoint to export [default: XLM-RoBERTa base, random weights, 1.1 GB].")
+        Path | None, typer.Option(help="Checkpoint to export (default: XLM-RoBERTa base, random weights, 1.1 GB).")
     ] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Measure this one alone [default: all].")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Measure this one alone (default: all).")] = None,
 ) -> None:
     """The most memory an export takes, in each precision, beside the size of the checkpoint.
 

@@ -34,8 +34,8 @@ class PrecisionOptions:
     reference: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint whose answers in PyTorch the others are held against [default: the first --checkpoint, "
-            "else CHECKPOINT]."
+            help="Checkpoint whose answers in PyTorch the others are held against (default: the first --checkpoint, "
+            "else CHECKPOINT)."
         ),
     ] = None
     data: Annotated[

@@ -26,7 +26,7 @@ BatchTokens = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"BATCH_TOKENS of the gateway [default: what the card of this machine begins with, or {UNKNOWN_TOKENS}].",
+        help=f"BATCH_TOKENS of the gateway (default: what the card of this machine begins with, or {UNKNOWN_TOKENS}).",
     ),
 ]
 Write = Annotated[

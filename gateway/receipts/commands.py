@@ -60,14 +60,14 @@ class VerifyOptions:
         typer.Option(
             metavar="PUBLIC",
             help="A key that you trust: PEM, or JSON as GET /receipts/key gives it. Again for several, as after a "
-            "change of keys [default: that of env RECEIPT_KEY].",
+            "change of keys (default: that of env RECEIPT_KEY).",
         ),
     ] = None
     exact: Annotated[bool, typer.Option("--exact", help="Take no answer that is not the same bit for bit.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, a list.")] = False
     repository: RepositoryOption = None
     model: Annotated[
-        str | None, typer.Option("--model", help="Name of the model [default: the one that the receipt names].")
+        str | None, typer.Option("--model", help="Name of the model (default: the one that the receipt names).")
     ] = None
 
     def texts(self) -> list[Text] | None:

@@ -21,7 +21,7 @@ out = Console()
 Tallies = Annotated[
     str | None,
     typer.Option(
-        help="Where gateways count: a folder, or s3://bucket/prefix [env CANDIDATE_STATE, else the repository]."
+        help="Where gateways count: a folder, or s3://bucket/prefix (env CANDIDATE_STATE, else the repository)."
     ),
 ]
 

@@ -151,7 +151,7 @@ class VersionHistory(ABC):
         """What `prune` deletes. Of the versions that may answer, so that a candidate takes no other one's place."""
         return [number for number in self.answering()[:-keep] if number != spared]
 
-    def _refuse_untried(self, plan: Plan | None) -> None:
+    def refuse_untried(self, plan: Plan | None) -> None:
         """Raise RepositoryError for a trial while no version answers: a candidate is compared with one."""
         if plan is not None and not self.answering():
             raise RepositoryError(

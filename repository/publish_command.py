@@ -68,7 +68,11 @@ def publish(
 
     plan = _plan(role, canary, after, {"agreement": agreement, "latency_ratio": latency_ratio, "errors": errors})
     store = store_of(repository, model)
-    Manifest.read(folder)  # before anything is taken away for it
+    manifest = Manifest.read(folder)  # before anything is taken away for it
+    if not store.numbers():
+        # A config without a version would stay behind a refusal, and Triton complain of it at each look.
+        store.refuse_untried(plan)
+        manifest.verify_files(folder)
     store.ensure_config(ModelConfig(store.model_name, tensorrt=tensorrt).to_pbtxt())
     # Checked before publishing: a request that is not met must not look as if it were.
     config = parse_config(store.config())

@@ -107,7 +107,7 @@ class S3Store(VersionHistory):
         if republished_from is not None:
             manifest = manifest.model_copy(update={"republished_from": republished_from})
         refuse_over(self.trials())
-        self._refuse_untried(plan)
+        self.refuse_untried(plan)
         number = self._next_number()
         if plan is not None:  # before the version is there, so that nobody takes it for one that may answer
             self.change_trials(lambda trials: begun_alone(trials, number, plan))

@@ -82,7 +82,7 @@ class ModelStore(VersionHistory):
             trials = self.trials()
             if trials.running is not None and trials.running.version in self.numbers():
                 refuse_over(trials)
-            self._refuse_untried(plan)
+            self.refuse_untried(plan)
             staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
             try:
                 _copy_version(source, staging, manifest)

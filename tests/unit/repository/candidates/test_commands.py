@@ -110,6 +110,15 @@ def test_options_that_cannot_be_meant_are_refused_before_anything_is_done(
     assert store.numbers() == [1]
 
 
+def test_a_refused_first_version_leaves_no_model_behind(store: ModelStore, exported: Path) -> None:
+    """Triton would complain, at each look, of a model that has a config and no version."""
+    root = store.folder.parent
+    assert "without --as candidate" in refusal("publish", str(exported), "--model", "new", "--as", "candidate")
+    (exported / "model.onnx").write_bytes(b"cut off")
+    refusal("publish", str(exported), "--model", "new")
+    assert [folder.name for folder in root.iterdir() if folder.is_dir()] == ["classifier"]
+
+
 def test_publishing_over_a_trial_says_what_to_do_and_replace_does_it(store: ModelStore, exported: Path) -> None:
     run("publish", str(exported), "--as", "candidate")
     assert "or add --replace" in refusal("publish", str(exported))

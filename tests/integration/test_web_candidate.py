@@ -66,7 +66,7 @@ def test_both_versions_stand_side_by_side_with_what_changes(browser: Chrome) -> 
     assert "66.7% of 24 sentences, between" in shown(browser, "candidate-facts")
     assert "its rule, after 5,000 sentences" in shown(browser, "candidate-facts")
     assert "Animal" in shown(browser, "candidate-labels")
-    assert "cyrillic" in shown(browser, "candidate-scripts")
+    assert "Cyrillic" in shown(browser, "candidate-scripts")
     changed = shown(browser, "candidate-change-rows")
     assert "oak rock oakPlant" in changed
     assert "Tree" in changed

@@ -13,7 +13,7 @@ from repository.inference import Float32Array, pad_batch
 from repository.manifest import OUTPUT
 
 # Share of the multiplications that stays float32; each takes about three times as long there.
-FLOAT32_WORK = 0.1
+FLOAT32_WORK = 0.05
 # All products are measured on a few texts; on all of these, only the worst that make up so much of the work.
 SHORTLISTED_WORK = 0.3
 FEW_TEXTS = 16

@@ -190,7 +190,7 @@ class GatewaySettings(RepositorySettings):
         100, ge=1, le=10_000, description="Most jobs that are kept, whatever their state; past that, 507."
     )
     jobs_keep_hours: float = Field(
-        24, gt=0, le=87_600, description="Hours after its end at which a job is deleted, with its result."
+        24, ge=0.001, le=87_600, description="Hours after its end at which a job is deleted, with its result."
     )
     jobs_running: int = Field(
         1, ge=1, le=64, description="Most jobs that run at a time, of all workers and gateways that share the folder."

@@ -5,12 +5,14 @@ import hashlib
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterable, Iterator
 from typing import Any, NamedTuple
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from gateway.errors import InvalidRequestError, JobConflictError, JobsFullError, NotReadyError, UnknownJobError
+from gateway.jobs.gauges import families
 from gateway.jobs.record import ENDED, JobRecord, JobState
 from gateway.jobs.schemas import Job, JobOptions, Jobs, shown
 from gateway.jobs.store import INPUT, JobStore
@@ -21,7 +23,6 @@ from gateway.service import Service
 
 UNKNOWN = "There is no such job: GET /jobs lists those there are."
 NO_RECEIPTS = "A receipt is of single answers: leave `receipt` out."
-STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
 class Asked(NamedTuple):
@@ -145,17 +146,9 @@ class JobDesk:
 
     def gauges(self, model: str) -> Iterator[Metric]:
         """What Prometheus reads of a model's jobs, as they are on the disk."""
-        counts = dict.fromkeys(STATES, 0)
-        for job in self._store.ids():
-            record = self._store.record(job)
-            if record is not None and record.model == model:
-                counts[self._store.state(job).state] += 1
-        jobs = GaugeMetricFamily("classifier_jobs", "Jobs that are kept, by state.", labels=("state",))
-        for state, count in counts.items():
-            jobs.add_metric([state], count)
-        used = GaugeMetricFamily("classifier_jobs_bytes", "What the jobs of all models take of the disk, in bytes.")
-        used.add_metric([], self._store.used_bytes())
-        yield from (jobs, used)
+        records = [record for job in self._store.ids() if (record := self._store.record(job)) is not None]
+        counts = Counter(self._store.state(record.id).state for record in records if record.model == model)
+        return families(counts, self._store.used_bytes())
 
 
 async def _check(service: Service, options: JobOptions) -> None:

@@ -36,13 +36,12 @@ RIGHT = (
     "send a table as text/csv, text/tab-separated-values or application/x-ndjson, or its address in S3 as "
     "application/json"
 )
-LONGEST_KEY = 255
 LONGEST_SOURCE_BODY = 65_536
 _UTF_8 = re.compile(r"utf-?8|us-ascii|utf-?16(-?[bl]e)?", re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 
 
-async def asked_of(request: Request, options: JobOptions) -> tuple[Asked, AsyncIterator[bytes]]:
+async def asked_of(request: Request, options: JobOptions, key: str | None) -> tuple[Asked, AsyncIterator[bytes]]:
     """What is asked for, and the pieces of the table, of which none is read yet.
 
     Raises:
@@ -66,7 +65,7 @@ async def asked_of(request: Request, options: JobOptions) -> tuple[Asked, AsyncI
         kind,
         source,
         owner_of(request),
-        _key_of(request),
+        _checked(key),
         int(declared) if declared.isdecimal() and source is None else 0,
     )
     return asked, request.stream()
@@ -125,9 +124,8 @@ def _named(name: str) -> str:
     return kind.value
 
 
-def _key_of(request: Request) -> str | None:
-    """Raise InvalidRequestError: it cannot be a key."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
-        raise InvalidRequestError(f"Idempotency-Key has 1 to {LONGEST_KEY} visible characters.")
+def _checked(key: str | None) -> str | None:
+    """The key, as it is. Raises InvalidRequestError: nobody can see it."""
+    if key is not None and (not key.isprintable() or not key.strip()):
+        raise InvalidRequestError("Idempotency-Key has characters that nobody can see: give it others.")
     return key

@@ -4,9 +4,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from gateway.errors import RangeError, UnknownJobError
@@ -17,8 +17,17 @@ NDJSON = "application/x-ndjson"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-async def result_response(request: Request, desk: JobDesk, job: str, owner: str, partial: bool) -> Response:
-    """The lines of a result, or the part of them that the request's `Range` names.
+class Wanted(NamedTuple):
+    """Which part a caller asks for."""
+
+    part: str
+    """The header `Range`, empty where there is none."""
+    tag: str | None
+    """`If-Range`: the part is of this result; else all is wanted."""
+
+
+async def result_response(desk: JobDesk, job: str, owner: str, partial: bool, wanted: Wanted) -> Response:
+    """The lines of a result, or the part of them that is wanted.
 
     Raises:
         UnknownJobError, JobConflictError: there is no such result, or none yet.
@@ -26,7 +35,7 @@ async def result_response(request: Request, desk: JobDesk, job: str, owner: str,
     """
     path, size = await asyncio.to_thread(desk.result, job, owner, partial)
     tag = f'"{job}-{size}"'
-    begin, end = _part(request, size, tag)
+    begin, end = _part(wanted, size, tag)
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": tag,
@@ -46,11 +55,11 @@ async def result_response(request: Request, desk: JobDesk, job: str, owner: str,
     return StreamingResponse(_pieces(stream, begin, end), status, headers, NDJSON)
 
 
-def _part(request: Request, size: int, tag: str) -> tuple[int, int]:
+def _part(wanted: Wanted, size: int, tag: str) -> tuple[int, int]:
     """First byte, and the one behind the last. What cannot be read as one range means all, as RFC 9110, 14.2 has it."""
-    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    found = _RANGE.fullmatch(wanted.part.replace(" ", ""))
     first, last = found.groups() if found else ("", "")
-    if not (first or last) or request.headers.get("if-range", tag) != tag:
+    if not (first or last) or wanted.tag not in (None, tag):
         return 0, size
     if not first:
         begin, end = max(0, size - int(last)), size

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from gateway.errors import UnknownJobError
 from gateway.jobs.desk import JobDesk
 from gateway.jobs.request import SOURCE, TABLES, asked_of
-from gateway.jobs.result import result_response
+from gateway.jobs.result import Wanted, result_response
 from gateway.jobs.schemas import Job, JobOptions, Jobs, JobSource
 from gateway.keys import owner_of
 from gateway.schemas import ErrorBody
@@ -32,6 +32,14 @@ def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 job_routes = APIRouter(tags=["jobs"])
+Key = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="Names this request: sent again with the same one, it is answered with the job that it began.",
+    ),
+]
 JobId = Annotated[str, Path(max_length=64, description="As `POST /jobs` gave it.")]
 
 
@@ -49,13 +57,12 @@ def _desk(request: Request) -> JobDesk:
     openapi_extra={"requestBody": BODY},
     summary="Classify a table in the background",
 )
-async def begin_job(request: Request, response: Response, options: Annotated[JobOptions, Query()]) -> Job:
-    """The table is on the disk when this is answered. Every row is answered as by `/classify`.
-
-    With a header `Idempotency-Key`, a repeated request is given the job that the first one began.
-    """
+async def begin_job(
+    request: Request, response: Response, options: Annotated[JobOptions, Query()], idempotency_key: Key = None
+) -> Job:
+    """The table is on the disk when this is answered. Every row is answered as by `/classify`."""
     desk = _desk(request)
-    job = await desk.submit(*await asked_of(request, options))
+    job = await desk.submit(*await asked_of(request, options, idempotency_key))
     response.headers["Location"] = f"/jobs/{job.id}"
     return job
 
@@ -96,12 +103,14 @@ async def job_result(
     request: Request,
     job_id: JobId,
     partial: Annotated[bool, Query(description="Also of a job that has not ended: the lines so far.")] = False,
+    part: Annotated[
+        str | None, Header(alias="Range", description="`bytes=N-` goes on with a download that broke off.")
+    ] = None,
+    if_range: Annotated[str | None, Header(description="The `ETag` of what was downloaded so far.")] = None,
 ) -> Response:
-    """Each line has `index`, from 0, `row` of the table, `version`, and `answer` or `error`.
-
-    A download that broke off goes on with `Range: bytes=N-`.
-    """
-    return await result_response(request, _desk(request), job_id, owner_of(request), partial)
+    """Each line has `index`, from 0, `row` of the table, `version`, and `answer` or `error`."""
+    wanted = Wanted(part or "", if_range)
+    return await result_response(_desk(request), job_id, owner_of(request), partial, wanted)
 
 
 @job_routes.delete(

@@ -27,6 +27,7 @@ class JobOptions(Options):
         "`sentence`, or `idea_title` and `map_title`.",
     )
     text_pair: Columns = Field([], description="Column of the second text, for models of pairs; again for several.")
+    receipt: bool = Field(False, description="Not for jobs: a receipt is of single answers.")
     keep: Columns = Field([], description="Column that each line of the result repeats, such as `id`; again for more.")
 
 

@@ -193,7 +193,7 @@ class GatewaySettings(RepositorySettings):
         24, ge=0.001, le=87_600, description="Hours after its end at which a job is deleted, with its result."
     )
     jobs_running: int = Field(
-        1, ge=1, le=64, description="Most jobs that run at a time, of all workers and gateways that share the folder."
+        1, ge=1, le=64, description="Most jobs that run at a time, of all workers that share the folder; each runs one."
     )
     jobs_sources: str = Field(
         "",

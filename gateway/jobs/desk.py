@@ -76,7 +76,9 @@ class JobDesk:
         return shown(record, JobState(), None)
 
     def _again(self, record: JobRecord) -> Job:
-        before = self._own(record.id, record.owner)
+        before = self._store.record(record.id)
+        if before is None:
+            raise JobConflictError("The job of this Idempotency-Key is being deleted: try again shortly.")
         if before.digest != record.digest:
             raise JobConflictError("This Idempotency-Key came with another request before: give each job its own.")
         return self._shown(before)
@@ -102,9 +104,14 @@ class JobDesk:
     async def remove(self, job: str, owner: str) -> Job | None:
         """Cancel a job that has not ended, which keeps what is done; else delete it, and return None.
 
-        Raises UnknownJobError: this caller has no such job.
+        Raises:
+            UnknownJobError: this caller has no such job.
+            NotReadyError: the disk takes no note of it.
         """
-        return await asyncio.to_thread(self._remove, job, owner)
+        try:
+            return await asyncio.to_thread(self._remove, job, owner)
+        except OSError as error:
+            raise NotReadyError(f"The job cannot be cancelled now: {error.strerror}; try again shortly.") from None
 
     def _remove(self, job: str, owner: str) -> Job | None:
         record = self._own(job, owner)

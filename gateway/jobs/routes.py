@@ -119,7 +119,7 @@ async def job_result(
     responses={
         202: {"model": Job, "description": "It had not ended: it is cancelled, and keeps the lines that were done."},
         204: {"description": "It had ended: it is deleted, with all that was sent and answered."},
-        **_failures(422),
+        **_failures(422, 503),
     },
     status_code=202,
     summary="Cancel a job, or delete one that has ended",

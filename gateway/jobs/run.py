@@ -42,6 +42,9 @@ PATIENCE_S = 30.0
 """How long a version that was asked for by its number may seem to be gone: Triton may be starting anew."""
 
 
+GONE_PAUSE_S = 0.2
+
+
 class Run:
     """Runs one job. Belongs to one event loop, and is used once."""
 
@@ -89,12 +92,14 @@ class Run:
             source = Source(self._store.path(self._record.id, INPUT), settings.jobs_max_bytes)
             try:
                 chunks = await asyncio.to_thread(self._chunks, source)
-                stretch = Stretch(self._service.triton, self._lane, self._calls, sentences, deadline_s)
+                triton, check = self._service.triton, self._check
+                stretch = Stretch(triton, self._lane, self._calls, sentences, deadline_s, check)
                 await stretch.run(chunks, self._prepare, self._write)
                 return
             except VersionGoneError as gone:
                 logger.info("Job %s: version %d is gone; another goes on.", self._record.id, gone.version)
                 await self._service.versions.refresh(lost=gone.version)
+                await asyncio.sleep(GONE_PAUSE_S)
             finally:
                 await self._written()  # the next stretch begins where this one's last chunk ends
                 source.close()
@@ -164,6 +169,11 @@ class Run:
     async def _version(self) -> LoadedVersion:
         number = self._options.version
         return await version_from(lambda: self._service.classifier.version(number), PATIENCE_S if number else None)
+
+    def _check(self, version: LoadedVersion) -> None:
+        """Raise VersionGoneError for one whose files were changed: nobody knows whose logits come now."""
+        if version.number in self._service.versions.rejected:
+            raise VersionGoneError(f"The files of version {version.number} were changed.", version.number)
 
     async def _prepare(self, chunk: Chunk) -> Prepared:
         return await prepare(chunk, await self._version(), self._reading, self._lane)

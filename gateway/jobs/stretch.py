@@ -19,6 +19,8 @@ from repository.inference import Float32Array, pad_batch
 
 READ_AHEAD = 1
 """Chunks that are tokenized and in no call yet: their tokens are memory."""
+MOST_UNWRITTEN = 3
+"""Chunks that are begun and not written."""
 LEAST_DEADLINE_S = 60.0
 """Of one call: nobody waits for it."""
 FIRST_PAUSE_S = 0.2
@@ -31,7 +33,15 @@ Write = Callable[[Prepared], Awaitable[None]]
 class Stretch:
     """Asks for the rows of one table. Belongs to one event loop, and is used once."""
 
-    def __init__(self, triton: TritonClient, lane: Lane, calls: int, sentences: int, deadline_s: float) -> None:
+    def __init__(
+        self,
+        triton: TritonClient,
+        lane: Lane,
+        calls: int,
+        sentences: int,
+        deadline_s: float,
+        check: Callable[[LoadedVersion], None],
+    ) -> None:
         """Take what is asked.
 
         Args:
@@ -40,14 +50,16 @@ class Stretch:
             calls: most under way at once.
             sentences: most of one call.
             deadline_s: after which a call is given up, and tried again; `LEAST_DEADLINE_S` at least.
+            check: raises VersionGoneError for a version that must not be asked any more.
         """
         self._triton = triton
         self._lane = lane
         self._calls = calls
         self._sentences = sentences
+        self._check = check
         self._deadline_s = max(LEAST_DEADLINE_S, deadline_s)
         self._ready: asyncio.Queue[Prepared | None] = asyncio.Queue(READ_AHEAD)
-        self._in_order: asyncio.Queue[Prepared | None] = asyncio.Queue()
+        self._in_order: asyncio.Queue[Prepared | None] = asyncio.Queue(MOST_UNWRITTEN)
         self._current: Prepared | None = None
         self._is_over = False
         self._taking = asyncio.Lock()
@@ -133,6 +145,7 @@ class Stretch:
         pause_s, tries = FIRST_PAUSE_S, 0
         while True:
             tries += 1
+            self._check(prepared.version)
             try:
                 async with asyncio.timeout(self._deadline_s):
                     return await self._triton.infer(prepared.version.number, inputs), tries

@@ -1,7 +1,7 @@
 """When may a job ask Triton, and for how much at a time? In moments in which nobody else is being answered.
 
 Triton computes a call to its end, so what a job has begun is in the way of a sentence that comes just then. How much
-in the way is decided here: by how long a call of a job may take, and by which share of the time there may be one.
+in the way is decided here: by how large a call of a job may be, and by which share of the time there may be one.
 Both are generous while nobody asks for anything else, and small as soon as somebody does.
 """
 
@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-QUIET_S = 2.0
-"""So long after the last call of others they are taken to have stopped."""
-QUIET_CALL_S = 0.04
-"""How long a call of a job should take while nobody else asks: what a first sentence may find before it."""
+QUIET_S = 1.0
+"""So long after the last call of others they are taken to have stopped: calls are then as large as those of requests
+under load may be, which a first sentence that comes may find before it."""
 BUSY_CALL_S = 0.005
-"""The same while others ask."""
+"""How long a call of a job should take while others ask."""
 REST = 4.0
 """After a call while others ask, a job rests for so many times as long as it took: what comes in the meantime meets no
 call of a job. One call in five moments, each of them idle, left the 99th percentile of sentences at half load where it
@@ -23,7 +22,7 @@ was (docs/guides/bulk-jobs.md)."""
 PAUSE_S = 0.002
 """How often it is looked whether the moment has come; a call takes longer."""
 FIRST_TOKENS = 64
-"""Of the first calls, whose pace nobody knows."""
+"""Of a call while others ask, before anybody knows how long calls take."""
 FADE = 0.9
 """Share of what was known of the pace that a call leaves in place."""
 
@@ -108,7 +107,8 @@ class Lane:
         return self._under_way == 0 and now >= self._rests_until
 
     def _tokens(self) -> int:
+        if self._is_quiet(time.monotonic()):
+            return self._most_tokens
         if self._pace is None:
             return min(FIRST_TOKENS, self._most_tokens)
-        wanted_s = QUIET_CALL_S if self._is_quiet(time.monotonic()) else BUSY_CALL_S
-        return max(1, min(self._most_tokens, int(wanted_s / self._pace)))
+        return max(1, min(self._most_tokens, int(BUSY_CALL_S / self._pace)))

@@ -121,24 +121,24 @@ def test_a_call_of_others_that_came_and_went_between_two_looks_is_seen(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(("pace_s", "tokens"), [(0.001, 40), (0.0001, 256), (1.0, 1)])
 @pytest.mark.usefixtures("quiet")
-def test_a_call_is_as_large_as_its_time_allows(others: Others, pace_s: float, tokens: int) -> None:
+def test_while_nobody_asks_a_call_is_as_large_as_any(others: Others) -> None:
+    async def run() -> None:
+        lane = lane_of(others)
+        for pace_s in (1.0, 0.0001):
+            assert await lane.turn() == 256
+            lane.ended(100, 100 * pace_s)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("pace_s", "tokens"), [(0.0005, 10), (0.00001, 256), (1.0, 1)])
+@pytest.mark.usefixtures("busy")
+def test_while_others_ask_a_call_is_as_large_as_its_time_allows(others: Others, pace_s: float, tokens: int) -> None:
     async def run() -> None:
         lane = lane_of(others)
         assert await lane.turn() == lanes.FIRST_TOKENS
         lane.ended(100, 100 * pace_s)
         assert await lane.turn() == tokens
-
-    asyncio.run(run())
-
-
-@pytest.mark.usefixtures("busy")
-def test_a_call_is_small_while_others_ask(others: Others) -> None:
-    async def run() -> None:
-        lane = lane_of(others)
-        await lane.turn()
-        lane.ended(100, 0.1)
-        assert await lane.turn() == int(lanes.BUSY_CALL_S / 0.001)
 
     asyncio.run(run())

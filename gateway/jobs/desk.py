@@ -154,7 +154,7 @@ class JobDesk:
     def gauges(self, model: str) -> Iterator[Metric]:
         """What Prometheus reads of a model's jobs, as they are on the disk."""
         records = [record for job in self._store.ids() if (record := self._store.record(job)) is not None]
-        counts = Counter(self._store.state(record.id).state for record in records if record.model == model)
+        counts = Counter[str](self._store.state(record.id).state for record in records if record.model == model)
         return families(counts, self._store.used_bytes())
 
 

@@ -119,13 +119,7 @@ class JobDesk:
             self._store.delete(job)
             return None
         self._store.cancel(job)
-        with self._store.holding(job) as held:
-            if held:  # nobody runs it
-                for path in self._store.inputs(job):
-                    path.unlink(missing_ok=True)
-                state = self._store.state(job)
-                ended = state.model_copy(update={"state": "cancelled", "finished": time.time()})
-                self._store.write_state(job, ended)
+        self._store.end_cancelled(job)
         return self._shown(record)
 
     def result(self, job: str, owner: str, partial: bool) -> tuple[str, int]:

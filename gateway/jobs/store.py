@@ -124,6 +124,15 @@ class JobStore:
         """Whether somebody wants it to stop."""
         return self.path(job, _CANCEL).exists() or self.path(job, _DELETE).exists()
 
+    def end_cancelled(self, job: str) -> None:
+        """Let a job that is to stop, and that nobody runs, have ended. Raises OSError: the disk is full."""
+        with self.holding(job) as held:
+            state = self.state(job)
+            if held and state.state == "cancelled" and state.finished is None:
+                for path in self.inputs(job):
+                    path.unlink(missing_ok=True)
+                self.write_state(job, state.model_copy(update={"finished": time.time()}))
+
     def delete(self, job: str) -> None:
         """Delete all of it; by whoever runs it, as soon as that has stopped."""
         with contextlib.suppress(OSError):  # it is gone, or the disk is full: who runs it, if anybody, goes on
@@ -182,6 +191,8 @@ class JobStore:
     def sweep(self, keep_s: float) -> None:
         """Delete what has been kept for long enough, or is nobody's any more."""
         for job in self.ids():
+            if self.is_cancelled(job):
+                self.end_cancelled(job)  # who ran it may have been killed before that
             finished = self.state(job).finished
             is_old = finished is not None and time.time() - finished > keep_s
             if is_old or self.path(job, _DELETE).exists():

@@ -76,6 +76,13 @@ def test_a_cancelled_job_says_so_before_who_runs_it_has_noticed(store: JobStore)
     store.write_state(JOB, JobState(state="running", started=1.0))
     store.cancel(JOB)
     assert store.state(JOB).state == "cancelled"
+    with store.holding(JOB):
+        store.sweep(3600)
+        assert store.state(JOB).finished is None
+        assert store.path(JOB, INPUT).exists()
+    store.sweep(3600)  # who ran it was killed
+    assert store.state(JOB).finished is not None
+    assert not store.path(JOB, INPUT).exists()
     store.write_state(JOB, JobState(state="done", started=1.0, finished=2.0))
     assert store.state(JOB).state == "done"
 

@@ -21,6 +21,9 @@ call of a job. One call in five moments, each of them idle, left the 99th percen
 was (docs/guides/bulk-jobs.md)."""
 PAUSE_S = 0.002
 """How often it is looked whether the moment has come; a call takes longer."""
+STARVED_S = 0.2
+"""After so long without a turn, a call may begin while others are under way, as long as nobody waits: five small ones a
+second are less than a fortieth of a core, and a job on a busy machine does come to its end."""
 FIRST_TOKENS = 64
 """Of a call while others ask, before anybody knows how long calls take."""
 FADE = 0.9
@@ -33,6 +36,10 @@ class Others(Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits or is being answered."""
+
+    @property
+    def waiting(self) -> int:
+        """Sentences that wait for a call."""
 
     @property
     def calls_begun(self) -> int:
@@ -57,12 +64,14 @@ class Lane:
         self._seen = -1
         self._met_at = time.monotonic()
         self._rests_until = 0.0
+        self._turned_at = time.monotonic()
         self._pace: float | None = None  # seconds a token
         self._one_looks = asyncio.Lock()
 
     async def spare(self) -> None:
-        """Wait for a moment in which nobody else is being answered."""
-        while not self._is_idle():
+        """Wait for a moment in which nobody else is being answered, or, after long, nobody waits."""
+        began = time.monotonic()
+        while not (self._is_idle() or (self._nobody_waits() and time.monotonic() - began > STARVED_S)):
             await asyncio.sleep(PAUSE_S)
 
     async def turn(self) -> int:
@@ -71,6 +80,7 @@ class Lane:
             while not self._may_begin():
                 await asyncio.sleep(PAUSE_S)
             self._under_way += 1
+            self._turned_at = time.monotonic()
             return self._tokens()
 
     def ended(self, tokens: int, took_s: float) -> None:
@@ -99,12 +109,14 @@ class Lane:
         return now - self._met_at > QUIET_S
 
     def _may_begin(self) -> bool:
-        if not self._is_idle():
-            return False
-        now = time.monotonic()
-        if self._is_quiet(now):
+        is_idle, now = self._is_idle(), time.monotonic()
+        if is_idle and self._is_quiet(now):
             return self._under_way < self._calls
-        return self._under_way == 0 and now >= self._rests_until
+        is_turn = is_idle or (self._nobody_waits() and now - self._turned_at > STARVED_S)
+        return is_turn and self._under_way == 0 and now >= self._rests_until
+
+    def _nobody_waits(self) -> bool:
+        return not any(each.waiting for each in self._others())
 
     def _tokens(self) -> int:
         if self._is_quiet(time.monotonic()):

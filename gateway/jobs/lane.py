@@ -21,9 +21,6 @@ call of a job. One call in five moments, each of them idle, left the 99th percen
 was (docs/guides/bulk-jobs.md)."""
 PAUSE_S = 0.002
 """How often it is looked whether the moment has come; a call takes longer."""
-STARVED_S = 0.2
-"""After so long without a turn, a call may begin while others are under way, as long as nobody waits: five small ones a
-second are less than a fortieth of a core, and a job on a busy machine does come to its end."""
 FIRST_TOKENS = 64
 """Of a call while others ask, before anybody knows how long calls take."""
 FADE = 0.9
@@ -36,10 +33,6 @@ class Others(Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits or is being answered."""
-
-    @property
-    def waiting(self) -> int:
-        """Sentences that wait for a call."""
 
     @property
     def calls_begun(self) -> int:
@@ -64,14 +57,12 @@ class Lane:
         self._seen = -1
         self._met_at = time.monotonic()
         self._rests_until = 0.0
-        self._turned_at = time.monotonic()
         self._pace: float | None = None  # seconds a token
         self._one_looks = asyncio.Lock()
 
     async def spare(self) -> None:
-        """Wait for a moment in which nobody else is being answered, or, after long, nobody waits."""
-        began = time.monotonic()
-        while not (self._is_idle() or (self._nobody_waits() and time.monotonic() - began > STARVED_S)):
+        """Wait for a moment in which nobody else is being answered."""
+        while not self._is_idle():
             await asyncio.sleep(PAUSE_S)
 
     async def turn(self) -> int:
@@ -80,7 +71,6 @@ class Lane:
             while not self._may_begin():
                 await asyncio.sleep(PAUSE_S)
             self._under_way += 1
-            self._turned_at = time.monotonic()
             return self._tokens()
 
     def ended(self, tokens: int, took_s: float) -> None:
@@ -109,14 +99,12 @@ class Lane:
         return now - self._met_at > QUIET_S
 
     def _may_begin(self) -> bool:
-        is_idle, now = self._is_idle(), time.monotonic()
-        if is_idle and self._is_quiet(now):
+        if not self._is_idle():
+            return False
+        now = time.monotonic()
+        if self._is_quiet(now):
             return self._under_way < self._calls
-        is_turn = is_idle or (self._nobody_waits() and now - self._turned_at > STARVED_S)
-        return is_turn and self._under_way == 0 and now >= self._rests_until
-
-    def _nobody_waits(self) -> bool:
-        return not any(each.waiting for each in self._others())
+        return self._under_way == 0 and now >= self._rests_until
 
     def _tokens(self) -> int:
         if self._is_quiet(time.monotonic()):

@@ -14,7 +14,6 @@ class Others:
     """A batcher as the lane sees it."""
 
     is_idle: bool = True
-    waiting: int = 0
     calls_begun: int = 0
 
 
@@ -50,7 +49,7 @@ async def some_turns(lane: Lane, count: int) -> list["asyncio.Task[int]"]:
 @pytest.mark.usefixtures("quiet")
 def test_nothing_begins_while_somebody_is_being_answered(others: Others) -> None:
     async def run() -> None:
-        others.is_idle, others.waiting = False, 1
+        others.is_idle = False
         lane = lane_of(others)
         (turn,) = await some_turns(lane, 1)
         spare = asyncio.create_task(lane.spare())
@@ -60,28 +59,6 @@ def test_nothing_begins_while_somebody_is_being_answered(others: Others) -> None
         others.is_idle = True
         await turn
         await spare
-
-    asyncio.run(run())
-
-
-@pytest.mark.usefixtures("busy")
-def test_a_job_that_had_no_turn_for_long_goes_on_while_nobody_waits(
-    others: Others, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def run() -> None:
-        monkeypatch.setattr(lanes, "STARVED_S", 1e9)
-        others.is_idle = False
-        lane = lane_of(others)
-        (turn,) = await some_turns(lane, 1)
-        assert not turn.done()
-        monkeypatch.setattr(lanes, "STARVED_S", 0.0)
-        assert await turn == lanes.FIRST_TOKENS
-        await lane.spare()
-        others.waiting = 1
-        lane.ended(64, 0.01)
-        (turn,) = await some_turns(lane, 1)
-        assert not turn.done()
-        turn.cancel()
 
     asyncio.run(run())
 

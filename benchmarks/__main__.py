@@ -10,6 +10,7 @@ from benchmarks.alternatives.command import alternatives
 from benchmarks.commands import offline
 from benchmarks.commands.batch import batch
 from benchmarks.commands.gpu import gpu
+from benchmarks.commands.jobs import jobs
 from benchmarks.commands.precision import precision
 from benchmarks.commands.soak import soak
 from benchmarks.commands.trials import trials
@@ -49,6 +50,7 @@ app.command()(offline.memory)
 app.command()(tune)
 app.command()(soak)
 app.command()(trials)
+app.command()(jobs)
 app.command()(alternatives)
 app.command()(batch)
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,6 +58,8 @@ def serve(
         raise typer.Exit(USER_MISTAKE) from None
     if settings.feedback is not None:
         _require_feedback(settings)
+    if settings.jobs is not None:
+        _require_jobs(settings.jobs)
     try:
         if settings.receipt_key is not None:
             read_signing_key(settings.receipt_key)
@@ -79,6 +82,16 @@ def _require_feedback(settings: GatewaySettings) -> None:
         require_place(settings)
     except RepositoryError as error:
         errors.error(f"FEEDBACK: {error}")
+        raise typer.Exit(USER_MISTAKE) from None
+
+
+def _require_jobs(folder: Path) -> None:
+    from gateway.jobs.store import JobStore
+
+    try:
+        JobStore(folder, 1, 1)
+    except OSError as error:
+        errors.error(f"JOBS: {folder} cannot be written to ({error.strerror}): name another folder")
         raise typer.Exit(USER_MISTAKE) from None
 
 

@@ -17,6 +17,7 @@ from gateway.connections import watched_connections
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.feedback.routes import feedback_routes
+from gateway.jobs.routes import job_routes
 from gateway.keys import KeyCheck
 from gateway.logs import configure_logging, request_log
 from gateway.meaning.labels import CALIBRATED_HEADER, COVERAGE_HEADER
@@ -34,6 +35,7 @@ from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
+OF_JOBS = {409, 416}
 OF_FEEDBACK = {404, 507}
 """Statuses that sentences are not answered with."""
 
@@ -50,8 +52,8 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            allow_methods=["GET", "POST", *(["DELETE"] if settings.jobs is not None else [])],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
             expose_headers=[
                 VERSION_HEADER,
                 TRUNCATED_HEADER,
@@ -79,8 +81,13 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
         async with (
             running_services(settings, metrics) as services,
             watched_connections(settings, metrics) as connections,
+            contextlib.AsyncExitStack() as beside,
         ):
             holder.services = services
+            if settings.jobs is not None:
+                from gateway.jobs.running import running_jobs  # readers of tables: only where there are any
+
+                services.jobs = await beside.enter_async_context(running_jobs(settings.jobs, services, metrics))
             app.state.holder = holder
             yield {"connections": connections}  # for gateway.protocol
         drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
@@ -93,19 +100,25 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
         redoc_url=None,
         redirect_slashes=False,  # to where, only a proxy in front knows
     )
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    larger = {"/jobs": settings.jobs_max_bytes} if settings.jobs is not None else {}
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes, larger=larger)
     protection = [Depends(KeyCheck(keys))] if keys else []
-    of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK}
+    of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK | OF_JOBS}
+    of_feedback = {status: answer for status, answer in FAILURES.items() if status not in OF_JOBS}
     app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
     app.include_router(tei_routes, dependencies=protection)
-    app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
+    app.include_router(feedback_routes, dependencies=protection, responses=of_feedback)
+    app.include_router(job_routes, dependencies=protection)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(receipt_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    sentences, state = (classify_routes, tei_routes, feedback_routes), (state_routes, receipt_routes, open_routes)
-    routers = (*sentences, *state, web_routes, docs)
+    sentences, state = (
+        (classify_routes, tei_routes, feedback_routes),
+        (state_routes, receipt_routes, open_routes),
+    )
+    routers = (*sentences, job_routes, *state, web_routes, docs)
     _answer_errors(app, metrics, _methods(routers))
     return app
 

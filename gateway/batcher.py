@@ -92,11 +92,10 @@ class Batcher:
         self._limits = limits
         self._observer = observer
         self._waiting: dict[_Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
-        self._waiting_tokens = 0
-        self._held = 0
+        self._waiting_tokens = self._held = 0
         self._calls: dict[asyncio.Task[None], int] = {}  # with the tokens of each
-        self._scheduled = False
-        self._closed = False
+        self._scheduled = self._closed = False
+        self.calls_begun = 0  # to Triton, for who gives way to them
         self._pace = Pace()
 
     @property
@@ -194,6 +193,7 @@ class Batcher:
     def begin_call(self) -> None:
         """Send the sentence that waits longest, and some like it."""
         batch = self._take()
+        self.calls_begun += 1
         call = asyncio.get_running_loop().create_task(self._call(batch))
         self._calls[call] = _tokens(batch)
         call.add_done_callback(functools.partial(self._finished, batch))

@@ -148,6 +148,15 @@ class Classifier:
                 error = f"No answer within {self._deadline_s:g} seconds; try again later."
                 raise DeadlineExceededError(error) from None
 
+    async def version(self, number: int | None) -> LoadedVersion:
+        """The version of that number, or the one to ask where none is named.
+
+        Raises:
+            InvalidRequestError: that one cannot be asked.
+            NotReadyError, VersionGoneError: there is none at present.
+        """
+        return self._versions.version_to_ask() if number is None else await self._named.get(number)
+
     async def _ask_until_known(self, asked: _Asked) -> Predictions:
         """Ask the current version; the one that is current then, if no Triton serves it any more."""
         for _ in range(VERSIONS_TRIED - 1):

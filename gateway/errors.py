@@ -77,6 +77,22 @@ class FeedbackFullError(GatewayError):
     """There is as much feedback as may be kept."""
 
 
+class UnknownJobError(GatewayError):
+    """Jobs are off, or there is no such job of this caller."""
+
+
+class JobConflictError(GatewayError):
+    """The job is not so far yet, or is another one than the request says."""
+
+
+class RangeError(GatewayError):
+    """The part that is asked for is not in the result."""
+
+
+class JobsFullError(GatewayError):
+    """There are as many jobs as may be kept, or they take all the room that they may."""
+
+
 class DeadlineExceededError(GatewayError):
     """The answer did not come within the deadline."""
 
@@ -86,10 +102,13 @@ STATUS: dict[type[GatewayError], int] = {
     UnauthorizedError: 401,
     UnknownModelError: 404,
     UnknownAnswerError: 404,
+    UnknownJobError: 404,
+    JobConflictError: 409,
     BodyTooLongError: 413,
     SentenceTooLongError: 413,
     TooManySentencesError: 413,
     UnsupportedMediaTypeError: 415,
+    RangeError: 416,
     InvalidRequestError: 422,
     BlankSentenceError: 422,
     ModelFailedError: 502,
@@ -98,6 +117,7 @@ STATUS: dict[type[GatewayError], int] = {
     VersionGoneError: 503,
     DeadlineExceededError: 504,
     FeedbackFullError: 507,
+    JobsFullError: 507,
 }
 
 KINDS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLong"}

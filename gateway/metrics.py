@@ -129,6 +129,9 @@ class ModelMetrics:
             "Sentences that were the candidate's to answer, by who did: candidate, or current where that did not.",
         )
         self.receipts = self._counter("classifier_receipts", "Receipts signed.")
+        self.job_rows = self._counter_by(
+            "outcome", "classifier_job_rows", "Rows of jobs that are done with, by outcome: answered or failed."
+        )
         self._count_students()
 
     def _count_students(self) -> None:

@@ -5,7 +5,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,9 +119,11 @@ class BodyLimit:
     look like all its others.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, most_bytes: int, larger: Mapping[str, int] | None = None) -> None:
+        """`larger` are bounds of single paths."""
         self._app = app
         self._most_bytes = most_bytes
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -130,16 +132,17 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         length = int(declared) if declared.isdecimal() else 0
+        most_bytes = self._larger.get(scope["path"], self._most_bytes) if self._larger else self._most_bytes
 
         async def receive_at_most() -> Message:
             nonlocal length
-            if length <= self._most_bytes:
+            if length <= most_bytes:
                 message = await receive()
                 if declared:
                     return message  # httptools ends the body there
                 length += len(message.get("body", b""))
-            if length > self._most_bytes:
-                raise HTTPException(413, f"The body is longer than {self._most_bytes} bytes: send fewer sentences")
+            if length > most_bytes:
+                raise HTTPException(413, f"The body is longer than {most_bytes} bytes: send fewer sentences")
             return message
 
         await self._app(scope, receive_at_most, send)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.audit import Auditor
@@ -59,6 +59,8 @@ class Service:
     """None where no key signs them."""
     candidates: CandidateFollower | None = None
     """None where a version is pinned, so that no other is tried."""
+    triton: TritonClient = field(kw_only=True)
+    """Asks the model past the batcher."""
 
     def state(self) -> ModelState:
         """What the metrics show of it when they are read."""
@@ -205,7 +207,7 @@ async def _parts(
     if watcher is not None:
         followers.append(watcher.run())
     meaning = Meaning(settings, files, metrics)
-    core = Service(settings, metrics, versions, batcher, classifier, files, meaning, students, watcher)
+    core = Service(settings, metrics, versions, batcher, classifier, files, meaning, students, watcher, triton=triton)
     service, more = _with_features(core, triton)
     return service, followers + more
 

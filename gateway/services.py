@@ -6,6 +6,7 @@ or one whose calls hang, changes nothing for the others.
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Sequence
 
@@ -13,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.call_slots import CallSlots
 from gateway.errors import NotReadyError, UnknownModelError
+from gateway.jobs.desk import JobDesk
 from gateway.metrics import Metrics
 from gateway.middleware import record_of
 from gateway.schemas import Models, ServedModel
@@ -34,6 +36,8 @@ class Services:
         self.settings = settings
         self.metrics = metrics
         self.default: Service
+        self.jobs: JobDesk | None = None
+        """None where no jobs are taken."""
         self._slots = CallSlots(settings.triton_calls)
         self._services: dict[str, Service] = {}
         self._running: dict[str, contextlib.AsyncExitStack] = {}
@@ -74,7 +78,12 @@ class Services:
 
     def render_metrics(self) -> bytes:
         """The text that Prometheus reads."""
-        return self.metrics.render([service.state() for service in self.all()])
+        states = [service.state() for service in self.all()]
+        if (desk := self.jobs) is not None:
+            states = [
+                state._replace(others=[*state.others, functools.partial(desk.gauges, state.name)]) for state in states
+            ]
+        return self.metrics.render(states)
 
     async def start(self, names: Sequence[str]) -> None:
         """Serve these models from now on, too."""

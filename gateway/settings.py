@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.addresses import Host
-from repository.location import RepositoryLocation
+from repository.location import SCHEME, RepositoryLocation, S3Location
 from repository.names import is_model_name, is_version_name
 from repository.settings import RepositorySettings
 
@@ -177,6 +177,29 @@ class GatewaySettings(RepositorySettings):
     feedback_upload_seconds: float = Field(
         30, gt=0, description="How often feedback is brought to S3, where `FEEDBACK` is there."
     )
+    jobs: Path | None = Field(
+        None,
+        description="Folder that keeps what `POST /jobs` brings, and what is answered; jobs are off when empty. Texts "
+        "and answers may be personal data.",
+    )
+    jobs_max_bytes: int = Field(67_108_864, ge=1, description="Longest table that a job takes, in bytes, unpacked.")
+    jobs_max_mb: int = Field(
+        2000, ge=1, description="Most that all jobs take of the disk, in MB; past that new ones are refused with 507."
+    )
+    jobs_kept: int = Field(
+        100, ge=1, le=10_000, description="Most jobs that are kept, whatever their state; past that, 507."
+    )
+    jobs_keep_hours: float = Field(
+        24, ge=0.001, le=87_600, description="Hours after its end at which a job is deleted, with its result."
+    )
+    jobs_running: int = Field(
+        1, ge=1, le=64, description="Most jobs that run at a time, of all workers that share the folder; each runs one."
+    )
+    jobs_sources: str = Field(
+        "",
+        description="Comma-separated prefixes in S3, such as `s3://bucket/tables`, below which a job may name a table "
+        "to be fetched with this gateway's credentials; none when empty.",
+    )
     log_requests: bool = Field(True, description="Write one line of JSON a request to standard output.")
     log_sentences: bool = Field(False, description="Put the sentences into these lines; they may be personal data.")
 
@@ -195,6 +218,15 @@ class GatewaySettings(RepositorySettings):
         if pinned is None and name == self.named_models()[0]:
             pinned = self.model_version
         return self.model_copy(update={"model_name": name, "model_version": pinned})
+
+    @field_validator("jobs_sources")
+    @classmethod
+    def _check_sources(cls, text: str) -> str:
+        for prefix in listed(text):
+            if not prefix.startswith(SCHEME):
+                raise ValueError(f"{prefix!r} is not like s3://bucket/prefix")
+            S3Location.parse(prefix)
+        return text
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:

@@ -27,7 +27,7 @@ RUN sh slim.sh /opt/venv
 FROM ${PYTHON_IMAGE} AS root
 RUN groupadd --gid 10001 app \
     && useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
-    && install --directory --owner app --group app /models /feedback \
+    && install --directory --owner app --group app /models /feedback /jobs \
     && rm -rf /usr/share/doc /usr/share/info /usr/share/locale /usr/share/man /usr/share/python-wheels \
        /usr/lib/python3/dist-packages /usr/local/lib/python3*/site-packages/* /usr/lib/python3*/ensurepip \
        /usr/local/lib/python3*/ensurepip /var/cache/* /var/lib/apt/lists/* /var/log/* /root/.cache

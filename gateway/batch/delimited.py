@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.batch.errors import UsageError
 from gateway.batch.formats import Format
-from gateway.batch.rows import Broken, BrokenRowError, Chunk, Place, TextColumns
+from gateway.batch.rows import CHUNK_ROWS, Broken, BrokenRowError, Chunk, Place, TextColumns
 from gateway.batch.source import LONGEST_LINE_BYTES, Source
 from repository.delimited_text import DELIMITERS, QUOTING_ADVICE, SEP_LINE
 
@@ -45,13 +45,13 @@ class DelimitedReader:
             raise self._refused(f"the column {twins[0]} stands twice; which of them is meant?")
         self.types: dict[str, Any] = {}
 
-    def chunks(self, start: Place, text_of: TextColumns) -> Iterator[Chunk]:
+    def chunks(self, start: Place, text_of: TextColumns, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows behind `start`."""
         number = start.row or self._header_row
         if start.offset:
             self._source.go_to(start.offset)
         reader = self._reader(self._lines)
-        chunk = Chunk()
+        chunk = Chunk(most_rows=rows)
         ended = False
         while not ended:
             self._raw, self._bad_bytes = [], False
@@ -74,7 +74,7 @@ class DelimitedReader:
                 chunk.read_bytes = self._source.progress()
                 if chunk.rows or chunk.broken:
                     yield chunk
-                chunk = Chunk()
+                chunk = Chunk(most_rows=rows)
 
     def _values(self, cells: list[str]) -> dict[str, str]:
         if self._bad_bytes:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from gateway.batch.errors import UsageError
 from gateway.batch.formats import STREAM
-from gateway.batch.rows import Broken, BrokenRowError, Chunk, Place, TextColumns, Values
+from gateway.batch.rows import CHUNK_ROWS, Broken, BrokenRowError, Chunk, Place, TextColumns, Values
 from gateway.batch.source import Source
 
 _INT64 = 2**63
@@ -67,7 +67,7 @@ class JsonLinesReader:
         self.columns = list(kinds)
         self.types = {name: _type(found - {"null"}) for name, found in kinds.items()}
 
-    def chunks(self, start: Place, text_of: TextColumns) -> Iterator[Chunk]:
+    def chunks(self, start: Place, text_of: TextColumns, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows behind `start`."""
         number = start.row or self._number - 1
         if start.offset:
@@ -75,7 +75,7 @@ class JsonLinesReader:
             lines = self._lines
         else:
             lines = self._from_first()
-        chunk = Chunk()
+        chunk = Chunk(most_rows=rows)
         for line in lines:
             number += 1
             if line.strip():
@@ -86,7 +86,7 @@ class JsonLinesReader:
                     chunk.broken.append(Broken(number, str(error), line.decode("utf-8", "backslashreplace").rstrip()))
             if chunk.is_full:
                 yield self._ended(chunk, number)
-                chunk = Chunk()
+                chunk = Chunk(most_rows=rows)
         if chunk.rows or chunk.broken:
             yield self._ended(chunk, number)
 

@@ -49,9 +49,9 @@ class ParquetReader:
         if twins:
             raise UsageError(f"{path}: the column {twins[0]} stands twice; which of them is meant?")
 
-    def chunks(self, start: Place, text_of: TextColumns) -> Iterator[Chunk]:
+    def chunks(self, start: Place, text_of: TextColumns, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """Yield the rows behind `start`."""
-        chunk = Chunk()
+        chunk = Chunk(most_rows=rows)
         number = start.row
         for values in self._rows(start.row):
             number += 1
@@ -62,7 +62,7 @@ class ParquetReader:
             if chunk.is_full:
                 chunk.end = Place(number)
                 yield chunk
-                chunk = Chunk()
+                chunk = Chunk(most_rows=rows)
         if chunk.rows or chunk.broken:
             chunk.end = Place(number)
             yield chunk

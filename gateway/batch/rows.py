@@ -54,11 +54,12 @@ class Chunk:
     read_bytes: int = 0
     """How much of the file had been read."""
     characters: int = 0
+    most_rows: int = CHUNK_ROWS
 
     @property
     def is_full(self) -> bool:
         """Whether the next row belongs to another chunk."""
-        return len(self.rows) + len(self.broken) >= CHUNK_ROWS or self.characters >= CHUNK_CHARACTERS
+        return len(self.rows) + len(self.broken) >= self.most_rows or self.characters >= CHUNK_CHARACTERS
 
     def add(self, number: int, values: Values, text: Text) -> None:
         """Take one more row."""
@@ -90,8 +91,12 @@ class TableReader(Protocol):
     types: dict[str, Any]
     """The Arrow types of the columns that are no texts; of none where they are not known."""
 
-    def chunks(self, start: Place, text_of: "TextColumns") -> Iterator[Chunk]:
-        """Yield the rows behind `start`. Raises UsageError: it is no such table from some row on."""
+    def chunks(self, start: Place, text_of: "TextColumns", rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        """Yield the rows behind `start`, at most so many in a chunk.
+
+        Raises:
+            UsageError: it is no such table from some row on.
+        """
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ _LONE_RETURN = re.compile(rb"(?<=\r)(?!\n)")
 class Source:
     """A file, or standard input, unpacked and in UTF-8. Close it after use."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises UsageError: it can't be opened."""
+    def __init__(self, path: Path, most_bytes: int | None = None) -> None:
+        """Raises UsageError: it can't be opened. `most_bytes` of UTF-8 are read of it, unpacked."""
         self.path = path
+        self._most_bytes = most_bytes
         try:
             # Not sys.stdin: the thread that waits in it would hold its lock when Python ends, which Python dies of.
             self._raw = open(0, "rb", closefd=False) if path == STREAM else path.open("rb")  # noqa: SIM115
@@ -79,7 +80,7 @@ class Source:
         """Yield lines with their ends; byte order marks at the start are left out, and counted.
 
         Raises:
-            UsageError: a line has no end, or the file can't be read or unpacked.
+            UsageError: a line has no end, the file can't be read or unpacked, or is longer than may be read.
         """
         while True:
             try:
@@ -95,6 +96,8 @@ class Source:
                 line = line[self.offset :]
             for part in _LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,):
                 self.offset += len(part)
+                if self._most_bytes is not None and self.offset > self._most_bytes:
+                    raise UsageError(f"{self.path} has more than {self._most_bytes} bytes.")
                 if part:
                     yield part
 

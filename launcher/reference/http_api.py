@@ -64,11 +64,22 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], api: Mappin
     if parameters := operation.get("parameters"):
         parts.append(table(("parameter", "value", "default", "meaning"), map(_parameter, parameters)))
     if body := operation.get("requestBody"):
-        name = _content(body)["$ref"].rpartition("/")[2]
-        parts += ["The body is JSON:", _fields(api["components"]["schemas"][name])]
+        parts += _body(body, api)
     parts.append(table(("status", "body"), _answers(operation["responses"])))
     parts.append(EXAMPLES.get((method, path), ""))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _body(body: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[str]:
+    schema = body["content"]["application/json"]["schema"]
+    if name := schema.get("$ref", "").rpartition("/")[2]:
+        schema = api["components"]["schemas"][name]
+    others = ", ".join(code(kind) for kind in body["content"] if kind != "application/json")
+    if others:
+        yield f"The body is {others}. {body['description']} As JSON:"
+    else:
+        yield "The body is JSON:"
+    yield _fields(schema)
 
 
 def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -91,7 +102,7 @@ def _answers(responses: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             schema = _content(response)
             body = described(schema) if media_type == "application/json" and schema else code(media_type)
         else:
-            body = "text"
+            body = "nothing" if status == "204" else "text"
         statuses.setdefault(body, []).append(code(status))
     for body, found in statuses.items():
         yield ", ".join(found), body

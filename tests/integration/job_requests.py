@@ -1,0 +1,48 @@
+"""What tests ask of `/jobs`."""
+
+import json
+from typing import Any
+
+from tests.integration.gateways import Gateway
+from tests.integration.scoring import WORDS
+from tests.waiting import wait_until
+
+CSV = {"Content-Type": "text/csv"}
+LINES = {"Content-Type": "application/x-ndjson"}
+
+
+def begin(gateway: Gateway, table: bytes | str, headers: dict[str, str], **query: Any) -> dict[str, Any]:
+    answer = gateway.client.post("/jobs", content=table, headers=headers, params=query)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/jobs/{job['id']}"
+    return job
+
+
+def look(gateway: Gateway, job: dict[str, Any]) -> dict[str, Any]:
+    answer = gateway.client.get(f"/jobs/{job['id']}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def ended(gateway: Gateway, job: dict[str, Any], state: str = "done") -> dict[str, Any]:
+    wait_until(lambda: look(gateway, job)["finished"] is not None, 60, "the job has ended")
+    found = look(gateway, job)
+    assert found["state"] == state, found
+    return found
+
+
+def result(gateway: Gateway, job: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
+    answer = gateway.client.get(f"/jobs/{job['id']}/result", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def many_rows(count: int) -> str:
+    return "text\n" + "".join(f"{list(WORDS)[number % 3]}\n" for number in range(count))
+
+
+def expected(number: int) -> str:
+    return list(WORDS.values())[number % 3]

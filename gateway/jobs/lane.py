@@ -17,8 +17,7 @@ BUSY_CALL_S = 0.005
 """How long a call of a job should take while others ask."""
 REST = 4.0
 """After a call while others ask, a job rests for so many times as long as it took: what comes in the meantime meets no
-call of a job, which takes a fifth of one core at most. There is no turn for a job that had none for long: with five
-small calls a second between others, p99 at half load of a busy machine was up to twice as long."""
+call of a job, which takes a fifth of one core at most. A job that had no turn for long gets none for that: it waits."""
 PAUSE_S = 0.002
 """How often it is looked whether the moment has come; a call takes longer."""
 FIRST_TOKENS = 64

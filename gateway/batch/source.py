@@ -17,6 +17,8 @@ LONGEST_LINE_BYTES = 2**24
 """Most of a line that is held in memory; nobody's text is longer, but a file that is no table may be one line."""
 HEAD_BYTES = 2**16
 _COPIED = 2**20
+_UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file raises that is not there whole, packed or not."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # Line breaks of old Macs, which `readline` does not know.
@@ -35,8 +37,8 @@ class Source:
             self._stream = self._opened()
         except IsADirectoryError:
             raise UsageError(f"{path} is a folder; a file is needed.") from None
-        except OSError as error:
-            raise UsageError(f"{path} can't be read: {error.strerror or error}.") from None
+        except _UNREADABLE as error:
+            raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
         self.offset = 0
         """Bytes of UTF-8 before what is read next."""
 
@@ -66,14 +68,24 @@ class Source:
         return self._raw.tell() if self.path != STREAM else 0
 
     def go_to(self, offset: int) -> None:
-        """Read on from there, which is not before what has been read; of a packed file, what is skipped is unpacked."""
+        """Read on from there, which is not before what has been read; of a packed file, what is skipped is unpacked.
+
+        Raises:
+            UsageError: the file can't be read or unpacked.
+        """
+        try:
+            self._skip_to(offset)
+        except _UNREADABLE as error:
+            raise UsageError(f"{self.path} can't be read whole: {error}.") from None
+        self.offset = offset
+
+    def _skip_to(self, offset: int) -> None:
         if self._seeks:
             self._stream.seek(offset)
-        else:
-            left = offset - self.offset
-            while left and (skipped := self._stream.read(min(left, _COPIED))):
-                left -= len(skipped)
-        self.offset = offset
+            return
+        left = offset - self.offset
+        while left and (skipped := self._stream.read(min(left, _COPIED))):
+            left -= len(skipped)
 
     def lines(self) -> Iterator[bytes]:
         """Yield lines with their ends; byte order marks at the start are left out, and counted.
@@ -84,7 +96,7 @@ class Source:
         while True:
             try:
                 line = self._stream.readline(LONGEST_LINE_BYTES + 1)
-            except (OSError, EOFError, zlib.error) as error:
+            except _UNREADABLE as error:
                 raise UsageError(f"{self.path} can't be read whole: {error}.") from None
             if not line:
                 return

@@ -196,8 +196,8 @@ class Manifest(StrictModel):
             raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
         if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
             raise ValueError("a cascade is for models that answer one label")
-        if (name := next(_not_finite("", self.model_dump()), None)) is not None:
-            raise ValueError(f"{name} must be a finite number")  # JSON has no other, and what is written must be read
+        if (place := next(_not_finite("", self.model_dump()), None)) is not None:
+            raise ValueError(f"{place} must be a finite number")  # JSON has no other, and what is written must be read
         check_meaning(self.problem_type, self.labels, self.files, self.calibration, self.thresholds, self.coverage)
         return self
 

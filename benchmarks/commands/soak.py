@@ -116,9 +116,9 @@ def soak_table(found: Soak, parts: list[Level]) -> ResultTable:
         f"{found.swaps} swaps in {found.seconds:.0f} s; {counts.texts} texts asked, {counts.wrong} answers wrong, "
         f"{counts.failed} failed; p99 {found.p99_ms:.0f} ms, slowest {found.slowest_ms:.0f} ms. {_times(found)}"
         "Resident memory, all processes of a part together, at the end of each half: at most "
-        f"{MOST_CHANGE:.0%} more after the second; the gateway after any swap at most {MOST_GROWTH:.0%} more than after "
-        "the second, by which the largest tokenizer is loaded. Peak: of one process at any moment, with a version being "
-        "read while another answers."
+        f"{MOST_CHANGE:.0%} more after the second; the gateway after any swap at most {MOST_GROWTH:.0%} more than "
+        "after the second, by which the largest tokenizer is loaded. Peak: of one process at any moment, with a "
+        "version being read while another answers."
     )
     return ResultTable("Memory while versions are swapped under load", columns, rows, note)
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -41,6 +42,8 @@ class Source:
             raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
         self.offset = 0
         """Bytes of UTF-8 before what is read next."""
+        self._parts: deque[bytes] = deque()
+        """Lines that were read from the file already, and not given to anybody yet."""
 
     def _opened(self) -> BinaryIO:
         stream = self._raw
@@ -80,6 +83,10 @@ class Source:
         self.offset = offset
 
     def _skip_to(self, offset: int) -> None:
+        while self._parts and self.offset < offset:
+            self.offset += len(self._parts.popleft())
+        if self._parts:
+            return
         if self._seeks:
             self._stream.seek(offset)
             return
@@ -93,22 +100,24 @@ class Source:
         Raises:
             UsageError: a line has no end, or the file can't be read or unpacked.
         """
-        while True:
-            try:
-                line = self._stream.readline(LONGEST_LINE_BYTES + 1)
-            except _UNREADABLE as error:
-                raise UsageError(f"{self.path} can't be read whole: {error}.") from None
-            if not line:
-                return
-            if len(line) > LONGEST_LINE_BYTES:
-                raise UsageError(f"{self.path} has a line of more than {LONGEST_LINE_BYTES >> 20} MB: is it a table?")
-            if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
-                self.offset = len(codecs.BOM_UTF8)
-                line = line[self.offset :]
-            for part in _LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,):
-                self.offset += len(part)
-                if part:
-                    yield part
+        while self._parts or self._read_line():
+            part = self._parts.popleft()
+            self.offset += len(part)
+            yield part
+
+    def _read_line(self) -> bool:
+        """Take one line more, or several that old Macs ended; False at the end of the file."""
+        try:
+            line = self._stream.readline(LONGEST_LINE_BYTES + 1)
+        except _UNREADABLE as error:
+            raise UsageError(f"{self.path} can't be read whole: {error}.") from None
+        if len(line) > LONGEST_LINE_BYTES:
+            raise UsageError(f"{self.path} has a line of more than {LONGEST_LINE_BYTES >> 20} MB: is it a table?")
+        if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
+            self.offset = len(codecs.BOM_UTF8)
+            line = line[self.offset :]
+        self._parts.extend(part for part in (_LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,)) if part)
+        return bool(self._parts)
 
 
 class _Recoded(io.RawIOBase):

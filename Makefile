@@ -61,7 +61,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(P
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 
 .PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
-.PHONY: lint format licenses reference docs docs-serve lock clean
+.PHONY: lint format fuzz licenses reference docs docs-serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ docker-test: tools ## Build all images and run the CPU compose file, on the Dock
 
 airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installed into .airflow; some minutes
 	AIRFLOW_TEST=1 $(PY) -m pytest tests/integration/test_airflow.py
+
+fuzz: tools ## Look for bytes that break a promise of a reader, by atheris, SECONDS_EACH=600 for each of six
+	$(PY) -m tests.fuzz run $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
 ##@ Measure it
 

@@ -116,7 +116,8 @@ class Source:
         if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
             self.offset = len(codecs.BOM_UTF8)
             line = line[self.offset :]
-        self._parts.extend(part for part in (_LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,)) if part)
+        is_several = 0 <= line.find(b"\r") < len(line) - (2 if line.endswith(b"\r\n") else 1)
+        self._parts.extend(part for part in (_LONE_RETURN.split(line) if is_several else (line,)) if part)
         return bool(self._parts)
 
 

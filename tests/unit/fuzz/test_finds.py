@@ -156,6 +156,14 @@ def test_a_packed_file_that_is_cut_off_is_told_of_wherever_it_is(tmp_path: Path,
         list(Source(path).lines())
 
 
+@pytest.mark.parametrize("content", [b"text\r\r", b"text,id\r\ra,b\r\r", b"\r\rtext\r"])
+def test_empty_lines_of_old_macs_are_empty_lines(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    assert [line.strip() for line in Source(path).lines()] == content.split(b"\r")[:-1]
+    assert DelimitedReader(Source(path), Format.CSV).columns[0] == "text"
+
+
 LINES = [b"text,id", *(b"a %d,%d" % (number, number) for number in range(9))]
 OBJECTS = [json.dumps({"text": f"a {number}"}).encode() for number in range(9)]
 

@@ -154,8 +154,9 @@ mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow
 licenses: setup ## Write THIRD_PARTY_LICENSES.md anew, from what is installed
 	@$(PY) -m launcher.licenses
 
-reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, command line, manifest, metrics
+reference: setup ## Write docs/reference anew (settings, HTTP API, command line, manifest, metrics), and promises' alerts
 	$(PY) -m launcher.reference
+	$(PY) -m launcher.promises
 
 docs: tools ## Build the documentation into site/; a link or anchor that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build

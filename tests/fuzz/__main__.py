@@ -58,18 +58,18 @@ def replay(target: str, files: list[Path]) -> None:
 
 @app.command()
 def keep(targets: Targets = None) -> None:
-    """Write into the corpus of the tests the fewest inputs that reach all lines that those of .fuzz reach."""
+    """Write into the tests' corpus the fewest inputs that reach what those of .fuzz do, beside seeds and finds."""
     for name in _named(targets):
         target = load(name)
-        kept = fewest(target, _inputs(target.corpus) + _inputs(WORK / name / "corpus"))
-        for old in target.corpus.glob("*"):
-            if not old.name.startswith("find-"):
-                old.unlink()
         target.corpus.mkdir(parents=True, exist_ok=True)
-        finds = {path.read_bytes() for path in target.corpus.glob("find-*")}
-        for number, data in enumerate(each for each in kept if each not in finds):
+        written = [path for path in target.corpus.glob("*") if not path.name.isdigit()]
+        first = [path.read_bytes() for path in written]
+        kept = fewest(target, _inputs(target.corpus) + _inputs(WORK / name / "corpus"), first)
+        for old in set(target.corpus.glob("*")) - set(written):
+            old.unlink()
+        for number, data in enumerate(kept):
             (target.corpus / f"{number:03}").write_bytes(data)
-        out.print(f"{name}: {len(kept)} inputs, {sum(map(len, kept))} bytes.")
+        out.print(f"{name}: {len(kept)} inputs beside {len(first)} seeds and finds.")
 
 
 @app.command()

@@ -39,10 +39,12 @@ def steps_of(target: Target, data: bytes) -> set[Step]:
     return found
 
 
-def fewest(target: Target, inputs: Iterable[bytes]) -> list[bytes]:
-    """Short inputs first, those that reach something new; what fails is left out."""
+def fewest(target: Target, inputs: Iterable[bytes], first: Iterable[bytes] = ()) -> list[bytes]:
+    """Short inputs first, those that reach what no one before, nor any of `first`, does; what fails is left out."""
     kept: list[bytes] = []
     reached: set[Step] = set()
+    for data in first:
+        reached |= steps_of(target, data)
     for data in sorted(set(inputs), key=lambda each: (len(each), each)):
         try:
             steps = steps_of(target, data)

@@ -98,6 +98,8 @@ def _as_python_reads_it(content: bytes, columns: list[str], chunks: list[Chunk])
         return
     if text.lstrip("\r\n\t \x0b\x0c")[:5].lower().lstrip('"').startswith("sep="):
         return  # no row of the table, which `csv` does not know
+    if not any(columns):
+        return  # a header of `""` alone, which is a blank line to `_from_header`
     found = [[row[name] for name in columns] for chunk in chunks for row in chunk.rows]
     for header, *rows in filter(None, (_from_header(rows) for rows in readings(text))):
         if [name.strip() for name in header] == columns and [row[: len(columns)] for row in rows] == found:

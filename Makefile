@@ -61,7 +61,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(P
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 
 .PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
-.PHONY: lint format licenses reference docs docs-serve lock clean
+.PHONY: lint format fuzz licenses reference docs docs-serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ docker-test: tools ## Build all images and run the CPU compose file, on the Dock
 airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installed into .airflow; some minutes
 	AIRFLOW_TEST=1 $(PY) -m pytest tests/integration/test_airflow.py
 
+fuzz: tools ## Look for bytes that break a promise of a reader, by atheris, SECONDS_EACH=600 for each of six
+	$(PY) -m tests.fuzz run $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
 ##@ Measure it
 
 bench: tools ## Measure the published model, into benchmarks/results; QUICK=1 for less than five minutes
@@ -151,8 +154,9 @@ mlflow: setup ## Look at tracked runs at http://127.0.0.1:MLFLOW_PORT, in MLflow
 licenses: setup ## Write THIRD_PARTY_LICENSES.md anew, from what is installed
 	@$(PY) -m launcher.licenses
 
-reference: setup ## Write the pages of docs/reference anew: settings, HTTP API, command line, manifest, metrics
+reference: setup ## Write docs/reference anew (settings, HTTP API, command line, manifest, metrics), and promises' alerts
 	$(PY) -m launcher.reference
+	$(PY) -m launcher.promises
 
 docs: tools ## Build the documentation into site/; a link or anchor that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build

@@ -29,6 +29,7 @@ five. What stands beside the sizes or behind the last chunk is of no use to anyb
 NOTHING, HEAD, BODY = range(3)
 """What of a request is being read."""
 
+_EMPTY_LINE = b"\r\n\r\n"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _OFFER = (b"upgrade", b"http2-settings")
 
@@ -61,7 +62,7 @@ class ParsingProtocol(HttpToolsProtocol):
             self.refuse(URI_TOO_LONG if len(self.url) > MAX_HEAD_BYTES // 2 else HEAD_TOO_LARGE)
             return
         body_bytes = self._body_bytes
-        self._feed(self._escaped(data))
+        self._take(data)
         if self.reading == BODY:
             self._bytes_since_body = 0 if self._body_bytes != body_bytes else self._bytes_since_body + len(data)
             self._framing_bytes = max(0, self._framing_bytes)
@@ -69,7 +70,44 @@ class ParsingProtocol(HttpToolsProtocol):
             if self._framing_bytes > most or self._bytes_since_body > FRAMING_BYTES:
                 self.refuse(FRAMING)
 
-    def _feed(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
+        """Feed the data, request by request: what of it is a request line is known once all before it is parsed."""
+        while data:
+            if self._in_request_line:
+                data = self._escaped(data)
+            end = self._end_of_part(data)
+            if not self._feed(data[:end]):
+                return
+            data = data[end:]
+
+    def _escaped(self, data: bytes) -> bytes:
+        """The data with all in the request line escaped that is not ASCII: curl sends letters as they are typed."""
+        line, newline, rest = data.partition(b"\n")
+        # Empty lines may stand before a request (RFC 9112, 2.2).
+        self._in_request_line = not newline or (self.reading == NOTHING and line in (b"", b"\r"))
+        if line.isascii():
+            return data
+        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + newline + rest
+
+    def _end_of_part(self, data: bytes) -> int:
+        """How much of the data can be fed before another request may begin in it."""
+        if self._in_request_line and self.reading == NOTHING:
+            return data.find(b"\n") + 1 or len(data)
+        if self.reading == BODY and (left := self._left_of_body()) > 0:
+            return left
+        # Heads, and bodies in chunks, end with an empty line, whose first bytes may have come before.
+        if (newline := data.find(b"\n", 0, 3)) >= 0:
+            return newline + 1
+        empty = data.find(_EMPTY_LINE)
+        return len(data) if empty < 0 else empty + len(_EMPTY_LINE)
+
+    def _left_of_body(self) -> int:
+        """Bytes of a body that has a declared length, and has not come yet."""
+        declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        return int(declared) - self._body_bytes
+
+    def _feed(self, data: bytes) -> bool:
+        """Parse; False if it was refused."""
         try:
             try:
                 self.parser.feed_data(data)
@@ -81,13 +119,15 @@ class ParsingProtocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
                 self._offered = False
-                self._feed(head + rest)
+                return self._feed(head + rest)
         except httptools.HttpParserError as error:
             told = error.__context__
             if isinstance(told, RefusedError):
                 self.refuse(told.refusal)
             else:
                 self.refuse(NO_HTTP_2 if self.parser.get_method() == b"PRI" else NO_HTTP)
+            return False
+        return True
 
     def _head_without_offer(self) -> bytes:
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
@@ -99,16 +139,6 @@ class ParsingProtocol(HttpToolsProtocol):
             elif name not in _OFFER:
                 lines.append(b"%b: %b" % (name, value))
         return b"\r\n".join([*lines, b"", b""])
-
-    def _escaped(self, data: bytes) -> bytes:
-        """The data with all in the request line escaped that is not ASCII: curl sends letters as they are typed."""
-        if not self._in_request_line:
-            return data
-        line, newline, rest = data.partition(b"\n")
-        self._in_request_line = not newline
-        if line.isascii():
-            return data
-        return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + newline + rest
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""

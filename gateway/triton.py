@@ -115,7 +115,7 @@ class TritonClient:
             raise self._explain(version, answer)
         try:
             return answer.logits()
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise ModelFailedError(f"Triton's answer for version {version} could not be read.", str(error)) from error
 
     async def _ask_around(self, request: bytes) -> WireAnswer:
@@ -143,16 +143,18 @@ class TritonClient:
     async def _index(self) -> dict[int, VersionState]:
         try:
             answer = await self._control("POST", "/v2/repository/index")
-            entries = json.loads(answer.body) if answer.status == 200 else None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise self._away() from error
-        if entries is None:
+        if answer.status != 200:
             raise self._away()
-        states = [
-            VersionState(int(entry["version"]), entry.get("state", ""), entry.get("reason", ""))
-            for entry in entries
-            if entry["name"] == self.model_name and entry.get("version", "").isdecimal()
-        ]
+        try:
+            states = [
+                VersionState(int(entry["version"]), str(entry.get("state", "")), str(entry.get("reason", "")))
+                for entry in json.loads(answer.body)
+                if entry["name"] == self.model_name and entry.get("version", "").isdecimal()
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise self._away() from error  # what answers there is no Triton
         return {state.number: state for state in states if state.reason != _UNLOADED}
 
     async def _control(self, method: str, path: str) -> WireAnswer:

@@ -19,6 +19,9 @@ from repository.manifest import OUTPUT
 
 _HEADER_LENGTH = "inference-header-content-length"
 
+MOST_ANSWER_BYTES = 2**28
+"""Of one exchange; the logits of 256 sentences over 100,000 labels take less than half of it."""
+
 
 @dataclass
 class WireAnswer:
@@ -29,16 +32,22 @@ class WireAnswer:
     body: bytes = b""
 
     def logits(self) -> Float32Array:
-        """The output tensor `[batch, labels]` of a successful inference."""
-        end = int(self.headers[_HEADER_LENGTH])
-        shape = json.loads(self.body[:end])["outputs"][0]["shape"]
-        return np.frombuffer(self.body, dtype="<f4", offset=end).reshape(shape)
+        """The output tensor `[batch, labels]` of a successful inference. Raises ValueError: it holds none."""
+        try:
+            end = int(self.headers[_HEADER_LENGTH])
+            shape = json.loads(self.body[:end])["outputs"][0]["shape"]
+            found = np.frombuffer(self.body, dtype="<f4", offset=end).reshape(shape)
+        except (LookupError, TypeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        if found.ndim != 2:
+            raise ValueError(f"a tensor of shape {found.shape}, where [batch, labels] is needed")
+        return found
 
     def error(self) -> str:
         """What Triton says of a failed request."""
         try:
             return str(json.loads(self.body)["error"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return f"status {self.status}"
 
 
@@ -75,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[WireAnswer] | None = None
         self._answer = WireAnswer()
         self._body: list[bytes] = []
+        self._received_bytes = 0
         self._parser = httptools.HttpResponseParser(self)
 
     def is_open(self) -> bool:
@@ -89,6 +99,7 @@ class Connection(asyncio.Protocol):
     async def exchange(self, request: bytes) -> WireAnswer:
         """Send and wait. Raises ConnectionError."""
         self._waiting = asyncio.get_running_loop().create_future()
+        self._received_bytes = 0
         self._transport.write(request)
         return await self._waiting
 
@@ -99,20 +110,34 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """asyncio: it is closed."""
         self._transport = None
-        if self._waiting is not None and not self._waiting.done():
+        if self._is_waiting():
+            assert self._waiting is not None
             self._waiting.set_exception(ConnectionResetError("Triton closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of an answer."""
+        self._received_bytes += len(data)
+        if self._received_bytes > MOST_ANSWER_BYTES:
+            self._give_up(f"an answer of more than {MOST_ANSWER_BYTES} bytes")
+            return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            if self._waiting is not None and not self._waiting.done():
-                self._waiting.set_exception(ConnectionAbortedError(f"no HTTP: {error}"))
-            self.close()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._give_up(f"no HTTP: {error}")
+
+    def _give_up(self, reason: str) -> None:
+        if self._is_waiting():
+            assert self._waiting is not None
+            self._waiting.set_exception(ConnectionAbortedError(reason))
+        self.close()
+
+    def _is_waiting(self) -> bool:
+        return self._waiting is not None and not self._waiting.done()
 
     def on_message_begin(self) -> None:
-        """httptools: another answer begins."""
+        """httptools: another answer begins; one that nobody asked for would be taken for the next request's."""
+        if not self._is_waiting():
+            self.close()
         self._answer = WireAnswer()
         self._body = []
 
@@ -125,10 +150,13 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """httptools: the answer is whole."""
+        """httptools: the answer is whole, unless it only says that one will come (RFC 9110, 15.2)."""
         self._answer.status = self._parser.get_status_code()
+        if self._answer.status < 200:
+            return
         self._answer.body = b"".join(self._body)
         if not self._parser.should_keep_alive():
             self.close()
-        if self._waiting is not None and not self._waiting.done():
+        if self._is_waiting():
+            assert self._waiting is not None
             self._waiting.set_result(self._answer)

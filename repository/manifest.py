@@ -1,7 +1,8 @@
 """The manifest: what a published version says about itself, and the check that its files are the ones it means."""
 
 import hashlib
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -195,6 +196,8 @@ class Manifest(StrictModel):
             raise ValueError(f"files must list {STUDENT_FILE}, since there is a cascade")
         if self.cascade is not None and self.problem_type is not ProblemType.SINGLE_LABEL:
             raise ValueError("a cascade is for models that answer one label")
+        if (place := next(_not_finite("", self.model_dump()), None)) is not None:
+            raise ValueError(f"{place} must be a finite number")  # JSON has no other, and what is written must be read
         check_meaning(self.problem_type, self.labels, self.files, self.calibration, self.thresholds, self.coverage)
         return self
 
@@ -266,6 +269,18 @@ class Manifest(StrictModel):
                 raise RepositoryError(f"{path} cannot be read: {error.strerror}") from None
             if not is_described:
                 raise RepositoryError(f"{path} is not the file that {MANIFEST_FILE} describes: export it again")
+
+
+def _not_finite(name: str, value: object) -> Iterator[str]:
+    """Where in a part of a manifest a number is infinite or none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _not_finite(f"{name}.{key}".lstrip("."), item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _not_finite(name, item)
 
 
 def first_mistake(error: ValidationError) -> str:

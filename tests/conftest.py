@@ -38,6 +38,8 @@ SLOW = {
     "export/version/test_interrupted.py",
     "export/version/test_meaning.py",
     "export/version/test_profile.py",
+    "fuzz/test_corpus.py",
+    "fuzz/test_promises.py",
     "gateway/test_memory.py",
     "launcher/test_pipeline.py",
     "package/test_command.py",

@@ -48,10 +48,22 @@ def metric_names(expression: str) -> set[str]:
     return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()", bare)) - _WORDS
 
 
-def alert_expressions() -> list[str]:
-    """The expressions of every alert."""
-    rules = yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text(encoding="utf-8"))
-    return [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+def rules() -> list[dict[str, Any]]:
+    """Every rule of Prometheus: alerts, and series that are recorded."""
+    files = [
+        yaml.safe_load((PROMETHEUS / name).read_text(encoding="utf-8")) for name in ("alerts.yaml", "promises.yaml")
+    ]
+    return [rule for content in files for group in content["groups"] for rule in group["rules"]]
+
+
+def rule_expressions() -> list[str]:
+    """The expressions of every rule."""
+    return [rule["expr"] for rule in rules()]
+
+
+def recorded() -> set[str]:
+    """The series that rules record, which the other rules and dashboards may name as metrics."""
+    return {rule["record"] for rule in rules() if "record" in rule}
 
 
 def dashboard_expressions(dashboard: dict[str, Any]) -> list[str]:

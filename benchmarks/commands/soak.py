@@ -1,5 +1,6 @@
 """`python -m benchmarks soak`: does memory creep, or an answer go wrong, while versions are swapped under load?"""
 
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from benchmarks.measure.soak.memory import MOST_CHANGE, MOST_GROWTH, Level, leve
 from benchmarks.measure.soak.run import Extent, Soak, run_soak
 from benchmarks.measure.soak.versions import KINDS
 from benchmarks.options import errors
+from benchmarks.report.promises import promises_of, told
 from benchmarks.report.results import ResultFolder
 from benchmarks.report.tables import ResultTable
 from repository.console import Console
@@ -25,35 +27,40 @@ def soak(
     swaps: Annotated[int, typer.Option(min=1, help="Versions that are published, one after the other.")] = 200,
     connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 32,
     texts: Annotated[int, typer.Option(min=1, help="Fewest texts; it goes on until they were asked.")] = 20_000,
+    kills: Annotated[int, typer.Option(min=0, help="Of Triton, and of the gateway, once the load is over.")] = 2,
+    promises: Annotated[Path | None, typer.Option(help="What is promised. [default: deploy/slo.yaml]")] = None,
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
 ) -> None:
     """Swap versions under load, check every answer, and watch what gateway, Triton and its backend take in memory.
 
     Four models with random weights take turns, one of them with a tokenizer of 250,000 pieces; nothing is downloaded.
-    Every answer is held against what the version that its header names answers in ONNX Runtime alone. Exit status 1:
-    an answer was wrong or missing, or memory crept. Ctrl-C shows what there was until then. A swap takes some 3 s at
-    least on two cores, so that a shorter time than that for each makes the run longer.
+    Every answer is held against what the version that its header names answers in ONNX Runtime alone. Then Triton and
+    the gateway are killed. What was measured is held against what is promised, a line each. Exit status 1: an answer
+    was wrong or missing, memory crept, or a promise was missed. Ctrl-C shows what there was until then. A swap takes
+    some 3 s at least on two cores, so that a shorter time than that for each makes the run longer.
     """
+    promised = promises_of(promises)
     folder = ResultFolder.create(results, this_machine())
     errors.print(f"{swaps} swaps in about {minutes:g} minutes; results go to {folder.folder}.")
     found = Soak()
     interrupted = False
     try:
         with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
-            extent = Extent(swaps, 60 * minutes, connections, texts)
+            extent = Extent(swaps, 60 * minutes, connections, texts, kills)
             run_soak(found, Path(temporary), extent, errors.print)
     except KeyboardInterrupt:
         interrupted = True
     except ServiceError as error:
-        found.problem = f"the service did not start: {error}"
+        found.problem = f"the service did not come up: {error}"
     _write(folder, found)
     out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
     for failure in found.failures():
         errors.print(failure)
+    missed = [verdict for verdict in told(promised, found.figures(), out.print) if not verdict.is_kept]
     if interrupted:
         errors.print("Interrupted: that is what there was until then.")
         raise typer.Exit(INTERRUPTED)
-    if found.failures():
+    if found.failures() or missed:
         raise typer.Exit(FAILED)
 
 
@@ -67,6 +74,8 @@ def _write(folder: ResultFolder, found: Soak) -> None:
         "failed": found.counts.failed,
         "p99_ms": found.p99_ms,
         "slowest_ms": found.slowest_ms,
+        "swap_s": found.swap_s,
+        "recovery_s": found.recovery_s,
         "problems": found.counts.problems,
         "failures": found.failures(),
         "samples": found.memory.as_dicts() if found.memory else [],
@@ -105,9 +114,22 @@ def soak_table(found: Soak, parts: list[Level]) -> ResultTable:
     counts = found.counts
     note = (
         f"{found.swaps} swaps in {found.seconds:.0f} s; {counts.texts} texts asked, {counts.wrong} answers wrong, "
-        f"{counts.failed} failed; p99 {found.p99_ms:.0f} ms, slowest {found.slowest_ms:.0f} ms. Resident memory, all "
-        f"processes of a part together, at the end of each half: at most {MOST_CHANGE:.0%} more after the second; the "
-        f"gateway after any swap at most {MOST_GROWTH:.0%} more than after the second, by which the largest tokenizer "
-        "is loaded. Peak: of one process at any moment, with a version being read while another answers."
+        f"{counts.failed} failed; p99 {found.p99_ms:.0f} ms, slowest {found.slowest_ms:.0f} ms. {_times(found)}"
+        "Resident memory, all processes of a part together, at the end of each half: at most "
+        f"{MOST_CHANGE:.0%} more after the second; the gateway after any swap at most {MOST_GROWTH:.0%} more than "
+        "after the second, by which the largest tokenizer is loaded. Peak: of one process at any moment, with a "
+        "version being read while another answers."
     )
     return ResultTable("Memory while versions are swapped under load", columns, rows, note)
+
+
+def _times(found: Soak) -> str:
+    told_times = {
+        "From a publish to the version's first answer": found.swap_s,
+        "From a kill of Triton or the gateway to the next answer": found.recovery_s,
+    }
+    return "".join(
+        f"{what}: {statistics.median(seconds):.1f} s in the median, {max(seconds):.1f} s at most. "
+        for what, seconds in told_times.items()
+        if seconds
+    )

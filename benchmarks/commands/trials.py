@@ -11,6 +11,7 @@ from benchmarks.measure.sentences import load_sentences
 from benchmarks.measure.service import ServiceError
 from benchmarks.measure.trials.run import Extent, StepError, Trials, run_trials
 from benchmarks.options import errors, published
+from benchmarks.report.promises import promises_of, told
 from benchmarks.report.results import ResultFolder
 from benchmarks.report.tables import ResultTable
 from repository.console import Console
@@ -28,16 +29,18 @@ def trials(
     connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 64,
     sentences: Annotated[int, typer.Option(min=1, help="Different sentences that are asked.")] = 1024,
     data: Annotated[Path, typer.Option(help="Where they are from.")] = SAMPLE_DATA,
+    promises: Annotated[Path | None, typer.Option(help="What is promised. [default: deploy/slo.yaml]")] = None,
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
 ) -> None:
     """Try candidates under load: shadow, canary, promotion by rule and by hand, rejection, swaps, feedback.
 
     The published model is asked without pause; every answer is held against what the version that its header names
     answers in ONNX Runtime alone. Then p99 at half of that load, with a candidate and without, in alternating pairs.
-    Nothing is written to the model's own repository. Exit status 1: an answer was wrong or missing, a trial did not
-    end as it had to, or p99 with a candidate is more than 1.15 times that without.
+    Nothing is written to the model's own repository. What was measured is held against what is promised, a line each.
+    Exit status 1: an answer was wrong or missing, a trial did not end as it had to, p99 with a candidate is more than
+    1.15 times that without, or a promise was missed.
     """
-    tried = published()
+    tried, promised = published(), promises_of(promises)
     folder = ResultFolder.create(results, this_machine())
     errors.print(f"Trials over {minutes:g} minutes, then half load; results go to {folder.folder}.")
     found, interrupted = Trials(), False
@@ -56,10 +59,11 @@ def trials(
     out.page((folder.folder / "report.md").read_text(encoding="utf-8"))
     for failure in failures:
         errors.print(failure)
+    missed = [verdict for verdict in told(promised, found.figures(), out.print) if not verdict.is_kept]
     if interrupted:
         errors.print("Interrupted: that is what there was until then.")
         raise typer.Exit(INTERRUPTED)
-    if failures:
+    if failures or missed:
         raise typer.Exit(FAILED)
 
 

@@ -125,6 +125,9 @@ def _delimiter_of(line: str, usual: str) -> str:
     """Return the delimiter by which the header has most columns."""
 
     def columns(delimiter: str) -> tuple[int, bool]:
-        return len(next(csv.reader([line], delimiter=delimiter), [])), delimiter == usual
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter), [])), delimiter == usual
+        except csv.Error:  # told of when the header is read
+            return 0, False
 
     return max(DELIMITERS, key=columns)

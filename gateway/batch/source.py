@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -17,6 +18,8 @@ LONGEST_LINE_BYTES = 2**24
 """Most of a line that is held in memory; nobody's text is longer, but a file that is no table may be one line."""
 HEAD_BYTES = 2**16
 _COPIED = 2**20
+_UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file raises that is not there whole, packed or not."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # Line breaks of old Macs, which `readline` does not know.
@@ -36,10 +39,12 @@ class Source:
             self._stream = self._opened()
         except IsADirectoryError:
             raise UsageError(f"{path} is a folder; a file is needed.") from None
-        except OSError as error:
-            raise UsageError(f"{path} can't be read: {error.strerror or error}.") from None
+        except _UNREADABLE as error:
+            raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
         self.offset = 0
         """Bytes of UTF-8 before what is read next."""
+        self._parts: deque[bytes] = deque()
+        """Lines that were read from the file already, and not given to anybody yet."""
 
     def _opened(self) -> BinaryIO:
         stream = self._raw
@@ -67,14 +72,28 @@ class Source:
         return self._raw.tell() if self.path != STREAM else 0
 
     def go_to(self, offset: int) -> None:
-        """Read on from there, which is not before what has been read; of a packed file, what is skipped is unpacked."""
+        """Read on from there, which is not before what has been read; of a packed file, what is skipped is unpacked.
+
+        Raises:
+            UsageError: the file can't be read or unpacked.
+        """
+        try:
+            self._skip_to(offset)
+        except _UNREADABLE as error:
+            raise UsageError(f"{self.path} can't be read whole: {error}.") from None
+        self.offset = offset
+
+    def _skip_to(self, offset: int) -> None:
+        while self._parts and self.offset < offset:
+            self.offset += len(self._parts.popleft())
+        if self._parts:
+            return
         if self._seeks:
             self._stream.seek(offset)
-        else:
-            left = offset - self.offset
-            while left and (skipped := self._stream.read(min(left, _COPIED))):
-                left -= len(skipped)
-        self.offset = offset
+            return
+        left = offset - self.offset
+        while left and (skipped := self._stream.read(min(left, _COPIED))):
+            left -= len(skipped)
 
     def lines(self) -> Iterator[bytes]:
         """Yield lines with their ends; byte order marks at the start are left out, and counted.
@@ -82,24 +101,27 @@ class Source:
         Raises:
             UsageError: a line has no end, the file can't be read or unpacked, or is longer than may be read.
         """
-        while True:
-            try:
-                line = self._stream.readline(LONGEST_LINE_BYTES + 1)
-            except (OSError, EOFError, zlib.error) as error:
-                raise UsageError(f"{self.path} can't be read whole: {error}.") from None
-            if not line:
-                return
-            if len(line) > LONGEST_LINE_BYTES:
-                raise UsageError(f"{self.path} has a line of more than {LONGEST_LINE_BYTES >> 20} MB: is it a table?")
-            if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
-                self.offset = len(codecs.BOM_UTF8)
-                line = line[self.offset :]
-            for part in _LONE_RETURN.split(line) if b"\r" in line[:-2] else (line,):
-                self.offset += len(part)
-                if self._most_bytes is not None and self.offset > self._most_bytes:
-                    raise UsageError(f"{self.path} has more than {self._most_bytes} bytes.")
-                if part:
-                    yield part
+        while self._parts or self._read_line():
+            part = self._parts.popleft()
+            self.offset += len(part)
+            if self._most_bytes is not None and self.offset > self._most_bytes:
+                raise UsageError(f"{self.path} has more than {self._most_bytes} bytes.")
+            yield part
+
+    def _read_line(self) -> bool:
+        """Take one line more, or several that old Macs ended; False at the end of the file."""
+        try:
+            line = self._stream.readline(LONGEST_LINE_BYTES + 1)
+        except _UNREADABLE as error:
+            raise UsageError(f"{self.path} can't be read whole: {error}.") from None
+        if len(line) > LONGEST_LINE_BYTES:
+            raise UsageError(f"{self.path} has a line of more than {LONGEST_LINE_BYTES >> 20} MB: is it a table?")
+        if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
+            self.offset = len(codecs.BOM_UTF8)
+            line = line[self.offset :]
+        is_several = 0 <= line.find(b"\r") < len(line) - (2 if line.endswith(b"\r\n") else 1)
+        self._parts.extend(part for part in (_LONE_RETURN.split(line) if is_several else (line,)) if part)
+        return bool(self._parts)
 
 
 class _Recoded(io.RawIOBase):

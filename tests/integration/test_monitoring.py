@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deployment import DASHBOARDS, alert_expressions, dashboard_expressions, metric_names
+from tests.deployment import DASHBOARDS, dashboard_expressions, metric_names, recorded, rule_expressions
 from tests.integration.stack import Stack
 from tests.integration.test_service import new_store
 
@@ -33,7 +33,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         assert stack.classify("cat").status_code == 200
         gateway = stack.client.get("/metrics").text
         triton = httpx.get(f"http://127.0.0.1:{stack.ports['TRITON_METRICS_PORT']}/metrics").text
-    return declared(gateway) | declared(triton) | OF_A_GPU | OF_PROMETHEUS
+    return declared(gateway) | declared(triton) | OF_A_GPU | OF_PROMETHEUS | recorded()
 
 
 def declared(text: str) -> set[str]:
@@ -50,6 +50,6 @@ def test_a_dashboard_names_no_metric_that_nobody_exports(exported: set[str], pat
     assert named & OF_A_GPU
 
 
-def test_an_alert_names_no_metric_that_nobody_exports(exported: set[str]) -> None:
-    named = {name for expression in alert_expressions() for name in metric_names(expression)}
+def test_a_rule_names_no_metric_that_nobody_exports(exported: set[str]) -> None:
+    named = {name for expression in rule_expressions() for name in metric_names(expression)}
     assert named - exported == set()

@@ -53,7 +53,7 @@ class MemoryLog:
         processes = 0
         for process in self._launcher.children(recursive=True):
             with contextlib.suppress(psutil.Error, OSError):
-                part = _part(process.cmdline())
+                part = part_of(process.cmdline())
                 if part is not None:
                     memory = process.memory_full_info()
                     resident[part] += memory.rss / 1e6
@@ -73,7 +73,8 @@ def _peak_mb(pid: int) -> float:
     return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024 / 1e6  # a process that ends has none
 
 
-def _part(command: Sequence[str]) -> str | None:
+def part_of(command: Sequence[str]) -> str | None:
+    """Which part of the service a command line is of; None: of none that is watched."""
     words = [word.rpartition("/")[2] for word in command[:3]]
     return next((part for part, word in PARTS.items() if word in words), None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.measure.service import running_service
 from benchmarks.measure.soak.memory import MemoryLog, levels
+from benchmarks.measure.soak.recovery import recoveries
 from benchmarks.measure.soak.traffic import CheckedTraffic, Counts, Own, own_answers, some_requests
 from benchmarks.measure.soak.versions import KINDS, some_texts, write_version
 from repository.config import ModelConfig
@@ -45,6 +46,8 @@ class Extent:
     connections: int
     texts: int
     """Fewest that are asked: it goes on until they are."""
+    kills: int = 0
+    """Of Triton, and of the gateway, once nobody asks any more."""
 
 
 @dataclass
@@ -57,8 +60,23 @@ class Soak:
     memory: MemoryLog | None = None
     p99_ms: float = 0.0
     slowest_ms: float = 0.0
+    swap_s: list[float] = field(default_factory=list)
+    """From each publish to the version's first answer."""
+    recovery_s: list[float] = field(default_factory=list)
+    """From each kill to the first answer."""
     problem: str = ""
     """Why it ended before its time."""
+
+    def figures(self) -> dict[str, float]:
+        """What may be promised, by the names that the file of promises has for it; what was not measured is left out.
+
+        The time of an answer is not among it: nobody promises one while every core is taken.
+        """
+        counts, found = self.counts, {}
+        if counts.texts:
+            found["failed_share"] = (counts.wrong + counts.failed) / counts.texts
+        longest = {"swap_s": self.swap_s, "recovery_s": self.recovery_s}
+        return {**found, **{name: max(seconds) for name, seconds in longest.items() if seconds}}
 
     def failures(self) -> list[str]:
         """What did not hold, a line each."""
@@ -94,6 +112,8 @@ def run_soak(found: Soak, folder: Path, extent: Extent, report: Report) -> None:
             for place in swapping.in_time(extent):
                 swapping.swap(store, versions[place % len(versions)])
             swapping.wait(lambda: found.counts.texts >= extent.texts)
+        if not found.failures():
+            found.recovery_s.extend(recoveries(service, texts[0], extent.kills, report))
 
 
 def _own_of(own: Sequence[Own]) -> Callable[[int], Own]:
@@ -137,6 +157,7 @@ class _Swapping:
 
     def swap(self, store: ModelStore, version: Path) -> None:
         """Publish, and wait until the version answers."""
+        start = time.monotonic()
         number = store.publish(version)
         store.prune(KEPT_VERSIONS)
         deadline = time.monotonic() + SWAP_S
@@ -147,6 +168,7 @@ class _Swapping:
             if not self.traffic.is_running:
                 return
             time.sleep(0.05)
+        self.found.swap_s.append(time.monotonic() - start)
 
     def wait(self, is_over: Callable[[], bool]) -> None:
         """Sample until then, or until something broke."""

@@ -86,6 +86,18 @@ class Trials:
     problem: str = ""
     """Why it ended before its time."""
 
+    def figures(self) -> dict[str, float]:
+        """What may be promised, by the names that the file of promises has for it; what was not measured is left out.
+
+        p99 is the longest of those without a candidate: of the current version alone, at half load.
+        """
+        counts, found = self.counts, {}
+        if counts.texts:
+            found["failed_share"] = (counts.wrong + counts.failed) / counts.texts
+        if self.half_load is not None and self.half_load.without_p99_ms:
+            found["p99_ms"] = max(self.half_load.without_p99_ms)
+        return found
+
     def failures(self) -> list[str]:
         """What did not hold, a line each."""
         found = [self.problem] if self.problem else []

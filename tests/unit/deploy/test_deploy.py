@@ -164,8 +164,9 @@ def test_requirements_are_those_of_the_project_and_of_the_extras() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [("check", "config", "--syntax-only", "prometheus.yaml"), ("check", "rules", "alerts.yaml"),
-     ("test", "rules", "alerts.test.yaml")],
-    ids=["configuration", "rules", "when alerts fire"],
+     ("test", "rules", "alerts.test.yaml"), ("check", "rules", "promises.yaml"),
+     ("test", "rules", "promises.test.yaml")],
+    ids=["configuration", "rules", "when alerts fire", "promises", "when budgets burn"],
 )  # fmt: skip
 def test_prometheus_takes(arguments: tuple[str, ...]) -> None:
     promtool = shutil.which("promtool")

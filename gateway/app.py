@@ -29,6 +29,8 @@ from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
 from gateway.tei import tei_routes
+from gateway.tracing.parts import Tracing
+from gateway.tracing.switch import start_tracing
 from gateway.web import docs_routes, web_routes
 from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
@@ -41,9 +43,10 @@ OF_FEEDBACK = {404, 507}
 def create_app(settings: GatewaySettings) -> ASGIApp:
     """The application for the models of the settings; it follows their versions while it runs."""
     metrics = Metrics()
+    tracing = start_tracing(metrics)
     holder = ServicesHolder()
     keys = listed(settings.api_keys.get_secret_value())
-    app: ASGIApp = _fastapi(settings, metrics, holder, keys)
+    app: ASGIApp = _fastapi(settings, metrics, holder, keys, tracing)
     if not keys:
         app = FastLane(app, holder)
     if origins := listed(settings.cors_origins):
@@ -51,7 +54,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
             app,
             allow_origins=origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent", "tracestate"],
             expose_headers=[
                 VERSION_HEADER,
                 TRUNCATED_HEADER,
@@ -63,7 +66,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
                 "Retry-After",
             ],
         )
-    return Observed(app, metrics, request_log().info if settings.log_requests else None)
+    return Observed(app, metrics, request_log().info if settings.log_requests else None, tracing)
 
 
 def application() -> ASGIApp:
@@ -73,16 +76,24 @@ def application() -> ASGIApp:
     return create_app(GatewaySettings())
 
 
-def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder, keys: list[str]) -> FastAPI:
+def _fastapi(
+    settings: GatewaySettings,
+    metrics: Metrics,
+    holder: ServicesHolder,
+    keys: list[str],
+    tracing: Tracing | None,
+) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with (
-            running_services(settings, metrics) as services,
+            running_services(settings, metrics, tracing) as services,
             watched_connections(settings, metrics) as connections,
         ):
             holder.services = services
             app.state.holder = holder
             yield {"connections": connections}  # for gateway.protocol
+        if tracing is not None:
+            tracing.close()
         drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
 
     app = FastAPI(

@@ -18,6 +18,7 @@ from gateway.middleware import record_of
 from gateway.schemas import Models, ServedModel
 from gateway.service import Service, report_path, running_service
 from gateway.settings import GatewaySettings
+from gateway.tracing.parts import Tracing
 from repository.manifest import RepositoryError
 from repository.places import model_names
 from repository.problem import Problem
@@ -30,9 +31,10 @@ DROPPED_EVERY_S = 0.5
 class Services:
     """The models that are served; the first answers where none is named."""
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self.settings = settings
         self.metrics = metrics
+        self._tracing = tracing
         self.default: Service
         self._slots = CallSlots(settings.triton_calls)
         self._services: dict[str, Service] = {}
@@ -72,9 +74,9 @@ class Services:
                 version.report = report_path(version.version, shown.model)
         return shown
 
-    def render_metrics(self) -> bytes:
-        """The text that Prometheus reads."""
-        return self.metrics.render([service.state() for service in self.all()])
+    def render_metrics(self, openmetrics: bool = False) -> bytes:
+        """The text that Prometheus reads, in its own format or in OpenMetrics'."""
+        return self.metrics.render([service.state() for service in self.all()], openmetrics)
 
     async def start(self, names: Sequence[str]) -> None:
         """Serve these models from now on, too."""
@@ -82,6 +84,8 @@ class Services:
             stack = contextlib.AsyncExitStack()
             settings = self.settings.for_model(name)
             service = await stack.enter_async_context(running_service(settings, self.metrics.of(name), self._slots))
+            if self._tracing is not None:
+                self._tracing.follow(service)
             self._running[name] = stack
             self._services[name] = service
 
@@ -150,9 +154,11 @@ def service_of(request: HTTPConnection, model: str | None = None) -> Service:
 
 
 @contextlib.asynccontextmanager
-async def running_services(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Services]:
+async def running_services(
+    settings: GatewaySettings, metrics: Metrics, tracing: Tracing | None = None
+) -> AsyncIterator[Services]:
     """All models while each follows Triton's versions of it."""
-    services = Services(settings, metrics)
+    services = Services(settings, metrics, tracing)
     names = settings.named_models()
     tasks = [asyncio.create_task(_count_dropped_lines(metrics))]
     try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TraceFlags, Tracer
 
 from gateway.errors import GatewayError
 from gateway.tracing.request import MOST_CALLS, REQUEST, OpenTelemetryRequest
@@ -164,6 +164,8 @@ def _links(shares: Shares) -> list[Link] | None:
 
 def _headers(span: Span) -> str:
     own = span.get_span_context()
+    if not own.trace_flags & TraceFlags.SAMPLED:
+        return ""  # Triton would follow it all the same
     lines = f"{TRACEPARENT.decode()}: 00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}\r\n"
     if state := own.trace_state.to_header():
         lines += f"{TRACESTATE.decode()}: {state}\r\n"

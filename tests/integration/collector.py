@@ -1,7 +1,9 @@
 """A receiver of OTLP over HTTP, as collectors are: it decodes the protobuf that comes, and keeps the spans."""
 
+import base64
 import contextlib
 import gzip
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -89,8 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         collector.headers.append({name.lower(): value for name, value in self.headers.items()})
         collector.released.wait()
         if collector.status == 200 and self.path == "/v1/traces":
-            packed = self.headers.get("content-encoding") == "gzip"
-            collector.spans += _spans(gzip.decompress(body) if packed else body)
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            is_json = (self.headers["content-type"] or "").startswith("application/json")
+            collector.spans += _spans(_of_json(body) if is_json else ExportTraceServiceRequest.FromString(body))
         self.send_response(collector.status if self.path == "/v1/traces" else 404)
         answer = ExportTraceServiceResponse().SerializeToString()
         self.send_header("content-type", "application/x-protobuf")
@@ -115,8 +120,21 @@ def running_collector(port: int = 0) -> Iterator[Collector]:
             collector.shutdown()
 
 
-def _spans(body: bytes) -> list[Received]:
-    request = ExportTraceServiceRequest.FromString(body)
+def _of_json(body: bytes) -> ExportTraceServiceRequest:
+    """OTLP's JSON, in which Triton writes: as protobuf's, but with ids in hexadecimal digits."""
+
+    def based(value: dict[str, Any]) -> dict[str, Any]:
+        ids = {
+            name: base64.b64encode(bytes.fromhex(digits)).decode()
+            for name, digits in value.items()
+            if name.replace("_", "").lower() in ("traceid", "spanid", "parentspanid")
+        }
+        return {**value, **ids}
+
+    return json_format.ParseDict(json.loads(body, object_hook=based), ExportTraceServiceRequest(), True)
+
+
+def _spans(request: ExportTraceServiceRequest) -> list[Received]:
     return [
         Received(
             span.name,

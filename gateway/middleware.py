@@ -71,7 +71,10 @@ class Observed:
         record = _new_record(scope)
         scope.setdefault("state", {})["record"] = record
         asked = _simplest(scope)
-        if self._tracing is not None and (followed := self._tracing.begin(asked, record.trace)) is not None:
+        if (
+            self._tracing is not None
+            and (followed := self._tracing.begin(scope, asked["path"], record.trace)) is not None
+        ):
             record.followed, record.trace = followed, followed.ids
         status: int | None = None
 

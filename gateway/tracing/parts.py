@@ -40,11 +40,12 @@ class RequestTrace(Protocol):
 class Tracing(Protocol):
     """Follows requests."""
 
-    def begin(self, scope: Scope, caller: TraceIds | None) -> RequestTrace | None:
+    def begin(self, scope: Scope, path: str, caller: TraceIds | None) -> RequestTrace | None:
         """A request came; None if it is one that is never followed.
 
         Args:
             scope: what is asked.
+            path: the same as `scope` has, without slashes that change nothing.
             caller: the span of the caller's that it belongs to.
         """
 

@@ -44,7 +44,7 @@ REQUEST: ContextVar["OpenTelemetryRequest | None"] = ContextVar("request", defau
 class OpenTelemetryRequest:
     """One request and its span; those of its parts are children of that."""
 
-    def __init__(self, span: Span, method: str, path: str) -> None:
+    def __init__(self, span: Span, name: str, path: str) -> None:
         self.span = span
         self.context = set_span_in_context(span, Context())
         """For children; without anything else that a caller sent, such as baggage."""
@@ -54,7 +54,7 @@ class OpenTelemetryRequest:
         self.asked_ns = 0
         """When its last call to Triton ended, in nanoseconds since 1970; 0 before."""
         self.calls = 0
-        self._method = method
+        self._name = name
         self._path = path
         self._error: str | None = None
 
@@ -76,7 +76,7 @@ class OpenTelemetryRequest:
         if model:
             found["classifier.model"] = model
         if route is not None:
-            span.update_name(f"{self._method} {route}")
+            span.update_name(f"{self._name} {route}")
             found["http.route"] = route
             found["url.path"] = self._path
         if status == HUNG_UP:
@@ -91,18 +91,19 @@ class OpenTelemetryRequest:
         return {"trace_id": self.ids.trace_id, "span_id": self.ids.span_id} if self.ids.sampled else None
 
 
-def begin_request(tracer: Tracer, scope: Scope, caller: TraceIds | None) -> OpenTelemetryRequest:
+def begin_request(tracer: Tracer, scope: Scope, path: str, caller: TraceIds | None) -> OpenTelemetryRequest:
     """Begin the span of a request, in the caller's trace if there is one; the sampler decides whether it is kept."""
     method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
     context = Context() if caller is None else _of_caller(scope, caller)
+    name = "HTTP" if method == OTHER_METHOD else method
     span = tracer.start_span(
-        "HTTP" if method == OTHER_METHOD else method,
+        name,
         context,
         SpanKind.SERVER,
         _attributes(scope, method),
         start_time=time.time_ns(),
     )
-    return OpenTelemetryRequest(span, method, scope["path"][:LONGEST_VALUE])
+    return OpenTelemetryRequest(span, name, path[:LONGEST_VALUE])
 
 
 def _of_caller(scope: Scope, caller: TraceIds) -> Context:

@@ -28,9 +28,9 @@ class OpenTelemetryTracing:
         self._tracer = tracer
         self._export = export
 
-    def begin(self, scope: Scope, caller: TraceIds | None) -> OpenTelemetryRequest | None:
+    def begin(self, scope: Scope, path: str, caller: TraceIds | None) -> OpenTelemetryRequest | None:
         """Begin the span of a request; None for one whose kind is never followed."""
-        request = None if _is_of_state(scope["path"]) else begin_request(self._tracer, scope, caller)
+        request = None if _is_of_state(path) else begin_request(self._tracer, scope, path, caller)
         # Set each time: a request that came behind another on its connection inherits what that one had.
         REQUEST.set(request if request is not None and request.span.is_recording() else None)
         return request

@@ -5,10 +5,10 @@ import contextlib
 import gzip
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
@@ -21,6 +21,9 @@ from tests.waiting import wait_until
 
 SERVER, CLIENT, INTERNAL = 2, 3, 1
 ERROR = 2
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+"""Of a caller."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,6 @@ class Collector(ThreadingHTTPServer):
         """The spans of a trace, once there are so many."""
         wait_until(lambda: len(self.trace(trace_id)) >= spans, 20, f"{spans} spans of {trace_id}: {self.spans}")
         return self.trace(trace_id)
-
-    def settled(self) -> list[Received]:
-        """All spans, once none has come for longer than the gateway of the tests keeps them."""
-        count = -1
-        while count != len(self.spans):
-            count = len(self.spans)
-            time.sleep(0.6)
-        return list(self.spans)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,6 +155,32 @@ def _spans(request: ExportTraceServiceRequest) -> list[Received]:
 
 def _values(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+def traceparent(trace_id: str, flags: str = "01") -> dict[str, str]:
+    return {"traceparent": f"00-{trace_id}-{SPAN}-{flags}"}
+
+
+def fresh(number: int) -> str:
+    """A trace's id that no other test has."""
+    return f"{number:032x}"
+
+
+def named(spans: list[Received], name: str) -> Received:
+    (found,) = [span for span in spans if span.name == name]
+    return found
+
+
+def log_line(log: Path, request_id: str) -> dict[str, Any]:
+    """What the log says of a request, once it is written."""
+    lines: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        lines[:] = [json.loads(line) for line in log.read_text().splitlines() if f'"{request_id}"' in line]
+        return bool(lines)
+
+    wait_until(is_there, 5, f"a line of {request_id}")
+    return lines[0]
 
 
 def tree(spans: list[Received]) -> str:

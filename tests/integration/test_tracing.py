@@ -1,19 +1,30 @@
 """What a trace says of a request, as a collector gets it: whose it is, what was done when, and nothing of the text."""
 
 import contextlib
-import json
 import os
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.integration.collector import CLIENT, ERROR, INTERNAL, SERVER, Collector, Received, running_collector
+from tests.integration.collector import (
+    CLIENT,
+    ERROR,
+    INTERNAL,
+    SERVER,
+    SPAN,
+    TRACE,
+    Collector,
+    fresh,
+    log_line,
+    named,
+    running_collector,
+    traceparent,
+)
 from tests.integration.gateways import Gateway, gateway_beside, publish
 from tests.integration.stack import Stack
 from tests.integration.wire import Wire, get
@@ -21,7 +32,6 @@ from tests.version_folders import write_version
 from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant", "xylophone": "Music"}
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
 PARTS = ["tokenize", "wait for a call", "call Triton"]
 OF_TRITON = ["InferRequest", "classifier", "compute"]
@@ -52,31 +62,6 @@ def single(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield gateway
 
 
-def traceparent(trace_id: str, flags: str = "01") -> dict[str, str]:
-    return {"traceparent": f"00-{trace_id}-{SPAN}-{flags}"}
-
-
-def fresh(number: int) -> str:
-    """A trace's id that no other test has."""
-    return f"{number:032x}"
-
-
-def named(spans: list[Received], name: str) -> Received:
-    (found,) = [span for span in spans if span.name == name]
-    return found
-
-
-def log_line(log: Path, request_id: str) -> dict[str, Any]:
-    lines: list[dict[str, Any]] = []
-
-    def is_there() -> bool:
-        lines[:] = [json.loads(line) for line in log.read_text().splitlines() if f'"{request_id}"' in line]
-        return bool(lines)
-
-    wait_until(is_there, 5, f"a line of {request_id}")
-    return lines[0]
-
-
 def test_the_callers_trace_goes_on_through_the_gateway_and_triton(stack: Stack, collector: Collector) -> None:
     headers = {**traceparent(TRACE), "tracestate": "vendor=one,other=two", "baggage": "user=alice"}
     answer = stack.client.get("/classify", params={"sentence": "xylophone cat"}, headers=headers)
@@ -102,7 +87,6 @@ def test_spans_say_what_was_asked_and_how_it_went(stack: Stack, collector: Colle
     stack.client.post("/classify", json={"sentences": ["cat oak", "oak"]}, headers=traceparent(trace_id))
     spans = collector.wait_for(trace_id, 7)
     root = named(spans, "POST /classify").attributes
-    port = stack.ports["GATEWAY_PORT"]
     expected = {
         "http.request.method": "POST",
         "http.route": "/classify",
@@ -110,7 +94,7 @@ def test_spans_say_what_was_asked_and_how_it_went(stack: Stack, collector: Colle
         "url.path": "/classify",
         "url.scheme": "http",
         "server.address": "127.0.0.1",
-        "server.port": port,
+        "server.port": stack.ports["GATEWAY_PORT"],
         "network.protocol.version": "1.1",
         "client.address": "127.0.0.1",
         "classifier.model": "classifier",
@@ -164,8 +148,7 @@ def test_a_later_version_of_the_header_is_understood(stack: Stack, collector: Co
 def test_what_the_caller_does_not_record_is_not_recorded(stack: Stack, collector: Collector) -> None:
     headers = {**traceparent(fresh(5), "00"), "X-Request-ID": "not-sampled"}
     assert stack.client.get("/classify", params={"sentence": "cat"}, headers=headers).status_code == 200
-    line = log_line(stack.log, "not-sampled")
-    assert line["trace_id"] == fresh(5)
+    assert log_line(stack.log, "not-sampled")["trace_id"] == fresh(5)
     stack.client.get("/classify", params={"sentence": "cat"}, headers=traceparent(fresh(6)))
     collector.wait_for(fresh(6), 7)
     assert collector.trace(fresh(5)) == []

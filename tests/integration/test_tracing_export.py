@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.collector import Collector, running_collector
+from tests.integration.collector import SPAN, TRACE, Collector, running_collector
 from tests.integration.gateways import Gateway, gateway_beside, publish
 from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
@@ -23,7 +23,6 @@ from tests.version_folders import write_version
 from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant"}
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SPANS = 4
 """Of one request."""
 GRACE_S = 12

@@ -103,6 +103,8 @@ def _fastapi(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to where, only a proxy in front knows
+        # FastAPI's own spans have the query in them, and with it the sentence: gateway.tracing is in their place.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     protection = [Depends(KeyCheck(keys))] if keys else []

@@ -28,7 +28,7 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
 def start_tracing(metrics: Metrics) -> Tracing | None:
     """What follows requests in this process; None where it is off, or cannot be: one line of the log says why.
 
-    Nothing of OpenTelemetry is imported where it is off.
+    Nothing of OpenTelemetry's SDK is imported where it is off; FastAPI imports its API in any case.
     """
     if not is_wanted(os.environ):
         return None

@@ -30,11 +30,22 @@ from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
 from gateway.tei import tei_routes
+from gateway.tracing.parts import Tracing
+from gateway.tracing.switch import start_tracing
 from gateway.web import docs_routes, web_routes
 from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
+ALLOWED_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "X-Request-ID",
+    "traceparent",
+    "tracestate",
+]
+"""Of pages of other origins."""
 OF_JOBS = {409, 416}
 OF_FEEDBACK = {404, 507}
 """Statuses that sentences are not answered with."""
@@ -43,9 +54,10 @@ OF_FEEDBACK = {404, 507}
 def create_app(settings: GatewaySettings) -> ASGIApp:
     """The application for the models of the settings; it follows their versions while it runs."""
     metrics = Metrics()
+    tracing = start_tracing(metrics)
     holder = ServicesHolder()
     keys = listed(settings.api_keys.get_secret_value())
-    app: ASGIApp = _fastapi(settings, metrics, holder, keys)
+    app: ASGIApp = _fastapi(settings, metrics, holder, keys, tracing)
     if not keys:
         app = FastLane(app, holder)
     if origins := listed(settings.cors_origins):
@@ -53,7 +65,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
             app,
             allow_origins=origins,
             allow_methods=["GET", "POST", *(["DELETE"] if settings.jobs is not None else [])],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+            allow_headers=ALLOWED_HEADERS,
             expose_headers=[
                 VERSION_HEADER,
                 TRUNCATED_HEADER,
@@ -65,7 +77,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
                 "Retry-After",
             ],
         )
-    return Observed(app, metrics, request_log().info if settings.log_requests else None)
+    return Observed(app, metrics, request_log().info if settings.log_requests else None, tracing)
 
 
 def application() -> ASGIApp:
@@ -75,11 +87,17 @@ def application() -> ASGIApp:
     return create_app(GatewaySettings())
 
 
-def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder, keys: list[str]) -> FastAPI:
+def _fastapi(
+    settings: GatewaySettings,
+    metrics: Metrics,
+    holder: ServicesHolder,
+    keys: list[str],
+    tracing: Tracing | None,
+) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with (
-            running_services(settings, metrics) as services,
+            running_services(settings, metrics, tracing) as services,
             watched_connections(settings, metrics) as connections,
             contextlib.AsyncExitStack() as beside,
         ):
@@ -90,6 +108,8 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
                 services.jobs = await beside.enter_async_context(running_jobs(settings.jobs, services, metrics))
             app.state.holder = holder
             yield {"connections": connections}  # for gateway.protocol
+        if tracing is not None:
+            tracing.close()
         drain_output()  # uvicorn ends the process by the signal that stopped it, which leaves nothing time to be done
 
     app = FastAPI(
@@ -99,6 +119,8 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to where, only a proxy in front knows
+        # FastAPI's own spans have the query in them, and with it the sentence: gateway.tracing is in their place.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     larger = {"/jobs": settings.jobs_max_bytes} if settings.jobs is not None else {}
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes, larger=larger)

@@ -18,6 +18,8 @@ from gateway.neighbours import cheapest_batch
 from gateway.pace import Pace
 from gateway.places import Places
 from gateway.rows import Row, rows_of
+from gateway.tracing.parts import CallSpans
+from gateway.waiting import Waiting, tokens_of
 from repository.inference import Float32Array, Int64Array, pad_batch
 from repository.manifest import Manifest
 
@@ -59,21 +61,6 @@ class BatchLimits:
     deadline_s: float
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    version: int
-    manifest: Manifest
-    ids: Sequence[int]
-    mask: Sequence[int] | None
-    row: "asyncio.Future[Row]"
-    since: float
-    tokens: int
-    student: bool = False
-    """Whether the version's student is asked, and not its model."""
-    alone: bool = False
-    """Its call failed in company: it has to be tried by itself."""
-
-
 class Batcher:
     """Asks Triton for many waiting sentences at once. Belongs to one event loop."""
 
@@ -91,12 +78,14 @@ class Batcher:
         self._infer_student = infer_student or infer
         self._limits = limits
         self._observer = observer
-        self._waiting: dict[_Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
+        self._waiting: dict[Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
         self._waiting_tokens = self._held = 0
         self._calls: dict[asyncio.Task[None], int] = {}  # with the tokens of each
         self._scheduled = self._closed = False
         self.calls_begun = 0  # to Triton, for who gives way to them
         self._pace = Pace()
+        self.spans: CallSpans | None = None
+        """What follows calls; None where no request is traced."""
 
     @property
     def waiting(self) -> int:
@@ -154,7 +143,9 @@ class Batcher:
         with a GatewayError: Triton is away or failed, the version is gone, a logit is no finite number.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter(), len(ids), student)
+        waiting = Waiting(version, manifest, ids, mask, loop.create_future(), time.perf_counter(), len(ids), student)
+        if self.spans is not None:
+            waiting.trace = self.spans.request()
         self._enqueue(waiting)
         waiting.row.add_done_callback(lambda _: self._forget(waiting))
         return waiting.row
@@ -169,7 +160,7 @@ class Batcher:
         for call in self._calls:
             call.cancel()
 
-    def _enqueue(self, waiting: _Waiting) -> None:
+    def _enqueue(self, waiting: Waiting) -> None:
         self._waiting[waiting] = None
         self._waiting_tokens += waiting.tokens
         if not self._scheduled and self._slots.has_room(self):
@@ -177,7 +168,7 @@ class Batcher:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
-    def _forget(self, waiting: _Waiting) -> None:
+    def _forget(self, waiting: Waiting) -> None:
         if waiting in self._waiting:
             del self._waiting[waiting]
             self._waiting_tokens -= waiting.tokens
@@ -195,12 +186,12 @@ class Batcher:
         batch = self._take()
         self.calls_begun += 1
         call = asyncio.get_running_loop().create_task(self._call(batch))
-        self._calls[call] = _tokens(batch)
+        self._calls[call] = tokens_of(batch)
         call.add_done_callback(functools.partial(self._finished, batch))
         if not self._waiting:
             self._pace.backlog_ends()
 
-    def _finished(self, batch: list[_Waiting], call: "asyncio.Task[None]") -> None:
+    def _finished(self, batch: list[Waiting], call: "asyncio.Task[None]") -> None:
         del self._calls[call]
         # Whatever ended the call: nobody is left without an answer, but for those who are tried again by themselves.
         for waiting in batch:
@@ -212,7 +203,7 @@ class Batcher:
                 waiting.row.set_exception(ModelFailedError(UNFORESEEN))
         self._dispatch()
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[Waiting]:
         """The sentence that waits longest, and those of its version that are nearest to it in length."""
         oldest = next(iter(self._waiting))
         batch = [oldest]
@@ -226,14 +217,14 @@ class Batcher:
             self._forget(waiting)
         return batch
 
-    def _with_neighbours(self, oldest: _Waiting) -> list[_Waiting]:
+    def _with_neighbours(self, oldest: Waiting) -> list[Waiting]:
         # Not all to one call: the others would have nothing to do while it computes.
         share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
         wanted = (oldest.version, oldest.student)
         candidates = [w for w in self._waiting if (w.version, w.student) == wanted and not w.alone]
         return cheapest_batch(candidates, oldest, min(share, self._limits.sentences), self._limits.tokens)
 
-    async def _call(self, batch: list[_Waiting]) -> None:
+    async def _call(self, batch: list[Waiting]) -> None:
         """Answer or fail every sentence of the batch: none is left without, whatever happens on the way."""
         start = time.perf_counter()
         try:
@@ -241,7 +232,7 @@ class Batcher:
                 padded_tokens, logits = await self._logits(batch)
             rows = rows_of(logits, batch[0].version, batch[0].manifest, [start - w.since for w in batch])
         except TimeoutError:
-            self._pace.call_ended(time.perf_counter(), _tokens(batch))  # else the same load would be let in again
+            self._pace.call_ended(time.perf_counter(), tokens_of(batch))  # else the same load would be let in again
             self._fail(batch, DeadlineExceededError("Triton did not answer in time; try again later."))
         except ModelFailedError as error:
             self._fail_alone(batch, error)
@@ -254,15 +245,17 @@ class Batcher:
             self._settle(batch, rows)
             self._note(batch, padded_tokens, start)
 
-    async def _logits(self, batch: list[_Waiting]) -> tuple[int, Float32Array]:
+    async def _logits(self, batch: list[Waiting]) -> tuple[int, Float32Array]:
         """The tokens that were sent, padding included, and the logits that came back."""
         # Exact, not rounded up: the batch is whole, so Triton does not have to find others of its shape.
         ids, masks = [w.ids for w in batch], [w.mask for w in batch]
         inputs = pad_batch(ids, batch[0].manifest.pad_token_id, max(map(len, ids)), masks)
         infer = self._infer_student if batch[0].student else self._infer
+        if self.spans is not None:
+            return inputs["input_ids"].size, await self.spans.call(batch, inputs, infer)
         return inputs["input_ids"].size, await infer(batch[0].version, inputs)
 
-    def _settle(self, batch: list[_Waiting], rows: list[Row | ModelFailedError]) -> None:
+    def _settle(self, batch: list[Waiting], rows: list[Row | ModelFailedError]) -> None:
         for waiting, row in zip(batch, rows, strict=True):
             if isinstance(row, ModelFailedError):
                 # It may be a neighbour's doing: where a batch shares a scale, one NaN makes all of them NaN.
@@ -270,8 +263,8 @@ class Batcher:
             elif not waiting.row.done():
                 waiting.row.set_result(row)
 
-    def _note(self, batch: list[_Waiting], padded_tokens: int, start: float) -> None:
-        now, tokens = time.perf_counter(), _tokens(batch)
+    def _note(self, batch: list[Waiting], padded_tokens: int, start: float) -> None:
+        now, tokens = time.perf_counter(), tokens_of(batch)
         self._pace.call_ended(now, tokens)
         if self._observer is not None:
             try:
@@ -279,22 +272,18 @@ class Batcher:
             except Exception:
                 logger.exception("A call to Triton could not be counted.")
 
-    def _fail_alone(self, batch: list[_Waiting], error: GatewayError) -> None:
+    def _fail_alone(self, batch: list[Waiting], error: GatewayError) -> None:
         """One sentence may have done it (a token the graph does not know): it must not cost its neighbours."""
         self._try_alone(batch) if len(batch) > 1 else self._fail(batch, error)
 
-    def _try_alone(self, batch: list[_Waiting]) -> None:
+    def _try_alone(self, batch: list[Waiting]) -> None:
         for waiting in batch:
             if not waiting.row.done():
                 waiting.alone = True
                 self._enqueue(waiting)
 
     @staticmethod
-    def _fail(batch: list[_Waiting], error: GatewayError) -> None:
+    def _fail(batch: list[Waiting], error: GatewayError) -> None:
         for waiting in batch:
             if not waiting.row.done():
                 waiting.row.set_exception(error)
-
-
-def _tokens(batch: list[_Waiting]) -> int:
-    return sum(waiting.tokens for waiting in batch)

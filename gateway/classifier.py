@@ -11,6 +11,7 @@ from gateway.encoding import Text, Tokens, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
+    GatewayError,
     InvalidRequestError,
     SentenceTooLongError,
     VersionGoneError,
@@ -19,6 +20,7 @@ from gateway.loaded_version import LoadedVersion
 from gateway.named_versions import NamedVersions
 from gateway.places import Places
 from gateway.tokenization import Side
+from gateway.tracing.parts import ClassifierSpans
 from gateway.versions import VersionFollower
 from gateway.watching.watcher import Watcher
 from gateway.windows.cutting import Windows, windows_of
@@ -105,6 +107,9 @@ class Classifier:
         self._max_bytes = max_sentence_bytes
         self.trial: OnTrial | None = None
         """What requests meet that name no version, while there is a candidate."""
+        self.encode = encode
+        self.spans: ClassifierSpans | None = None
+        """What follows requests; None where none is traced."""
 
     async def predict(
         self,
@@ -133,20 +138,28 @@ class Classifier:
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
-        for place, text in enumerate(texts):
-            self._check(text, name_of(place, len(texts)))
-        with self._batcher.admit(len(texts)) as places:
-            asked = _Asked(texts, truncate, side, windows, alone, places)
-            try:
+        try:
+            for place, text in enumerate(texts):
+                self._check(text, name_of(place, len(texts)))
+            with self._batcher.admit(len(texts)) as places:
+                asked = _Asked(texts, truncate, side, windows, alone, places)
                 async with asyncio.timeout(self._deadline_s):
                     if version is not None:
                         return await self._ask(await self._named.get(version), asked)
                     if self.trial is not None:
                         return await self._ask_on_trial(self.trial, asked)
                     return await self._ask_until_known(asked)
-            except TimeoutError:
-                error = f"No answer within {self._deadline_s:g} seconds; try again later."
-                raise DeadlineExceededError(error) from None
+        except TimeoutError:
+            late = DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.")
+            raise self._traced(late) from None
+        except GatewayError as error:
+            self._traced(error)
+            raise
+
+    def _traced(self, error: GatewayError) -> GatewayError:
+        if self.spans is not None:
+            self.spans.failed(error)
+        return error
 
     async def version(self, number: int | None) -> LoadedVersion:
         """The version of that number, or the one to ask where none is named.
@@ -165,6 +178,8 @@ class Classifier:
             except VersionGoneError as gone:
                 # Two swaps within one poll, or a version that was taken back; or it is not everywhere yet.
                 asked.places.hold(len(asked.texts))
+                if self.spans is not None:
+                    self.spans.asked_again(str(gone))
                 await self._versions.refresh(lost=gone.version)
         return await self._ask(self._versions.ready(), asked)
 
@@ -179,7 +194,7 @@ class Classifier:
         return await trial.predict(asked.texts, asked.side, ask, ask_current)
 
     async def _ask(self, version: LoadedVersion, asked: _Asked) -> Predictions:
-        encoded = await encode(version, asked.texts, asked.truncate or asked.windows is not None, asked.side)
+        encoded = await self.encode(version, asked.texts, asked.truncate or asked.windows is not None, asked.side)
         if asked.windows is not None and any(tokens.cut for tokens in encoded):
             return await self._ask_in_windows(version, asked, encoded, asked.windows)
         asked.places.hold(0)

@@ -14,6 +14,7 @@ from gateway.batcher import Batcher
 from gateway.feedback.counters import FORGOTTEN as FEEDBACK_FORGOTTEN
 from gateway.feedback.counters import TAKEN as FEEDBACK_TAKEN
 from gateway.feedback.counters import FeedbackCounters
+from gateway.openmetrics import openmetrics_text
 from gateway.students import Students, StudentState
 from gateway.versions import VersionFollower
 from gateway.watching.counters import WatchCounters
@@ -63,6 +64,14 @@ class Metrics:
             "gateway_log_lines_dropped", "Log lines that could not be written.", registry=registry
         )
 
+        self._spans = Counter("gateway_spans_exported", "Spans of traces that a collector took.", registry=registry)
+        self._spans_dropped = Counter(
+            "gateway_spans_dropped",
+            "Spans of traces that were lost: the queue was full, or the export failed.",
+            ("reason",),
+            registry=registry,
+        )
+
     def of(self, model_name: str) -> "ModelMetrics":
         """What is counted for one model."""
         return ModelMetrics(self, model_name)
@@ -75,12 +84,23 @@ class Metrics:
         assert isinstance(found, kind)
         return found
 
+    def spans_exported(self, spans: int) -> None:
+        """Count spans that were taken."""
+        self._spans.inc(spans)
+
+    def spans_dropped(self, spans: int, reason: str) -> None:
+        """Count spans that were not, for a reason: `queue_full` or `export_failed`."""
+        self._spans_dropped.labels(reason).inc(spans)
+
     def count_dropped_lines(self) -> None:
         """Count the log lines that were dropped since this was last called."""
         count_dropped(self._log_dropped.inc)
 
-    def render(self, models: Sequence["ModelState"]) -> bytes:
-        """The text that Prometheus reads: counts of all workers, state as this worker sees it."""
+    def render(self, models: Sequence["ModelState"], openmetrics: bool = False) -> bytes:
+        """The text that Prometheus reads: counts of all workers, state as this worker sees it.
+
+        `openmetrics` takes OpenMetrics' format, which has exemplars, in place of Prometheus's own.
+        """
         self.count_dropped_lines()
         state = CollectorRegistry()
         state.register(_State(models))
@@ -88,6 +108,8 @@ class Metrics:
         if os.environ.get(MULTIPROCESS_FOLDER):
             counted = CollectorRegistry()
             MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        if openmetrics:
+            return openmetrics_text(counted, state)
         return generate_latest(counted) + generate_latest(state)
 
 

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.metrics import Metrics
+from gateway.tracing.parts import RequestTrace, Tracing
+from gateway.tracing.traceparent import TRACEPARENT, TraceIds, ids_in
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ class RequestRecord:
     route: str | None = None
     """Template of the path, where it was not FastAPI that routed."""
     facts: dict[str, Any] = field(default_factory=dict)
+    trace: TraceIds | None = None
+    """The trace that it is part of, and the span there: its own where requests are traced, else the caller's."""
+    followed: RequestTrace | None = None
+    """What follows it, where requests are traced."""
 
 
 def record_of(scope: Scope) -> RequestRecord:
@@ -46,12 +52,15 @@ def record_of(scope: Scope) -> RequestRecord:
 
 
 class Observed:
-    """ASGI middleware that gives a request its id, counts it and writes its log line."""
+    """ASGI middleware that gives a request its id, counts it, writes its log line and, where that is on, traces it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, log: Callable[..., None] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, log: Callable[..., None] | None, tracing: Tracing | None = None
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._log = log
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,9 +68,14 @@ class Observed:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        record = RequestRecord(_request_id(scope))
+        record = _new_record(scope)
         scope.setdefault("state", {})["record"] = record
         asked = _simplest(scope)
+        if (
+            self._tracing is not None
+            and (followed := self._tracing.begin(scope, asked["path"], record.trace)) is not None
+        ):
+            record.followed, record.trace = followed, followed.ids
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
@@ -76,8 +90,10 @@ class Observed:
         except asyncio.CancelledError:
             # Nobody is there to be told, or the connection told them: the rest of the request did not come.
             status = scope["state"].get("refused", HUNG_UP)
-        except Exception:
+        except Exception as error:
             logger.exception("Request %s failed.", record.request_id)
+            if record.followed is not None:
+                record.followed.failed(error)
             if status is None:
                 await JSONResponse({"error": UNFORESEEN}, 500)(scope, receive, send_with_id)
         finally:
@@ -85,9 +101,13 @@ class Observed:
 
     def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
-        route = record.route or getattr(scope.get("route"), "path", "unknown")
+        known = record.route or getattr(scope.get("route"), "path", None)
+        route = known or "unknown"
+        exemplar = None
+        if record.followed is not None:
+            exemplar = record.followed.end(known, status, record.model, record.facts)
         self._metrics.requests.labels(record.model, route, str(status)).inc()
-        self._metrics.latency.labels(record.model, route).observe(seconds)
+        self._metrics.latency.labels(record.model, route).observe(seconds, exemplar)
         if self._log is not None:
             self._log(
                 "request",
@@ -97,6 +117,7 @@ class Observed:
                 status=status,
                 ms=round(1000 * seconds, 2),
                 **({"model": record.model} if record.model else {}),
+                **({"trace_id": record.trace.trace_id, "span_id": record.trace.span_id} if record.trace else {}),
                 **record.facts,
             )
 
@@ -148,11 +169,19 @@ class BodyLimit:
         await self._app(scope, receive_at_most, send)
 
 
-def _request_id(scope: Scope) -> str:
+def _new_record(scope: Scope) -> RequestRecord:
+    """With the id and the trace that the caller names, if they are fit to be named."""
+    request_id = parent = None
     for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER:
-            # Only what can stand in a log line and a header without being mistaken for more of it.
-            if _REQUEST_ID.fullmatch(value):
-                return str(value.decode())
-            break
-    return f"{random.getrandbits(128):032x}"  # tells requests apart, keeps no secret
+        if name == REQUEST_ID_HEADER and request_id is None:
+            request_id = value
+        elif name == TRACEPARENT:
+            parent = value if parent is None else b""  # two of them say nothing
+    # Only what can stand in a log line and a header without being mistaken for more of it.
+    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+        record = RequestRecord(request_id.decode())
+    else:
+        record = RequestRecord(f"{random.getrandbits(128):032x}")  # tells requests apart, keeps no secret
+    if parent:
+        record.trace = ids_in(parent)
+    return record

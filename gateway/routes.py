@@ -11,6 +11,7 @@ from gateway.bodies import JsonRoute
 from gateway.encoding import Text
 from gateway.errors import InvalidRequestError, NotReadyError
 from gateway.middleware import record_of
+from gateway.openmetrics import OPENMETRICS_TYPE, PLAIN_TYPE, prefers_openmetrics
 from gateway.schemas import (
     LAST_VERSION,
     AnswerWithReceipt,
@@ -105,8 +106,10 @@ async def report(
 
 @state_routes.get("/metrics", response_class=Response, summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
-    """Counts of all workers, in Prometheus's text format."""
-    return Response(services_of(request).render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Counts of all workers, in Prometheus's text format, or in OpenMetrics' where `Accept` prefers that."""
+    openmetrics = prefers_openmetrics(request.headers.get("accept", ""))
+    text = services_of(request).render_metrics(openmetrics)
+    return Response(text, media_type=OPENMETRICS_TYPE if openmetrics else PLAIN_TYPE, headers={"Vary": "Accept"})
 
 
 @open_routes.get("/health/live", summary="The process answers; says nothing of Triton")

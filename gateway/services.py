@@ -20,6 +20,7 @@ from gateway.middleware import record_of
 from gateway.schemas import Models, ServedModel
 from gateway.service import Service, report_path, running_service
 from gateway.settings import GatewaySettings
+from gateway.tracing.parts import Tracing
 from repository.manifest import RepositoryError
 from repository.places import model_names
 from repository.problem import Problem
@@ -32,9 +33,10 @@ DROPPED_EVERY_S = 0.5
 class Services:
     """The models that are served; the first answers where none is named."""
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self.settings = settings
         self.metrics = metrics
+        self._tracing = tracing
         self.default: Service
         self.jobs: JobDesk | None = None
         """None where no jobs are taken."""
@@ -76,14 +78,14 @@ class Services:
                 version.report = report_path(version.version, shown.model)
         return shown
 
-    def render_metrics(self) -> bytes:
-        """The text that Prometheus reads."""
+    def render_metrics(self, openmetrics: bool = False) -> bytes:
+        """The text that Prometheus reads, in its own format or in OpenMetrics'."""
         states = [service.state() for service in self.all()]
         if (desk := self.jobs) is not None:
             states = [
                 state._replace(others=[*state.others, functools.partial(desk.gauges, state.name)]) for state in states
             ]
-        return self.metrics.render(states)
+        return self.metrics.render(states, openmetrics)
 
     async def start(self, names: Sequence[str]) -> None:
         """Serve these models from now on, too."""
@@ -91,6 +93,8 @@ class Services:
             stack = contextlib.AsyncExitStack()
             settings = self.settings.for_model(name)
             service = await stack.enter_async_context(running_service(settings, self.metrics.of(name), self._slots))
+            if self._tracing is not None:
+                self._tracing.follow(service)
             self._running[name] = stack
             self._services[name] = service
 
@@ -159,9 +163,11 @@ def service_of(request: HTTPConnection, model: str | None = None) -> Service:
 
 
 @contextlib.asynccontextmanager
-async def running_services(settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Services]:
+async def running_services(
+    settings: GatewaySettings, metrics: Metrics, tracing: Tracing | None = None
+) -> AsyncIterator[Services]:
     """All models while each follows Triton's versions of it."""
-    services = Services(settings, metrics)
+    services = Services(settings, metrics, tracing)
     names = settings.named_models()
     tasks = [asyncio.create_task(_count_dropped_lines(metrics))]
     try:

@@ -13,6 +13,7 @@ from typing import Self
 from urllib.parse import quote
 
 from gateway.errors import ModelFailedError, NotReadyError, VersionGoneError
+from gateway.tracing.parts import CallTrace
 from gateway.triton_pool import ConnectionPool
 from gateway.triton_wire import WireAnswer, infer_request, plain_request
 from repository.addresses import host_and_port
@@ -99,8 +100,8 @@ class TritonClient:
             raise self._away() from error
         return answer.body
 
-    async def infer(self, version: int, inputs: dict[str, Int64Array]) -> Float32Array:
-        """Logits `[batch, labels]` of `version` for INT64 inputs `[batch, sequence]`.
+    async def infer(self, version: int, inputs: dict[str, Int64Array], trace: CallTrace | None = None) -> Float32Array:
+        """Logits `[batch, labels]` of `version` for INT64 inputs `[batch, sequence]`; `trace` follows the call.
 
         Raises:
             NotReadyError: Triton does not answer.
@@ -108,7 +109,9 @@ class TritonClient:
             ModelFailedError: Triton answered with an error.
         """
         try:
-            answer = await self._ask_around(infer_request(self._address, self._path_name, version, inputs))
+            headers = "" if trace is None else trace.headers
+            request = infer_request(self._address, self._path_name, version, inputs, headers)
+            answer = await self._ask_around(request, trace)
         except OSError as error:
             raise self._away() from error
         if answer.status != 200:
@@ -118,7 +121,7 @@ class TritonClient:
         except ValueError as error:
             raise ModelFailedError(f"Triton's answer for version {version} could not be read.", str(error)) from error
 
-    async def _ask_around(self, request: bytes) -> WireAnswer:
+    async def _ask_around(self, request: bytes, trace: CallTrace | None) -> WireAnswer:
         """The answer of the first Triton that serves what is asked for; asking twice changes nothing in a Triton.
 
         One that stops, or is gone, is taken for an accident once; then they are all away.
@@ -127,17 +130,25 @@ class TritonClient:
             OSError: they are.
         """
         accidents = 0
+        reason = ""
+        told = None if trace is None else trace.asked_again
         for turn in range(1 + OTHERS_ASKED):
+            if turn and told is not None:
+                told(reason)
             try:
-                answer = await self._pool.exchange(request, fresh=turn > 0)
-            except OSError:
+                answer = await self._pool.exchange(request, fresh=turn > 0, told=told)
+            except OSError as error:
                 if accidents:
                     raise
                 accidents += 1
+                reason = f"Triton cannot be reached: {type(error).__name__}"
                 continue
+            if trace is not None:
+                trace.answered(answer.status)
             if _serves(answer) or (answer.status == _STOPPING and accidents):
                 break
             accidents += answer.status == _STOPPING
+            reason = "Triton stops" if answer.status == _STOPPING else "this Triton lacks the version"
         return answer
 
     async def _index(self) -> dict[int, VersionState]:

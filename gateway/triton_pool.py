@@ -6,7 +6,6 @@ nothing to do.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import random
 import socket
@@ -35,7 +34,9 @@ class ConnectionPool:
         self._resolved_at = -RESOLVED_FOR_S
         self._turn = random.randrange(1000)  # not every gateway begins with the same one
 
-    async def exchange(self, request: bytes, fresh: bool = False) -> WireAnswer:
+    async def exchange(
+        self, request: bytes, fresh: bool = False, told: Callable[[str], None] | None = None
+    ) -> WireAnswer:
         """Send one request and wait for its answer; cancelling closes the connection.
 
         The request may be sent twice, if a connection that was kept alive turns out to be closed.
@@ -43,14 +44,18 @@ class ConnectionPool:
         Args:
             request: the whole request.
             fresh: use a new connection, to the next address if the name has several.
+            told: hears why the request is sent twice, if it is.
 
         Raises:
             OSError: the server cannot be reached or closed the connection.
         """
         if not fresh and (connection := await self._kept()) is not None:
-            with contextlib.suppress(ConnectionError):
-                # The server may have closed it a moment ago; nothing says so but the failure.
+            try:
                 return await self._use(connection, request)
+            except ConnectionError:
+                # The server may have closed it a moment ago; nothing says so but the failure.
+                if told is not None:
+                    told("Triton had closed the connection that was kept")
         return await self._use(await self._connect(), request)
 
     def close(self) -> None:

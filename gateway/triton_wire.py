@@ -51,8 +51,11 @@ class WireAnswer:
             return f"status {self.status}"
 
 
-def infer_request(host: str, model: str, version: int, inputs: dict[str, Int64Array]) -> bytes:
-    """An inference request for INT64 inputs, all `[batch, sequence]`, as bytes to be sent."""
+def infer_request(host: str, model: str, version: int, inputs: dict[str, Int64Array], headers: str = "") -> bytes:
+    """An inference request for INT64 inputs, all `[batch, sequence]`, as bytes to be sent.
+
+    `headers` are more lines of its head, each with its line break.
+    """
     tensors, data = [], []
     for name, array in inputs.items():
         raw = array.astype("<i8", copy=False).tobytes()
@@ -64,7 +67,8 @@ def infer_request(host: str, model: str, version: int, inputs: dict[str, Int64Ar
     length = len(header) + sum(map(len, data))
     head = (
         f"POST /v2/models/{model}/versions/{version}/infer HTTP/1.1\r\nhost: {host}\r\n"
-        f"content-type: application/octet-stream\r\n{_HEADER_LENGTH}: {len(header)}\r\ncontent-length: {length}\r\n\r\n"
+        f"content-type: application/octet-stream\r\n{_HEADER_LENGTH}: {len(header)}\r\ncontent-length: {length}\r\n"
+        f"{headers}\r\n"
     )
     return b"".join((head.encode(), header, *data))
 

@@ -19,7 +19,7 @@ OUTPUT = ROOT / "THIRD_PARTY_LICENSES.md"
 PROJECT = "text-classifier-server"
 # What is in the images, by the extras that each installs.
 PARTS = {
-    "The gateway": ("gateway", "s3"),
+    "The gateway": ("gateway", "s3", "tracing"),
     "Training and export": ("train", "export", "adapters", "cpu"),
 }
 ENCODERS = """\

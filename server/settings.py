@@ -64,6 +64,11 @@ class ServerSettings(LocationSettings):
     triton_log_verbose: int = Field(
         0, ge=0, le=9, description="Triton's log: 0 shows warnings and errors, 1 also loads, 2 and more its internals."
     )
+    triton_traces: bool = Field(
+        False,
+        description="Let Triton add spans of its own to traced requests, and send them where "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` says, by OTLP over HTTP.",
+    )
     triton_stop_seconds: float = Field(
         15, gt=0, description="How long Triton may finish its requests when it is stopped, in seconds."
     )

@@ -17,6 +17,7 @@ from server import shared_memory
 from server.install import EmbeddedTriton
 from server.process import ChildSpec
 from server.settings import ServerSettings
+from server.tracing import trace_options
 
 # APIs that no part of this project uses and that let a caller map memory or write files of Triton's user.
 _CLOSED_APIS = ("shared-memory", "trace", "logging")
@@ -84,6 +85,8 @@ def arguments(settings: ServerSettings, backends: Path, shm_prefix: str, gpu: bo
     ]
     if not settings.triton_auto_complete:
         options.append("--disable-auto-complete-config")
+    if settings.triton_traces:
+        options += trace_options(os.environ)
     if not gpu:
         options.append("--pinned-memory-pool-byte-size=0")
     return options

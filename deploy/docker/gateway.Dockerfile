@@ -17,7 +17,7 @@ COPY pyproject.toml deploy/docker/requirements.py ./
 COPY locks/app.txt locks/app.txt
 # Without pip: nothing is installed once the image is built.
 RUN python3 -m venv --without-pip /opt/venv \
-    && python3 requirements.py pyproject.toml gateway ${EXTRAS:+"$EXTRAS"} > requirements.txt \
+    && python3 requirements.py pyproject.toml gateway tracing ${EXTRAS:+"$EXTRAS"} > requirements.txt \
     && python3 -m pip --python /opt/venv/bin/python3 install --no-cache-dir --no-compile -c locks/app.txt \
        -r requirements.txt
 COPY deploy/docker/slim.sh ./

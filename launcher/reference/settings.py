@@ -18,6 +18,9 @@ Every setting is an environment variable; none has to be set. `make up` and `tex
 to the programs that they start, and the compose files take them from the environment or from `.env`. A value that
 cannot be used is refused when the program starts, in one line that names the variable. A variable that is set to
 nothing counts as not set.
+
+OpenTelemetry's variables, `OTEL_…`, are read by its SDK in the gateway: [Tracing](../guides/tracing.md) has those that
+matter.
 """
 PROGRAMS: dict[str, tuple[type[BaseSettings], str]] = {
     "Where the models are": (RepositorySettings, "Read by every program that works with a model repository."),

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -108,15 +109,44 @@ def test_nvidias_triton_gets_the_options_that_the_server_gives_one() -> None:
     settings = ServerSettings(
         model_repository=Path("/models"), triton_host="0.0.0.0", triton_http_threads=4, _env_file=None
     )
+    settings = settings.model_copy(update={"triton_traces": True})
     expected = arguments(settings, Path("/opt/tritonserver/backends"), "classifier", gpu=True)
-    assert sorted(given) == sorted(re.sub("closed-api-key=.*", "closed-api-key=$$key", option) for option in expected)
+    assert sorted(re.sub("url=.*", "", option) for option in given) == sorted(
+        re.sub("closed-api-key=.*", "closed-api-key=$$key", re.sub("url=.*", "", option)) for option in expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "traces"),
+    [
+        ({}, 0),
+        ({"TRITON_TRACES": "false", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318"}, 0),
+        ({"TRITON_TRACES": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger:4318"}, 5),
+        ({"TRITON_TRACES": "true", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://jaeger:4318/v1/traces"}, 5),
+    ],
+)
+def test_nvidias_triton_traces_where_it_is_told_to(tmp_path: Path, environment: dict[str, str], traces: int) -> None:
+    """The command for real, with a program in Triton's place that prints its options."""
+    stand_in = tmp_path / "tritonserver"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    # As Compose fills it in: `$$` is the shell's.
+    parts = SERVICES["triton"]["command"][-1].split("$$")
+    script = "$".join(re.sub(r"\$\{\w+:-(\w+)\}", r"\1", part) for part in parts)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **environment}
+    shown = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True).stdout.split("\n")
+    found = [option for option in shown if option.startswith("--trace-config=")]
+    assert len(found) == traces
+    if traces:
+        assert "--trace-config=opentelemetry,url=http://jaeger:4318/v1/traces" in found
 
 
 def test_every_setting_of_the_gateway_can_be_set_from_outside() -> None:
     fixed = {"MODEL_REPOSITORY", "GATEWAY_HOST", "GATEWAY_PORT", "TRITON_HOST", "TRITON_HTTP_PORT"}
     fixed |= {"MODEL_CACHE", "REPOSITORY_POLL_SECONDS"}  # of a repository in S3, where here is a volume
     settings = {name.upper() for name in GatewaySettings.model_fields}
-    assert settings - fixed == set(SERVICES["gateway"]["environment"]) - fixed
+    passed = {name for name in SERVICES["gateway"]["environment"] if not name.startswith("OTEL_")}
+    assert settings - fixed == passed - fixed
 
 
 def test_the_cpu_variant_wants_no_gpu_and_no_image_but_pythons() -> None:

@@ -28,7 +28,7 @@ from gateway.routes import classify_routes, open_routes, response_of, state_rout
 from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
-from gateway.tei import tei_routes
+from gateway.dialects.tei import tei_routes
 from gateway.web import docs_routes, web_routes
 from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from gateway.app import create_app
 from gateway.errors import STATUS
 from gateway.settings import GatewaySettings
-from gateway.tei import ERRORS
+from gateway.dialects.tei import ERRORS
 from launcher.reference.http_examples import EXAMPLES, INTRODUCTION, MISTAKES
 from launcher.reference.markdown import GENERATED, code, paragraphs, plain, table
 from launcher.reference.schema import default_of, described

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -14,6 +15,9 @@ from starlette.types import ASGIApp
 
 from gateway.answers import ANSWERED_BY_HEADER, TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
+from gateway.dialects.infinity import answer_infinity, is_infinitys
+from gateway.dialects.names import chosen
+from gateway.dialects.opened import manner_at, opened
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.feedback.routes import feedback_routes
@@ -28,7 +32,6 @@ from gateway.routes import classify_routes, open_routes, response_of, state_rout
 from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
-from gateway.dialects.tei import tei_routes
 from gateway.web import docs_routes, web_routes
 from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
@@ -97,17 +100,37 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
     protection = [Depends(KeyCheck(keys))] if keys else []
     of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK}
     app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
-    app.include_router(tei_routes, dependencies=protection)
+    dialects = chosen(settings.dialects)
+    spoken = opened(dialects)
+    for routes in spoken.protected:
+        app.include_router(routes, dependencies=protection)
+    for routes in spoken.public:
+        app.include_router(routes)
     app.include_router(feedback_routes, dependencies=protection, responses=FAILURES)
     app.include_router(state_routes, dependencies=protection)
     app.include_router(receipt_routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    sentences, state = (classify_routes, tei_routes, feedback_routes), (state_routes, receipt_routes, open_routes)
-    routers = (*sentences, *state, web_routes, docs)
-    _answer_errors(app, metrics, _methods(routers))
+    own = (classify_routes, feedback_routes, state_routes, receipt_routes, open_routes, web_routes, docs)
+    _answer_errors(app, metrics, _methods((*own, *spoken.protected, *spoken.public)), dialects)
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Leave out of the description what FastAPI adds to it by itself: a 422 that no route answers in that shape."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = described()
+        for operation in (each for path in found["paths"].values() for each in path.values()):
+            answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+            if answer.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
+                del operation["responses"]["422"]
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _methods(routers: Iterable[APIRouter]) -> dict[str, str]:
@@ -121,13 +144,17 @@ def _methods(routers: Iterable[APIRouter]) -> dict[str, str]:
     }
 
 
-def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> None:
+def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str], dialects: frozenset[str]) -> None:
+    speaks_infinity = "infinity" in dialects
+
     async def gateway_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
         return response_of(error_answer(error, metrics))
 
-    async def validation_error(_: Request, error: Exception) -> JSONResponse:
+    async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if speaks_infinity and is_infinitys(request, error):
+            return await answer_infinity(request, error)
         metrics.rejected.labels(invalid_kind(error)).inc()
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -143,6 +170,8 @@ def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> N
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=headers)
         metrics.rejected.labels(kind_of(error.status_code)).inc()
+        if (manner := manner_at(path, dialects)) is not None:
+            return manner.response(replace(manner.fault(error), headers=headers))
         return JSONResponse({"error": f"{error.detail}."}, error.status_code, headers)
 
     async def unforeseen(_: Request, __: Exception) -> JSONResponse:

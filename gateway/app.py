@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from gateway.answers import ANSWERED_BY_HEADER, TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
 from gateway.dialects.infinity import answer_infinity, is_infinitys
+from gateway.dialects.infinity import describe as describe_infinity
 from gateway.dialects.names import chosen
 from gateway.dialects.opened import manner_at, opened
 from gateway.errors import STATUS, GatewayError, kind_of
@@ -114,12 +115,12 @@ def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder
     app.include_router(docs := docs_routes())
     own = (classify_routes, feedback_routes, state_routes, receipt_routes, open_routes, web_routes, docs)
     _answer_errors(app, metrics, _methods((*own, *spoken.protected, *spoken.public)), dialects)
-    _describe(app)
+    _describe(app, dialects)
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Leave out of the description what FastAPI adds to it by itself: a 422 that no route answers in that shape."""
+def _describe(app: FastAPI, dialects: frozenset[str]) -> None:
+    """Leave out of the description a 422 that FastAPI adds by itself and no route answers; add Infinity's bodies."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -128,6 +129,8 @@ def _describe(app: FastAPI) -> None:
             answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
             if answer.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
                 del operation["responses"]["422"]
+        if "infinity" in dialects:
+            describe_infinity(found)
         return found
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -37,6 +37,7 @@ PATH = "/classify"
 MARK = "input"
 """The field that Infinity's body has, and the gateway's own has not."""
 OWN = ("sentences", "pairs", "ideas")
+JSON = "application/json"
 UNNAMED = "default/not-specified"
 
 
@@ -87,6 +88,20 @@ def _body(fault: Fault) -> dict[str, Any]:
     return {"error": {"message": fault.message, "type": None, "param": None, "code": fault.status}}
 
 
+class InfinityMistake(BaseModel):
+    """What is wrong with a field."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+
+
+class InfinityInvalidBody(BaseModel):
+    """Body of an answer with 422."""
+
+    detail: list[InfinityMistake]
+
+
 INFINITY = Manner(
     _body,
     {
@@ -127,6 +142,37 @@ async def answer_infinity(request: Request, error: RequestValidationError) -> Re
         rejected.labels(fault.kind).inc()
         return INFINITY.response(fault)
     return response_of(answer)
+
+
+def describe(api: dict[str, Any]) -> None:
+    """Add to a description of the gateway what Infinity's callers send to its `POST /classify`, and get."""
+    operation = api["paths"][PATH]["post"]
+    schemas = api["components"]["schemas"]
+    for model in (InfinityBody, InfinityAnswer, InfinityErrorBody, InfinityInvalidBody):
+        described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(described.pop("$defs", {}))
+        schemas[model.__name__] = described
+    _or(operation["requestBody"], InfinityBody)
+    answers = operation["responses"]
+    for status, words in ((429, "Too Many Requests"), (500, "Internal Server Error")):
+        answers.setdefault(str(status), {"description": words, "content": {JSON: {"schema": _ref(InfinityErrorBody)}}})
+    for status, answer in answers.items():
+        if status not in ("429", "500"):
+            _or(answer, InfinityAnswer if status == "200" else InfinityErrorBody)
+    _or(answers["422"], InfinityInvalidBody)
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _or(holder: dict[str, Any], model: type[BaseModel]) -> None:
+    """Let a body be of this model, too."""
+    content = holder["content"][JSON]
+    known = content["schema"]
+    others = known.get("anyOf", [known])
+    if _ref(model) not in others:
+        content["schema"] = {"anyOf": [*others, _ref(model)]}
 
 
 def _service(request: Request, model: str) -> Service:

@@ -83,8 +83,8 @@ class KserveRoute(DialectRoute):
 
 kserve_routes = APIRouter(tags=["kserve"], route_class=KserveRoute)
 kserve_open_routes = APIRouter(tags=["kserve"], route_class=KserveRoute)
-_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 503)}
-_NOT_READY: dict[int | str, dict[str, Any]] = {400: {"model": ErrorBody}}
+_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 401, 404, 503)}
+_NOT_READY: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 401)}
 _INFER: dict[str, Any] = {
     "response_model": InferAnswer,
     "responses": {
@@ -110,7 +110,7 @@ async def v2_ready(request: Request) -> Ready:
     return Ready(ready=True)
 
 
-@kserve_routes.get("/v2", summary="The server, in the v2 protocol")
+@kserve_routes.get("/v2", responses={401: {"model": ErrorBody}}, summary="The server, in the v2 protocol")
 async def v2_server() -> ServerMetadata:
     """Its name, and the extensions of the protocol that it has."""
     return ServerMetadata(name="text-classifier", version="2", extensions=["binary_tensor_data"])
@@ -134,7 +134,12 @@ async def v2_version_ready(request: Request, name: str, version: Version) -> Mod
     return ModelReady(name=name, ready=True)
 
 
-@kserve_routes.get("/v2/models/{name}", responses=_REFUSED, summary="Inputs and outputs, in the v2 protocol")
+@kserve_routes.get(
+    "/v2/models/{name}",
+    responses=_REFUSED,
+    response_model_exclude_none=True,
+    summary="Inputs and outputs, in the v2 protocol",
+)
 async def v2_model(request: Request, name: str) -> ModelMetadata:
     """What a request gives and gets, of the version that answers at present."""
     service = service_of(request, name)
@@ -143,7 +148,10 @@ async def v2_model(request: Request, name: str) -> ModelMetadata:
 
 
 @kserve_routes.get(
-    "/v2/models/{name}/versions/{version}", responses=_REFUSED, summary="The same of one version, in the v2 protocol"
+    "/v2/models/{name}/versions/{version}",
+    responses=_REFUSED,
+    response_model_exclude_none=True,
+    summary="The same of one version, in the v2 protocol",
 )
 async def v2_version(request: Request, name: str, version: Version) -> ModelMetadata:
     """What a request gives and gets, of one version."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from gateway.errors import InvalidRequestError
 
@@ -53,11 +53,6 @@ class TensorMetadata(BaseModel):
     datatype: str
     shape: list[int]
     labels: list[str] | None = Field(None, description="Of `scores`: the label of each column.")
-
-    @model_serializer
-    def _shown(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {"name": self.name, "datatype": self.datatype, "shape": self.shape}
-        return shown if self.labels is None else {**shown, "labels": self.labels}
 
 
 class ModelMetadata(BaseModel):

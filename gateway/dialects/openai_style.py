@@ -101,10 +101,12 @@ class ModelList(BaseModel):
 
 
 openai_models = APIRouter(tags=["openai"], route_class=OpenAIRoute)
-_REFUSED: dict[int | str, dict[str, Any]] = {404: {"model": OpenAIErrorBody}}
+_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": OpenAIErrorBody} for status in (401, 404)}
 
 
-@openai_models.get("/v1/models", summary="The models, as OpenAI's API lists them")
+@openai_models.get(
+    "/v1/models", responses={401: {"model": OpenAIErrorBody}}, summary="The models, as OpenAI's API lists them"
+)
 async def list_models(request: Request) -> ModelList:
     """Every model that this gateway serves, the default first."""
     return ModelList(data=[_card(service) for service in services_of(request).all()])

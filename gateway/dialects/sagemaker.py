@@ -87,7 +87,7 @@ class SageMakerRoute(DialectRoute):
         body = in_utf_8(await unpacked_body(request, settings.max_body_bytes), given)
         read = inputs_of_csv if media_type == CSV else inputs_of_lines
         try:
-            inputs = read(body.decode(), settings.max_sentences)
+            inputs = read(body.decode("utf-8-sig"), settings.max_sentences)
         except UnicodeDecodeError:
             raise MalformedBodyError("The body is not UTF-8.") from None
         return with_body(request, json.dumps({"inputs": inputs}).encode())

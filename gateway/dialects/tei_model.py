@@ -83,7 +83,7 @@ class DecodeBody(BaseModel):
 tei_model_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
 tei_open_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
 
-UNHEALTHY: dict[int | str, dict[str, Any]] = {status: {"model": TeiErrorBody} for status in (404, 422, 503)}
+UNHEALTHY: dict[int | str, dict[str, Any]] = {status: {"model": TeiErrorBody} for status in (401, 404, 422, 503)}
 REFUSED = TEI.openapi(TeiErrorBody, 404)
 
 

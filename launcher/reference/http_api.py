@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from gateway.app import create_app
+from gateway.dialects.tei import ERRORS
 from gateway.errors import STATUS
 from gateway.settings import GatewaySettings
-from gateway.dialects.tei import ERRORS
 from launcher.reference.http_examples import EXAMPLES, INTRODUCTION, MISTAKES
 from launcher.reference.markdown import GENERATED, code, paragraphs, plain, table
 from launcher.reference.schema import default_of, described
@@ -64,8 +64,12 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], api: Mappin
     if parameters := operation.get("parameters"):
         parts.append(table(("parameter", "value", "default", "meaning"), map(_parameter, parameters)))
     if body := operation.get("requestBody"):
-        name = _content(body)["$ref"].rpartition("/")[2]
+        given = _content(body)
+        first, *others = given.get("anyOf", [given])
+        name = first["$ref"].rpartition("/")[2]
         parts += ["The body is JSON:", _fields(api["components"]["schemas"][name])]
+        if others:
+            parts.append(f"Or it is {' or '.join(map(described, others))}.")
     parts.append(table(("status", "body"), _answers(operation["responses"])))
     parts.append(EXAMPLES.get((method, path), ""))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

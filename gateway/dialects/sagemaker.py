@@ -175,9 +175,10 @@ def inputs_of_lines(text: str, most: int) -> list[Any]:
             value = json.loads(line)
         except (ValueError, RecursionError):
             raise InvalidRequestError(f"Line {number} is not JSON.") from None
-        if isinstance(value, dict) and set(value) == {COLUMN}:
+        only_inputs = isinstance(value, dict) and set(value) == {COLUMN}
+        if only_inputs:
             value = value[COLUMN]
-        if not isinstance(value, str | dict):
+        if not isinstance(value, str | dict) or (not only_inputs and isinstance(value, dict) and COLUMN in value):
             raise InvalidRequestError(f'Line {number} has to be {{"inputs": "a text"}}, and no parameters.')
         found.append(value)
     if not found:

@@ -38,6 +38,13 @@ from gateway.windows.request import WINDOWS_HEADER
 from repository.log_queue import drain_output
 
 FAILURES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in sorted({*STATUS.values(), 400})}
+PAGE_AT_ROOT = {
+    "tags": ["web"],
+    "summary": "The page",
+    "operationId": "page",
+    "responses": {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+}
+"""What a browser gets where POST is another server's route."""
 OF_FEEDBACK = {404, 507}
 """Statuses that sentences are not answered with."""
 
@@ -129,6 +136,8 @@ def _describe(app: FastAPI, dialects: frozenset[str]) -> None:
             answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
             if answer.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
                 del operation["responses"]["422"]
+        if "/" in found["paths"]:
+            found["paths"]["/"]["get"] = PAGE_AT_ROOT
         if "infinity" in dialects:
             describe_infinity(found)
         return found

@@ -14,7 +14,7 @@ TEXTS = ["", "cat", "猫 дуб 🦊", "a\0b", "x" * 70_000]
 
 
 def test_strings_are_written_and_read_as_triton_s_client_does() -> None:
-    theirs = serialize_byte_tensor(np.array([text.encode() for text in TEXTS], dtype=np.object_)).tobytes()
+    theirs = serialize_byte_tensor(np.array([text.encode() for text in TEXTS], dtype=np.object_)).item()
     assert strings_tensor(TEXTS) == theirs
     assert strings_of(theirs, len(TEXTS)) == TEXTS
     assert [each.decode() for each in deserialize_bytes_tensor(strings_tensor(TEXTS))] == TEXTS

@@ -38,6 +38,7 @@ SLOW = {
     "export/version/test_interrupted.py",
     "export/version/test_meaning.py",
     "export/version/test_profile.py",
+    "gateway/dialects/test_pipelines.py",
     "gateway/test_memory.py",
     "launcher/test_pipeline.py",
     "package/test_command.py",

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -14,6 +15,10 @@ from starlette.types import ASGIApp
 
 from gateway.answers import ANSWERED_BY_HEADER, TRUNCATED_HEADER, VERSION_HEADER, error_answer
 from gateway.connections import watched_connections
+from gateway.dialects.infinity import answer_infinity, is_infinitys
+from gateway.dialects.infinity import describe as describe_infinity
+from gateway.dialects.names import chosen
+from gateway.dialects.opened import manner_at, opened
 from gateway.errors import STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.feedback.routes import feedback_routes
@@ -29,7 +34,6 @@ from gateway.routes import classify_routes, open_routes, response_of, state_rout
 from gateway.schemas import ErrorBody, invalid_kind
 from gateway.services import ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
-from gateway.tei import tei_routes
 from gateway.tracing.parts import Tracing
 from gateway.tracing.switch import start_tracing
 from gateway.web import docs_routes, web_routes
@@ -47,6 +51,13 @@ ALLOWED_HEADERS = [
 ]
 """Of pages of other origins."""
 OF_JOBS = {409, 416}
+PAGE_AT_ROOT = {
+    "tags": ["web"],
+    "summary": "The page",
+    "operationId": "page",
+    "responses": {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+}
+"""What a browser gets where POST is another server's route."""
 OF_FEEDBACK = {404, 507}
 """Statuses that sentences are not answered with."""
 
@@ -128,7 +139,12 @@ def _fastapi(
     of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK | OF_JOBS}
     of_feedback = {status: answer for status, answer in FAILURES.items() if status not in OF_JOBS}
     app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
-    app.include_router(tei_routes, dependencies=protection)
+    dialects = chosen(settings.dialects)
+    spoken = opened(dialects)
+    for routes in spoken.protected:
+        app.include_router(routes, dependencies=protection)
+    for routes in spoken.public:
+        app.include_router(routes)
     app.include_router(feedback_routes, dependencies=protection, responses=of_feedback)
     app.include_router(job_routes, dependencies=protection)
     app.include_router(state_routes, dependencies=protection)
@@ -136,13 +152,30 @@ def _fastapi(
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    sentences, state = (
-        (classify_routes, tei_routes, feedback_routes),
-        (state_routes, receipt_routes, open_routes),
-    )
-    routers = (*sentences, job_routes, *state, web_routes, docs)
-    _answer_errors(app, metrics, _methods(routers))
+    sentences, state = (classify_routes, feedback_routes, job_routes), (state_routes, receipt_routes, open_routes)
+    routers = (*sentences, *state, web_routes, docs, *spoken.protected, *spoken.public)
+    _answer_errors(app, metrics, _methods(routers), dialects)
+    _describe(app, dialects)
     return app
+
+
+def _describe(app: FastAPI, dialects: frozenset[str]) -> None:
+    """Leave out of the description a 422 that FastAPI adds by itself and no route answers; add Infinity's bodies."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = described()
+        for operation in (each for path in found["paths"].values() for each in path.values()):
+            answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+            if answer.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
+                del operation["responses"]["422"]
+        if "/" in found["paths"]:
+            found["paths"]["/"]["get"] = PAGE_AT_ROOT
+        if "infinity" in dialects:
+            describe_infinity(found)
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _methods(routers: Iterable[APIRouter]) -> dict[str, str]:
@@ -156,13 +189,17 @@ def _methods(routers: Iterable[APIRouter]) -> dict[str, str]:
     }
 
 
-def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> None:
+def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str], dialects: frozenset[str]) -> None:
+    speaks_infinity = "infinity" in dialects
+
     async def gateway_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, GatewayError)
         return response_of(error_answer(error, metrics))
 
-    async def validation_error(_: Request, error: Exception) -> JSONResponse:
+    async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if speaks_infinity and is_infinitys(request, error):
+            return await answer_infinity(request, error)
         metrics.rejected.labels(invalid_kind(error)).inc()
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -178,6 +215,8 @@ def _answer_errors(app: FastAPI, metrics: Metrics, methods: dict[str, str]) -> N
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=headers)
         metrics.rejected.labels(kind_of(error.status_code)).inc()
+        if (manner := manner_at(path, dialects)) is not None:
+            return manner.response(replace(manner.fault(error), headers=headers))
         return JSONResponse({"error": f"{error.detail}."}, error.status_code, headers)
 
     async def unforeseen(_: Request, __: Exception) -> JSONResponse:

@@ -84,14 +84,25 @@ async def _as_json(request: Request, most_bytes: int) -> Request:
     sure = media_type in ("", "application/json", "text/json") or media_type.endswith("+json")
     if not sure and media_type not in UNSURE:
         raise UnsupportedMediaTypeError(f"Content-Type: {given[:100]} is not read: {RIGHT}.")
+    body = in_utf_8(await unpacked_body(request, most_bytes), given)
+    if not sure and body and not _is_json(body):
+        raise UnsupportedMediaTypeError(f"Content-Type: {given[:100]} is read only if it is JSON: {RIGHT}.")
+    return with_body(request, body)
+
+
+async def unpacked_body(request: Request, most_bytes: int) -> bytes:
+    """The body of a request without the codings that its header names.
+
+    Raises:
+        UnsupportedMediaTypeError: it is packed in another way.
+        MalformedBodyError: it is not packed as it says.
+        BodyTooLongError: it is longer than `most_bytes` when it is unpacked.
+    """
     codings = _codings(request)
     body = await request.body()
     for coding in reversed(codings):
         body = await asyncio.to_thread(unpacked, body, coding, most_bytes)
-    body = _in_utf_8(body, given)
-    if not sure and body and not _is_json(body):
-        raise UnsupportedMediaTypeError(f"Content-Type: {given[:100]} is read only if it is JSON: {RIGHT}.")
-    return _with_body(request, body)
+    return body
 
 
 def _codings(request: Request) -> list[str]:
@@ -137,7 +148,12 @@ def _window(body: bytes, coding: str) -> int:
     return zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS
 
 
-def _in_utf_8(body: bytes, content_type: str) -> bytes:
+def in_utf_8(body: bytes, content_type: str) -> bytes:
+    """The body in UTF-8, or in another form of Unicode, from the encoding that its type names.
+
+    Raises:
+        UnsupportedMediaTypeError: it is in another one, or the encoding is not read.
+    """
     named = _CHARSET.search(content_type)
     if named is None:
         return body
@@ -163,7 +179,8 @@ def _is_json(body: bytes, encoding: str | None = None) -> bool:
     return True
 
 
-def _with_body(request: Request, body: bytes) -> Request:
+def with_body(request: Request, body: bytes) -> Request:
+    """The same request with another body, of JSON in UTF-8."""
     replaced = (b"content-type", b"content-encoding", b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in request.scope["headers"] if name not in replaced]
     headers += [(b"content-type", PLAIN[0]), (b"content-length", str(len(body)).encode())]

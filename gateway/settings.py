@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from gateway.dialects.names import DIALECTS, chosen
 from gateway.windows.choices import LONG_TEXT_MEANING, WINDOW_JOIN_MEANING, LongText, WindowJoin
 from repository.addresses import Host
 from repository.location import SCHEME, RepositoryLocation, S3Location
@@ -143,6 +144,11 @@ class GatewaySettings(RepositorySettings):
     cors_origins: str = Field(
         "", description="Comma-separated origins whose pages may call the gateway from a browser; `*` for all."
     )
+    dialects: str = Field(
+        "all",
+        description=f"Which other servers' clients are answered: `all`, `none`, or some of {', '.join(DIALECTS)}, with "
+        "commas between.",
+    )
     reports: bool = Field(
         True, description="Serve each version's report, a page that may hold sentences of the data it was trained on."
     )
@@ -227,6 +233,11 @@ class GatewaySettings(RepositorySettings):
                 raise ValueError(f"{prefix!r} is not like s3://bucket/prefix")
             S3Location.parse(prefix)
         return text
+
+    @model_validator(mode="after")
+    def _check_dialects(self) -> Self:
+        chosen(self.dialects)
+        return self
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:

@@ -40,6 +40,7 @@ SLOW = {
     "export/version/test_profile.py",
     "fuzz/test_corpus.py",
     "fuzz/test_promises.py",
+    "gateway/dialects/test_pipelines.py",
     "gateway/test_memory.py",
     "launcher/test_pipeline.py",
     "package/test_command.py",

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from gateway.app import create_app
+from gateway.dialects.tei import ERRORS
 from gateway.errors import STATUS
 from gateway.settings import GatewaySettings
-from gateway.tei import ERRORS
 from launcher.reference.http_examples import EXAMPLES, INTRODUCTION, MISTAKES
 from launcher.reference.markdown import GENERATED, code, paragraphs, plain, table
 from launcher.reference.schema import default_of, described
@@ -71,15 +71,18 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], api: Mappin
 
 
 def _body(body: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[str]:
-    schema = body["content"]["application/json"]["schema"]
-    if name := schema.get("$ref", "").rpartition("/")[2]:
-        schema = api["components"]["schemas"][name]
+    given = body["content"]["application/json"]["schema"]
+    first, *rest = given.get("anyOf", [given])
+    if name := first.get("$ref", "").rpartition("/")[2]:
+        first = api["components"]["schemas"][name]
     others = ", ".join(code(kind) for kind in body["content"] if kind != "application/json")
     if others:
         yield f"The body is {others}. {body['description']} As JSON:"
     else:
         yield "The body is JSON:"
-    yield _fields(schema)
+    yield _fields(first)
+    if rest:
+        yield f"Or it is {' or '.join(map(described, rest))}."
 
 
 def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:

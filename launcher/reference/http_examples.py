@@ -23,8 +23,10 @@ The gateway listens on 127.0.0.1:8000 (`GATEWAY_HOST`, `GATEWAY_PORT`). A runnin
 - With `receipt=true` each answer is an object, `{"answer": …, "receipt": …}`: what is answered without, and a signed
   [receipt](../guides/receipts.md) of it.
 - A request brings its own `X-Request-ID` or is given one.
-- With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. `/health/live` and `/health/ready` are
-  open.
+- With `API_KEYS`, a caller sends one of them as `Authorization: Bearer KEY`. What says whether the service answers is
+  open: `/health`, `/health/live`, `/health/ready`, `/ping`, `/v2/health/…`.
+- Routes that are tagged with another server's name answer [its clients](../guides/other-clients.md): their fields and
+  their errors are that server's. `DIALECTS` closes them.
 - HEAD answers every GET route, and a slash at the end changes nothing.
 - A body is JSON in UTF-8 or in the `charset` of its `Content-Type`, and may be packed (`Content-Encoding: gzip` or
   `deflate`).

@@ -22,7 +22,7 @@ CHECKS = (
 def test_every_answer_is_one_that_openapi_describes(tmp_path: Path) -> None:
     publish(tmp_path / "repository", "classifier", write_version(tmp_path / "version", {"cat": "Animal", "oak": "Oak"}))
     program = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
-    options = ["--checks", ",".join(CHECKS), "--max-examples", "100", "--seed", "1", "--no-color"]
+    options = ["--checks", ",".join(CHECKS), "--max-examples", "40", "--seed", "1", "--no-color"]
     with Stack(tmp_path / "repository", tmp_path / "log") as stack:
         found = subprocess.run(
             [*program, "run", f"{stack.url}/openapi.json", *options], cwd=tmp_path, capture_output=True, text=True

@@ -4,20 +4,16 @@ The contract is what TEI's router does (`router/src/http/types.rs` and `server.r
 surprise: `[a, b]` is one pair, never a batch of two, and `error_type` is capitalized, unlike in TEI's own OpenAPI.
 """
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StrictBool
-from starlette.exceptions import HTTPException
 
-from gateway.answers import ACCEPTED_CODINGS, Answer, answer_of, refuse_too_many
-from gateway.bodies import JsonRoute
+from gateway.answers import Answer
+from gateway.dialects.manners import DialectRoute, Fault, Manner
+from gateway.dialects.scored import scored
 from gateway.encoding import Text
 from gateway.errors import (
-    RETRY_AFTER_S,
     BlankSentenceError,
     BodyTooLongError,
     DeadlineExceededError,
@@ -32,15 +28,12 @@ from gateway.errors import (
     UnknownModelError,
     UnsupportedMediaTypeError,
     VersionGoneError,
-    kind_of,
 )
-from gateway.meaning.labels import shown_scores
 from gateway.middleware import RequestRecord, record_of
-from gateway.ranking import ALL_LABELS, ranked
 from gateway.routes import response_of
-from gateway.schemas import LabelScore, ModelName, invalid_kind
+from gateway.schemas import LabelScore, ModelName
 from gateway.service import Service
-from gateway.services import service_of, services_of
+from gateway.services import service_of
 from gateway.tokenization import Side
 
 ErrorType = Literal["Backend", "Empty", "Overloaded", "Unhealthy", "Validation"]
@@ -63,9 +56,6 @@ ERRORS: dict[type[GatewayError], tuple[int, ErrorType]] = {
 """TEI's status and type for each error. `UnauthorizedError` is not among them: TEI's 401 has no body to be like."""
 
 SIDES: dict[str, Side] = {"Left": "left", "Right": "right"}
-
-PASSING = (429, 503)
-"""Statuses of errors that pass by themselves."""
 
 INPUTS_SHAPE = "inputs: give a text, a pair [text, text], or a batch of texts and pairs [[text], [text, text], ...]."
 
@@ -95,36 +85,30 @@ class TeiErrorBody(BaseModel):
     error_type: ErrorType
 
 
-class TeiRoute(JsonRoute):
-    """A route whose errors are answered in TEI's words, while the other routes keep the gateway's own."""
+def _body(fault: Fault) -> dict[str, Any]:
+    if fault.status == 401:  # TEI's has no body to be like
+        return {"error": fault.message}
+    error_type = ERRORS[fault.error][1] if fault.error in ERRORS else "Validation"
+    return {"error": fault.message, "error_type": error_type}
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request."""
-        handle = super().get_route_handler()
 
-        async def handle_or_explain(request: Request) -> Response:
-            rejected = services_of(request).metrics.rejected
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                rejected.labels(invalid_kind(error)).inc()
-                return _invalid(error)
-            except HTTPException as error:  # a body that cannot be read
-                rejected.labels(kind_of(error.status_code)).inc()
-                return _error_response(error.status_code, "Validation", f"{error.detail}.")
-            except GatewayError as error:
-                if type(error) not in ERRORS:
-                    raise
-                rejected.labels(kind_of(error)).inc()
-                return _error_response(*ERRORS[type(error)], str(error))
+TEI = Manner(
+    _body,
+    statuses={error: status for error, (status, _) in ERRORS.items()},
+    # Pydantic names one of the three shapes only, whichever it tried first.
+    explained={"inputs": INPUTS_SHAPE},
+)
 
-        return handle_or_explain
+
+class TeiRoute(DialectRoute):
+    """A route whose errors are TEI's."""
+
+    manner = TEI
 
 
 tei_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
 
 
-@tei_routes.post("/", include_in_schema=False)  # where `huggingface_hub.InferenceClient(address)` sends it
 @tei_routes.post(
     "/predict",
     response_model=list[LabelScore] | list[list[LabelScore]],
@@ -133,28 +117,18 @@ tei_routes = APIRouter(tags=["text-embeddings-inference"], route_class=TeiRoute)
 )
 async def predict(request: Request, body: PredictBody, model: Annotated[ModelName, Query()] = None) -> Response:
     """Every label with its score, best first: a list for a text or a pair, a list of such lists for a batch."""
-    return response_of(await _answer(service_of(request, model), record_of(request.scope), body))
+    return response_of(await predicted(service_of(request, model), record_of(request.scope), body))
 
 
-async def _answer(service: Service, record: RequestRecord, body: PredictBody) -> Answer:
-    """The answer to a request of the right shape.
-
-    Raises:
-        TooManySentencesError: the batch is larger than the setting allows.
-        GatewayError: what `Classifier.predict` raises.
-    """
+async def predicted(service: Service, record: RequestRecord, body: PredictBody) -> Answer:
+    """The answer to a request of the right shape. Raises what `scored` raises."""
     sides, is_batch = _sides(body.inputs)
-    refuse_too_many(len(sides), service.settings.max_sentences)
     truncate = body.truncate or False
     side = SIDES[body.truncation_direction] if truncate and body.truncation_direction else None
-    calibrated = service.settings.calibrated and not body.raw_scores
     texts = [Text(*parts) for parts in sides]
-    predictions = await service.classifier.predict(texts, truncate, side, alone=calibrated)
-    manifest = predictions.version.manifest
-    shown = [item.logits for item in predictions.items] if body.raw_scores else shown_scores(predictions, calibrated)
-    labels = [ranked(scores, manifest, ALL_LABELS, threshold=0.0) for scores in shown]
-    logged = [" | ".join(parts) for parts in sides]
-    return answer_of(service, record, predictions, logged, labels if is_batch else labels[0])
+    found = await scored(service, texts, truncate=truncate, side=side, raw=body.raw_scores, windows=False)
+    labels = found.ranked()
+    return found.answer(record, labels if is_batch else labels[0])
 
 
 def _sides(inputs: str | list[str] | list[list[str]]) -> tuple[list[list[str]], bool]:
@@ -163,21 +137,3 @@ def _sides(inputs: str | list[str] | list[list[str]]) -> tuple[list[list[str]], 
         return [[inputs]], False
     batch = [item for item in inputs if isinstance(item, list)]
     return (batch, True) if batch else ([[item for item in inputs if isinstance(item, str)]], False)
-
-
-def _invalid(error: RequestValidationError) -> Response:
-    first = error.errors()[0]
-    where = [str(part) for part in first["loc"][1:]]
-    if first["type"] == "json_invalid":
-        return _error_response(400, "Validation", "The body is not valid JSON.")
-    if where[:1] == ["inputs"]:
-        # Pydantic names one of the three shapes only, whichever it tried first.
-        return _error_response(422, "Validation", INPUTS_SHAPE)
-    return _error_response(422, "Validation", f"{'.'.join(where) or 'body'}: {first['msg']}.")
-
-
-def _error_response(status: int, error_type: ErrorType, message: str) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in PASSING else {}
-    if status == 415:
-        headers["Accept-Encoding"] = ACCEPTED_CODINGS
-    return JSONResponse({"error": message, "error_type": error_type}, status, headers)

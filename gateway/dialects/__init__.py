@@ -1,0 +1,1 @@
+"""How are programs answered that were written for other servers?"""

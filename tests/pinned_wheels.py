@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import Environment, Marker, default_environment
+from packaging.markers import Marker, default_environment
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
@@ -57,9 +57,9 @@ class Target:
             *compatible_tags(self.python, interpreter=abi, platforms=platforms),
         }
 
-    def markers(self) -> Environment:
+    def markers(self) -> dict[str, str]:
         """What the conditions of a lock are about."""
-        environment = default_environment()
+        environment = {name: str(value) for name, value in default_environment().items()}
         minor = f"{self.python[0]}.{self.python[1]}"
         # Of a minor version the newest: a pin for the first patches alone is none that a user meets.
         environment.update(

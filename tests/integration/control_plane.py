@@ -109,7 +109,7 @@ class ControlPlane:
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
 
         def established() -> bool:
-            conditions = self.client.get(path).json().get("status", {}).get("conditions", [])
+            conditions = self.client.get(path).json().get("status", {}).get("conditions") or []
             return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
         wait_until(established, 30, f"{name} is served")

@@ -150,7 +150,7 @@ def differing(given: Any, kept: Any, path: str = "") -> list[str]:
         return [
             line
             for key, value in given.items()
-            if value not in (None, [], {})
+            if key in kept or value not in (None, [], {}, False)  # what says nothing is left out
             for line in (differing(value, kept[key], f"{path}.{key}") if key in kept else [f"{path}.{key}"])
         ]
     if isinstance(given, list):

@@ -38,12 +38,12 @@ $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
-<<<<<<< HEAD
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
-FUNCTIONAL += feedback_training golden http inputs jobs jobs_bounds meaning monitoring openapi pages pairs pins
-FUNCTIONAL += receipts s3 server_triton service several_models tei tracing tracking trials watching web web_access
-FUNCTIONAL += web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows windows_requests
+FUNCTIONAL += feedback_training golden http inputs jobs jobs_bounds kubernetes meaning monitoring openapi pages pairs
+FUNCTIONAL += pins receipts s3 server_triton service several_models tei tracing tracking trials watching web
+FUNCTIONAL += web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
+FUNCTIONAL += windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections jobs_interrupted log several_tritons
 WAITING += swaps tracing_export

@@ -1,5 +1,7 @@
 """Which names can be used, and how is any text from outside shown on one line of a terminal or a log?"""
 
+from __future__ import annotations  # server/preflight.py tells old Pythons that they are too old
+
 import re
 import unicodedata
 

@@ -21,7 +21,12 @@ from repository.names import visible
 from repository.shipped import triton_environment
 from server import ports
 
+# Those that the project itself runs on, and of them those for which the Triton wheel has a Python backend.
+PROJECT_PYTHONS = ((3, 11), (3, 14))
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
+
+# The machines that the Triton wheel is built for, and what the loader's cache calls them.
+MACHINES = {"x86_64": "x86-64", "aarch64": "AArch64"}
 
 # The wheel of nvidia-pytriton 0.7.0 is tagged manylinux_2_35; pip refuses it on anything older.
 OLDEST_GLIBC = (2, 35)
@@ -86,7 +91,7 @@ def find_library(soname: str, folders: Iterable[Path] = ()) -> Path | None:
             return folder / soname
     for line in _loader_cache():
         name, _, path = line.partition(" => ")
-        if name.split(" ")[0] == soname and "x86-64" in name:
+        if name.split(" ")[0] == soname and MACHINES.get(machine, machine) in name:
             return Path(path)
     return next((Path(f) / soname for f in standard if (Path(f) / soname).is_file()), None)
 
@@ -98,24 +103,37 @@ def find_libpython(python: Interpreter) -> Path | None:
 
 
 def check_platform() -> list[str]:
-    """Linux on x86_64 with a new enough glibc: the only platform the Triton wheel is built for."""
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
+    """Linux on x86_64 or aarch64 with a new enough glibc: the platforms that the Triton wheel is built for."""
+    if platform.system() != "Linux" or platform.machine() not in MACHINES:
         where = f"{platform.system()} on {platform.machine()}"
-        return [f"the embedded Triton runs on Linux x86_64 only, this is {where}: use Docker (docker compose up)"]
+        wanted = f"Linux on {' or '.join(MACHINES)}"
+        return [f"the embedded Triton runs on {wanted} only, this is {where}: use Docker (docker compose up)"]
     try:
         glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()[1]
     except (ValueError, IndexError):
         return ["the embedded Triton needs glibc, and this system has another C library (Alpine?): use Docker"]
     if tuple(int(part) for part in glibc.split(".")[:2]) < OLDEST_GLIBC:
-        wanted = ".".join(map(str, OLDEST_GLIBC))
-        return [f"glibc {glibc} is too old, {wanted} is needed: Debian 12, Ubuntu 22.04 or newer, or Docker"]
+        return [
+            f"glibc {glibc} is too old, {_dotted(OLDEST_GLIBC)} is needed: Debian 12, Ubuntu 22.04 or newer, or Docker"
+        ]
     return []
 
 
+def check_own_python(version: tuple[int, ...] = sys.version_info[:2]) -> list[str]:
+    """A version of Python that the project itself runs on; `version` is the one that runs this."""
+    oldest, newest = PROJECT_PYTHONS
+    if oldest <= version <= newest:
+        return []
+    wanted = f"CPython {_dotted(oldest)} to {_dotted(newest)}"
+    return [f"Python {_dotted(version)} ({sys.executable}) is not supported: use {wanted} (make PYTHON=python3.13)"]
+
+
 def check_python(python: Interpreter) -> list[str]:
-    """A supported version, with venv and ensurepip, and the shared library that Triton's stub loads."""
+    """One that Triton has a Python backend for, with venv and ensurepip, and the shared library that its stub loads."""
     if python.implementation != "cpython" or python.minor not in SUPPORTED_PYTHONS:
-        return [f"Python {python.minor} ({python.executable}) is not supported: use CPython 3.11, 3.12 or 3.13"]
+        what = f"{python.implementation} {python.minor} ({python.executable})"
+        wanted = "TRITON_PYTHON has to name a CPython 3.11, 3.12 or 3.13"
+        return [f"the embedded Triton has no Python backend for {what}: {wanted}"]
     found = []
     if python.missing_modules:
         missing = " and ".join(python.missing_modules)
@@ -157,14 +175,21 @@ def check_space(folder: Path) -> list[str]:
 
 def check_all(python: str | os.PathLike[str] | None, env_folder: Path) -> list[str]:
     """Every finding about the machine, most basic first; an empty list when the embedded Triton can run."""
-    found = check_platform()
+    found = check_platform() + check_own_python()
     try:
-        found += check_python(interpreter(python))
+        asked = interpreter(python)
+        # Too old for the project as well: one finding says it.
+        if python or not check_own_python():
+            found += check_python(asked)
     except ValueError as error:
         found.append(str(error))
     if platform.system() == "Linux":
         found += check_libraries()
     return found + check_space(env_folder)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _loader_cache() -> list[str]:

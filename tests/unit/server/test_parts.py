@@ -48,15 +48,66 @@ def test_a_missing_libpython_is_named_with_its_package(monkeypatch: pytest.Monke
     assert finding.endswith("libpython3.12") or "libpython3.12)" in finding
 
 
-def test_an_unsupported_python_is_named() -> None:
+@pytest.mark.parametrize("minor", ["3.10", "3.14"])
+def test_a_python_that_triton_has_no_backend_for_is_named(minor: str) -> None:
     python = preflight.interpreter()
-    python.minor = "3.10"
-    assert "Python 3.10" in preflight.check_python(python)[0]
+    python.minor = minor
+    (finding,) = preflight.check_python(python)
+    assert f"cpython {minor} ({sys.executable})" in finding
+    assert "TRITON_PYTHON" in finding
+
+
+@pytest.mark.parametrize(("version", "refused"), [((3, 10), True), ((3, 11), False), ((3, 14), False), ((3, 15), True)])
+def test_a_python_that_the_project_does_not_run_on_is_named_once(
+    version: tuple[int, int], refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert bool(preflight.check_own_python(version)) is refused
+    monkeypatch.setattr(preflight.check_own_python, "__defaults__", (version,))
+    found = [line for line in preflight.check_all(None, tmp_path) if "ython" in line]
+    assert len(found) == refused
+    assert all(f"Python {version[0]}.{version[1]} " in line and "CPython 3.11 to 3.14" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "refused"),
+    [("Linux", "x86_64", False), ("Linux", "aarch64", False), ("Linux", "riscv64", True), ("Darwin", "arm64", True)],
+)
+def test_a_machine_that_triton_is_not_built_for_is_named(
+    system: str, machine: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight.platform, "system", lambda: system)
+    monkeypatch.setattr(preflight.platform, "machine", lambda: machine)
+    found = preflight.check_platform()
+    assert len(found) == refused
+    assert all(f"{system} on {machine}" in line and "docker compose up" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("machine", "marks"), [("x86_64", "libc6,x86-64"), ("aarch64", "libc6,AArch64"), ("riscv64", "")]
+)
+def test_a_library_is_taken_for_this_machine_alone(
+    machine: str, marks: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = [f"libnew.so.1 ({kind}) => /{kind}/libnew.so.1" for kind in ("libc6", "libc6,x86-64", "libc6,AArch64")]
+    monkeypatch.setattr(preflight, "_loader_cache", lambda: cache)
+    monkeypatch.setattr(preflight.platform, "machine", lambda: machine)
+    expected = Path(f"/{marks}/libnew.so.1") if marks else None
+    assert preflight.find_library("libnew.so.1", [tmp_path]) == expected
 
 
 def test_preflight_runs_with_the_standard_library_alone() -> None:
     command = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); import server.preflight"]
     assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+def test_preflight_can_tell_an_old_python_that_it_is_too_old() -> None:
+    """Annotations such as `str | None` end an import before Python 3.10, where nothing defers them."""
+    code = "import sys; sys.path.insert(0, '.'); import server.preflight; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-I", "-S", "-c", code], cwd=ROOT, text=True).split()
+    own = [ROOT / f"{name.replace('.', '/')}.py" for name in loaded if name.split(".")[0] in ("repository", "server")]
+    files = [path for path in own if path.is_file()]
+    assert len(files) >= 3
+    assert [path.name for path in files if "from __future__ import annotations" not in path.read_text("utf-8")] == []
 
 
 def test_the_lock_file_gives_one_onnx_runtime_for_each_kind_of_machine() -> None:

@@ -55,7 +55,7 @@ PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 TOOLS := $(VENV)/.tools-$(ACCELERATOR)
-EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
+EXTRAS := gateway,client,train,export,adapters,s3,$(ACCELERATOR)
 # pip compiles one file after the other, which takes half of its time; what it leaves is compiled on all cores.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c locks/app.txt
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
@@ -119,7 +119,7 @@ lint: tools ## Run linter and type checker, and check that imports run one way
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports --no-logo --no-cache
+	PYTHONPATH=client $(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: tools ## Format the code
 	$(VENV)/bin/ruff check --fix .

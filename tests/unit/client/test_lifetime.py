@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.faulty_server import Reply, faulty_server
+from tests.faulty_server import Reply, Request, faulty_server
 from tests.places import ROOT
 from tests.unit.client.both import labels
 from tests.waiting import wait_until
@@ -22,13 +22,17 @@ from text_classifier_client import (
 NUMBERS = [str(number) for number in range(300)]
 
 
+def first_alone(request: Request) -> Reply:
+    """The first request is answered, all others wait."""
+    return Reply(after_s=60 if request.number > 0 else 0)
+
+
 def test_an_iterator_that_is_left_ends_what_is_under_way() -> None:
-    with faulty_server(lambda request: Reply(after_s=60 if request.number > 0 else 0)) as server:
-        with Client(server.url, batch_size=1) as client:
-            answers = client.classify(iter(NUMBERS))
-            assert next(answers).label == "0"
-            answers.close()  # type: ignore[attr-defined]
-            wait_until(lambda: server.hung_up == len(server.requests) - 1 > 0, 5, "all others hung up")
+    with faulty_server(first_alone) as server, Client(server.url, batch_size=1) as client:
+        answers = client.classify(iter(NUMBERS))
+        assert next(answers).label == "0"
+        answers.close()  # type: ignore[attr-defined]
+        wait_until(lambda: server.hung_up == len(server.requests) - 1 > 0, 5, "all others hung up")
 
 
 def test_a_connection_is_used_again() -> None:

@@ -29,7 +29,7 @@ NUMBERS = [str(number) for number in range(300)]
         Reply(504),
         Reply(sends=0),
         Reply(sends=5),
-        Reply(sends=150),
+        Reply(sends=140),
     ],
     ids=["503", "429", "502", "504", "dropped", "half a status line", "half a body"],
 )

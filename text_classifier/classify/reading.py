@@ -84,23 +84,28 @@ def of_file(descriptor: int, kind: Kind, columns: Sequence[str], read: Callable[
 def _lines(descriptor: int, read: Callable[[int], None]) -> Iterator[str]:
     """With their ends. A byte order mark is no part of the first one."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    rest, number = "", 0
+    parts: list[str] = []  # of a line whose end did not come yet
+    length = number = 0
     while True:
         piece = os.read(descriptor, _PIECE)
         read(len(piece))
         try:
-            rest += decoder.decode(piece, final=not piece)
+            first, *others = decoder.decode(piece, final=not piece).split("\n")
         except UnicodeDecodeError:
             raise UsageError(f"after line {number}: the input is not UTF-8; convert it, as by iconv -t utf-8") from None
-        *whole, rest = rest.split("\n")
-        for line in whole:
-            number += 1
-            yield line + "\n"
-        if len(rest) > MOST_CHARACTERS:
+        parts.append(first)
+        length += len(first)
+        if length > MOST_CHARACTERS:
             raise UsageError(f"line {number + 1} is longer than {MOST_CHARACTERS} characters")
+        if others:
+            *whole, rest = others
+            for line in ("".join(parts), *whole):
+                number += 1
+                yield line + "\n"
+            parts, length = [rest], len(rest)
         if not piece:
-            if rest:
-                yield rest
+            if length:
+                yield "".join(parts)
             return
 
 

@@ -40,7 +40,7 @@ export $(SETTINGS)
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients end_to_end
 FUNCTIONAL += external_data fast_lane feedback feedback_training golden http inputs meaning monitoring openapi pages
-FUNCTIONAL += pairs pins receipts s3 server_triton service several_models tei tracking trials watching web
+FUNCTIONAL += pairs pins python_client receipts s3 server_triton service several_models tei tracking trials watching web
 FUNCTIONAL += web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
 FUNCTIONAL += windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.

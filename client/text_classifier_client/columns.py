@@ -121,7 +121,7 @@ def _polars(series: Any) -> Column:
 
 
 def _arrow(array: Any) -> Column:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
 
     text, number = pa.string(), pa.float64()
     kinds = {

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ async def classify_rows(
     return counts
 
 
-async def _on_thread(rows: Iterator[Row]) -> AsyncIterator[Row]:
+async def _on_thread(rows: Iterator[Row]) -> AsyncGenerator[Row, None]:
     """The rows, read by a thread that a program may end without."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Row | BaseException | None] = asyncio.Queue()

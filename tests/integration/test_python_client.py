@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from gateway.receipts.keys import make_key
 from repository.manifest import ProblemType
+from tests.integration.client_answers import NAMES, ODD, TEXTS, WORDS, by_get, plain
 from tests.integration.gateways import Gateway, gateway_beside, publish
 from tests.integration.stack import Stack
 from tests.meaning_versions import write_calibrated
@@ -31,21 +31,6 @@ from text_classifier_client import (
     RequestError,
     TextError,
 )
-
-WORDS = {"cat": "Animal", "oak": "Plant", "música": "Art"}
-NAMES = ["cat", "oak", "música", *(f"w{number}" for number in range(40))]
-TEXTS = [" ".join(NAMES[(7 * number + place) % len(NAMES)] for place in range(1 + number % 9)) for number in range(200)]
-ODD = [
-    '"cat"',
-    "'oak cat'",
-    "  cat  ",
-    "cat\n\toak",
-    "日本語 🎵 cat",
-    "cat & oak=1?#/%",
-    "x" * 5_000,
-    "cat " * 100,
-    "\u200bcat",
-]
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +55,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def client(stack: Stack) -> Iterator[Client]:
     with Client(stack.url) as asking:
         yield asking
-
-
-def by_get(stack: Stack, text: str, **options: Any) -> tuple[Any, httpx.Headers]:
-    answer = stack.client.get("/classify", params={"sentence": text, **options})
-    assert answer.status_code == 200, answer.text
-    return answer.json(), answer.headers
-
-
-def plain(answer: Answer) -> list[dict[str, Any]]:
-    return [{"label": each.label, "score": each.score} for each in answer.labels]
 
 
 def test_each_way_of_asking_gives_what_get_gives_bit_for_bit(stack: Stack, client: Client) -> None:

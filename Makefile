@@ -41,8 +41,8 @@ export $(SETTINGS)
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
 FUNCTIONAL += feedback_training golden http inputs jobs jobs_bounds kubernetes meaning monitoring openapi pages pairs
-FUNCTIONAL += pins receipts s3 server_triton service several_models tei tracing tracking trials watching web
-FUNCTIONAL += web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
+FUNCTIONAL += pins python_client receipts s3 server_triton service several_models tei tracing tracking trials watching
+FUNCTIONAL += web web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
 FUNCTIONAL += windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections jobs_interrupted log several_tritons
@@ -57,7 +57,7 @@ PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 TOOLS := $(VENV)/.tools-$(ACCELERATOR)
-EXTRAS := gateway,train,export,adapters,s3,tracing,$(ACCELERATOR)
+EXTRAS := gateway,client,train,export,adapters,s3,tracing,$(ACCELERATOR)
 # pip compiles one file after the other, which takes half of its time; what it leaves is compiled on all cores.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c locks/app.txt
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
@@ -121,7 +121,7 @@ lint: tools ## Run linter and type checker, and check that imports run one way
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports --no-logo --no-cache
+	PYTHONPATH=client $(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: tools ## Format the code
 	$(VENV)/bin/ruff check --fix .

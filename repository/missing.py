@@ -26,6 +26,7 @@ OURS = (
     "repository",
     "server",
     "text_classifier",
+    "text_classifier_client",
     "training",
 )
 

@@ -27,6 +27,9 @@ README = ROOT / "README.md"
 
 _MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
+OURS = (ROOT, ROOT / "client")
+"""Folders that the command `text-classifier` leads Python to."""
+
 COMMAND_VARIABLE = "TEXT_CLASSIFIER_COMMAND"
 """Environment variable that the command `text-classifier` sets for itself and the processes it starts."""
 
@@ -54,5 +57,5 @@ def environment_of_others() -> dict[str, str]:
     if environment.pop(COMMAND_VARIABLE, None) is None:
         return environment
     environment.pop("PYTHONSAFEPATH", None)
-    paths = [path for path in environment.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path) != ROOT]
+    paths = [path for path in environment.pop("PYTHONPATH", "").split(os.pathsep) if path and Path(path) not in OURS]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)} if paths else environment

@@ -29,6 +29,7 @@ FORMS = {
     "python -m gateway.batch": f"{COMMAND} score",
     "python -m gateway": f"{COMMAND} gateway",
     "python -m server": f"{COMMAND} triton",
+    "python -m text_classifier.classify": f"{COMMAND} classify",
     "python -m benchmarks": f"{COMMAND} bench",
     "make up": f"{COMMAND} serve",
     "make train": f"{COMMAND} train",

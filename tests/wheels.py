@@ -13,13 +13,16 @@ from pathlib import Path
 from tests.places import ROOT
 
 PACKAGES = ("benchmarks", "export", "gateway", "launcher", "pretrained", "repository", "server", "training")
+CLIENT = "client/text_classifier_client"
 METADATA = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "THIRD_PARTY_LICENSES.md")
 
 
 def copy_sources(folder: Path) -> Path:
     """Copy what a build reads, so that it leaves nothing in the checkout."""
-    for name in (*PACKAGES, "text_classifier", "data", "locks"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    for name in (*PACKAGES, "text_classifier", "client", "data", "locks"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results", "build", "*.egg-info")
+        )
     for name in METADATA:
         shutil.copy(ROOT / name, folder)
     return folder

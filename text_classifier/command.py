@@ -16,13 +16,15 @@ def packages() -> Path:
 def packages_first() -> None:
     """Let `import export` find this project's package, here and in the processes that this one starts.
 
+    The client, which is a distribution of its own, lies in a folder beside them.
+
     A folder of that name where the command is called from would come before, so Python does not look there
     (PYTHONSAFEPATH). `repository.shipped.environment_of_others` undoes it for other people's programs.
     """
-    folder = str(packages())
-    sys.path.insert(0, folder)
+    folders = [str(packages()), str(packages() / "client")]
+    sys.path[:0] = folders
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{before}" if before else folder
+    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, before] if before else folders)
     os.environ["PYTHONSAFEPATH"] = "1"
 
 

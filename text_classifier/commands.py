@@ -69,6 +69,13 @@ COMMANDS = {
     ),
     "gateway": Entry("Start the gateway alone, for a running Triton.", SERVING, "gateway.__main__:cli", "", "gateway"),
     "triton": Entry("Start Triton alone; install or check it.", SERVING, "server.__main__:app", "", "gateway"),
+    "classify": Entry(
+        "Ask a running gateway for the labels of texts.",
+        SERVING,
+        "text_classifier.classify.__main__:cli",
+        "",
+        "client",
+    ),
     "score": Entry(
         "Score a whole file through the Triton that runs.", SERVING, "gateway.batch.__main__:cli", "", "gateway"
     ),

@@ -35,6 +35,7 @@ PROGRAMS = (
     Program("python -m launcher.gate", "launcher.gate:app"),
     Program("python -m gateway", "gateway.__main__:cli"),
     Program("python -m server", "server.__main__:app"),
+    Program("python -m text_classifier.classify", "text_classifier.classify.__main__:cli"),
     Program("python -m gateway.batch", "gateway.batch.__main__:cli"),
     Program("python -m benchmarks", "benchmarks.__main__:app"),
 )

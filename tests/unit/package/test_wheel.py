@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from tests.places import ROOT
-from tests.wheels import PACKAGES, build, copy_sources
+from tests.wheels import CLIENT, PACKAGES, build, copy_sources
 
 INSIDE = "text_classifier/packages/"
 
@@ -22,7 +22,7 @@ def test_each_file_of_the_packages_is_in_the_wheel_as_it_is_here(wheel: Path) ->
     held = {name.removeprefix(INSIDE): archive.read(name) for name in archive.namelist() if name.startswith(INSIDE)}
     here = {
         str(path.relative_to(ROOT)): path.read_bytes()
-        for package in PACKAGES
+        for package in (*PACKAGES, CLIENT)
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and "results" not in path.parts
     }

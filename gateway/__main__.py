@@ -17,6 +17,7 @@ from gateway.settings import GatewaySettings
 from repository.console import Console
 from repository.exit_status import USER_MISTAKE
 from repository.manifest import RepositoryError
+from repository.missing import extra_named
 from repository.settings import setting_mistakes
 
 SHUTDOWN_S = 10
@@ -57,6 +58,8 @@ def serve(
         raise typer.Exit(USER_MISTAKE) from None
     if settings.feedback is not None:
         _require_feedback(settings)
+    if settings.grpc_port is not None:
+        _require_grpc(settings)
     try:
         if settings.receipt_key is not None:
             read_signing_key(settings.receipt_key)
@@ -79,6 +82,18 @@ def _require_feedback(settings: GatewaySettings) -> None:
         require_place(settings)
     except RepositoryError as error:
         errors.error(f"FEEDBACK: {error}")
+        raise typer.Exit(USER_MISTAKE) from None
+
+
+def _require_grpc(settings: GatewaySettings) -> None:
+    from gateway.rpc.listening import refuse_taken_port, require_packages
+
+    with extra_named("grpc"):
+        require_packages()
+    try:
+        refuse_taken_port(settings)
+    except OSError as error:
+        errors.error(str(error))
         raise typer.Exit(USER_MISTAKE) from None
 
 

@@ -1,7 +1,7 @@
 """The HTTP application: routes put together, and errors turned into answers."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -26,7 +26,7 @@ from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.receipts.routes import receipt_routes
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody, invalid_kind
-from gateway.services import ServicesHolder, running_services
+from gateway.services import Services, ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
 from gateway.tei import tei_routes
 from gateway.web import docs_routes, web_routes
@@ -43,7 +43,8 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
     metrics = Metrics()
     holder = ServicesHolder()
     keys = listed(settings.api_keys.get_secret_value())
-    app: ASGIApp = _fastapi(settings, metrics, holder, keys)
+    log = request_log().info if settings.log_requests else None
+    app: ASGIApp = _fastapi(settings, metrics, holder, keys, log)
     if not keys:
         app = FastLane(app, holder)
     if origins := listed(settings.cors_origins):
@@ -63,7 +64,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
                 "Retry-After",
             ],
         )
-    return Observed(app, metrics, request_log().info if settings.log_requests else None)
+    return Observed(app, metrics, log)
 
 
 def application() -> ASGIApp:
@@ -73,12 +74,30 @@ def application() -> ASGIApp:
     return create_app(GatewaySettings())
 
 
-def _fastapi(settings: GatewaySettings, metrics: Metrics, holder: ServicesHolder, keys: list[str]) -> FastAPI:
+def _grpc(
+    settings: GatewaySettings, services: Services, keys: list[str], log: Callable[..., None] | None
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Callers by gRPC, where they are wanted; else nothing of it is imported."""
+    if settings.grpc_port is None:
+        return contextlib.nullcontext()
+    from gateway.rpc.server import running_grpc
+
+    return running_grpc(settings, services, keys, log)
+
+
+def _fastapi(
+    settings: GatewaySettings,
+    metrics: Metrics,
+    holder: ServicesHolder,
+    keys: list[str],
+    log: Callable[..., None] | None,
+) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with (
             running_services(settings, metrics) as services,
             watched_connections(settings, metrics) as connections,
+            _grpc(settings, services, keys, log),
         ):
             holder.services = services
             app.state.holder = holder

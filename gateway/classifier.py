@@ -1,6 +1,7 @@
 """The request path: sentences → checked → tokens → batcher → Triton → logits → labels with their scores."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -114,6 +115,7 @@ class Classifier:
         version: int | None = None,
         windows: Windows | None = None,
         alone: bool = False,
+        within_s: float = math.inf,
     ) -> Predictions:
         """The logits of each text.
 
@@ -124,6 +126,7 @@ class Classifier:
             version: the version that is asked; the current one if None.
             windows: read a text that is too long in windows, in place of cutting or refusing it.
             alone: no student answers in the model's place, see `Answerer.answers`.
+            within_s: how long the caller waits, where that is shorter than the deadline.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
@@ -135,17 +138,18 @@ class Classifier:
         """
         for place, text in enumerate(texts):
             self._check(text, name_of(place, len(texts)))
-        with self._batcher.admit(len(texts)) as places:
+        deadline_s = min(self._deadline_s, within_s)
+        with self._batcher.admit(len(texts), deadline_s) as places:
             asked = _Asked(texts, truncate, side, windows, alone, places)
             try:
-                async with asyncio.timeout(self._deadline_s):
+                async with asyncio.timeout(deadline_s):
                     if version is not None:
                         return await self._ask(await self._named.get(version), asked)
                     if self.trial is not None:
                         return await self._ask_on_trial(self.trial, asked)
                     return await self._ask_until_known(asked)
             except TimeoutError:
-                error = f"No answer within {self._deadline_s:g} seconds; try again later."
+                error = f"No answer within {round(deadline_s, 3):g} seconds; try again later."
                 raise DeadlineExceededError(error) from None
 
     async def _ask_until_known(self, asked: _Asked) -> Predictions:

@@ -85,20 +85,33 @@ class Observed:
 
     def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
-        route = record.route or getattr(scope.get("route"), "path", "unknown")
-        self._metrics.requests.labels(record.model, route, str(status)).inc()
-        self._metrics.latency.labels(record.model, route).observe(seconds)
-        if self._log is not None:
-            self._log(
-                "request",
-                request_id=record.request_id,
-                method=method,
-                route=route,
-                status=status,
-                ms=round(1000 * seconds, 2),
-                **({"model": record.model} if record.model else {}),
-                **record.facts,
-            )
+        route: str = record.route or getattr(scope.get("route"), "path", "unknown")
+        note_request(self._metrics, self._log, method, route, record, status, seconds)
+
+
+def note_request(
+    metrics: Metrics,
+    log: Callable[..., None] | None,
+    method: str,
+    route: str,
+    record: RequestRecord,
+    status: int | str,
+    seconds: float,
+) -> None:
+    """Count one request that is over and write its log line; `status` is HTTP's number, or the name of gRPC's code."""
+    metrics.requests.labels(record.model, route, str(status)).inc()
+    metrics.latency.labels(record.model, route).observe(seconds)
+    if log is not None:
+        log(
+            "request",
+            request_id=record.request_id,
+            method=method,
+            route=route,
+            status=status,
+            ms=round(1000 * seconds, 2),
+            **({"model": record.model} if record.model else {}),
+            **record.facts,
+        )
 
 
 def _simplest(scope: Scope) -> Scope:
@@ -148,8 +161,13 @@ class BodyLimit:
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == REQUEST_ID_HEADER:
-            # Only what can stand in a log line and a header without being mistaken for more of it.
-            if _REQUEST_ID.fullmatch(value):
-                return str(value.decode())
-            break
+            return request_id(value)
+    return request_id(None)
+
+
+def request_id(given: bytes | None) -> str:
+    """The caller's own id for the request if it is fit for one, or a new one."""
+    # Only what can stand in a log line and a header without being mistaken for more of it.
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
     return f"{random.getrandbits(128):032x}"  # tells requests apart, keeps no secret

@@ -85,7 +85,7 @@ class Observed:
 
     def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
-        route: str = record.route or getattr(scope.get("route"), "path", "unknown")
+        route = record.route or str(getattr(scope.get("route"), "path", "unknown"))
         note_request(self._metrics, self._log, method, route, record, status, seconds)
 
 

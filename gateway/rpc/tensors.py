@@ -83,7 +83,7 @@ def _utf_8(element: bytes, place: int) -> str:
 
 
 def outputs_wanted(request: Any) -> Sequence[str]:
-    """Which outputs are asked for, in that order; all where none is named. Raises InvalidRequestError: there is none."""
+    """Which outputs are asked for, in that order; all where none is named. Raises InvalidRequestError: none."""
     wanted = [tensor.name for tensor in request.outputs]
     for name in wanted:
         if name not in OUTPUTS:

@@ -24,6 +24,8 @@ OK = "OK"
 METHOD = "gRPC"
 """In the log, where HTTP has GET or POST."""
 NO_MESSAGE = "The call ended before its message was whole."
+UNDER_WAY_S = 0.1
+"""The caller's clock runs from when the call was sent: so much may be left here when its deadline is over there."""
 _BEARER = "bearer "
 _ID = REQUEST_ID_HEADER.decode()
 
@@ -141,4 +143,4 @@ def _bytes(value: str | bytes | None) -> bytes | None:
 def _cancelled(context: Any) -> str:
     """Who gave up? gRPC cancels alike for a caller who hung up and for one whose deadline is over."""
     remaining_s = context.time_remaining()
-    return "DEADLINE_EXCEEDED" if remaining_s is not None and remaining_s <= 0 else "CANCELLED"
+    return "DEADLINE_EXCEEDED" if remaining_s is not None and remaining_s <= UNDER_WAY_S else "CANCELLED"

@@ -26,7 +26,7 @@ def answer(request: Any) -> Any:
     elif kind in ("file_by_filename", "file_containing_symbol"):
         name = getattr(request, kind)
         try:
-            found = POOL.FindFileByName(name) if kind == "file_by_filename" else POOL.FindFileContainingSymbol(name)
+            found = POOL.FindFileByName(name) if kind == "file_by_filename" else _file_with(name)
         except KeyError:
             _refuse(response, NOT_FOUND, f"There is no {name[:100]!r} here: list_services names what there is.")
         else:
@@ -36,6 +36,14 @@ def answer(request: Any) -> Any:
     else:
         _refuse(response, UNIMPLEMENTED, "That question is not known here.")
     return response
+
+
+def _file_with(symbol: str) -> Any:
+    """The file that describes a service, a method or a message. Raises KeyError: none does."""
+    try:
+        return POOL.FindFileContainingSymbol(symbol)
+    except KeyError:
+        return POOL.FindMethodByName(symbol).containing_service.file  # which the call above does not look for
 
 
 def _refuse(response: Any, code: int, why: str) -> None:

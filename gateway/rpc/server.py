@@ -63,13 +63,11 @@ async def running_grpc(
     Raises:
         RuntimeError: the port is taken.
     """
-    check = KeyCheck(list(keys)) if keys else None
-    calls = Calls(services.metrics, log, check, settings.body_timeout_seconds)
-    streams = Streams(calls, settings.send_timeout_seconds)
+    handlers, streams = handlers_of(services, settings, keys, log)
     server = grpc.aio.server(
         options=options(settings), maximum_concurrent_rpcs=ConnectionLimits.of(settings).connections
     )
-    server.add_generic_rpc_handlers(_handlers(services, settings, calls, streams))
+    server.add_generic_rpc_handlers(handlers)
     address = host_and_port(settings.gateway_host, settings.grpc_port or 0)
     server.add_insecure_port(address)
     await server.start()
@@ -81,7 +79,12 @@ async def running_grpc(
         await server.stop(DRAIN_S)
 
 
-def _handlers(services: Services, settings: GatewaySettings, calls: Calls, streams: Streams) -> tuple[Any, ...]:
+def handlers_of(
+    services: Services, settings: GatewaySettings, keys: Sequence[str], log: Callable[..., None] | None
+) -> tuple[tuple[Any, ...], Streams]:
+    """What answers each service, and the streams among its calls."""
+    calls = Calls(services.metrics, log, KeyCheck(list(keys)) if keys else None, settings.body_timeout_seconds)
+    streams = Streams(calls, settings.send_timeout_seconds)
     inference = Inference(services)
     health = Health(services, streams, settings.version_poll_ms / 1000)
     reflection = streams.handler(Reflection(streams).serve)
@@ -106,4 +109,5 @@ def _handlers(services: Services, settings: GatewaySettings, calls: Calls, strea
         REFLECTION: {"ServerReflectionInfo": reflection},
         ALPHA: {"ServerReflectionInfo": reflection},
     }
-    return tuple(grpc.method_handlers_generic_handler(service, methods) for service, methods in found.items())
+    handlers = (grpc.method_handlers_generic_handler(service, methods) for service, methods in found.items())
+    return tuple(handlers), streams

@@ -39,12 +39,13 @@ export $(SETTINGS)
 
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients end_to_end
-FUNCTIONAL += external_data fast_lane feedback feedback_training golden http inputs meaning monitoring openapi pages
-FUNCTIONAL += pairs pins receipts s3 server_triton service several_models tei tracking trials watching web
+FUNCTIONAL += external_data fast_lane feedback feedback_training golden grpc grpc_health grpc_inference http inputs
+FUNCTIONAL += meaning monitoring openapi pages pairs pins receipts s3 server_triton service several_models tei tracking trials watching web
 FUNCTIONAL += web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
 FUNCTIONAL += windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
-WAITING := candidate_rules candidates candidates_s3 connection_limits connections log several_tritons swaps
+WAITING := candidate_rules candidates candidates_s3 connection_limits connections grpc_faults grpc_swaps log
+WAITING += several_tritons swaps
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 # Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -55,7 +56,7 @@ PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 TOOLS := $(VENV)/.tools-$(ACCELERATOR)
-EXTRAS := gateway,train,export,adapters,s3,$(ACCELERATOR)
+EXTRAS := gateway,grpc,train,export,adapters,s3,$(ACCELERATOR)
 # pip compiles one file after the other, which takes half of its time; what it leaves is compiled on all cores.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c locks/app.txt
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true

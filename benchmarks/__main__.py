@@ -11,6 +11,7 @@ from benchmarks.commands import offline
 from benchmarks.commands.batch import batch
 from benchmarks.commands.gpu import gpu
 from benchmarks.commands.precision import precision
+from benchmarks.commands.rpc import rpc
 from benchmarks.commands.soak import soak
 from benchmarks.commands.trials import trials
 from benchmarks.commands.tune import tune
@@ -51,6 +52,7 @@ app.command()(soak)
 app.command()(trials)
 app.command()(alternatives)
 app.command()(batch)
+app.command("grpc")(rpc)
 
 
 @app.callback()

@@ -94,7 +94,7 @@ except KeyError:
 """
     with rpc_gateway(stack, tmp_path / "log") as (_, port):
         done = subprocess.run(
-            [sys.executable, "-c", program, f"127.0.0.1:{port}"], cwd=ROOT, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", program, f"127.0.0.1:{port}"], cwd=ROOT, capture_output=True, text=True, timeout=240
         )
     assert done.stdout.splitlines() == [
         "grpc.health.v1.Health Check Watch",

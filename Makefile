@@ -40,13 +40,13 @@ export $(SETTINGS)
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
-FUNCTIONAL += feedback_training golden http inputs jobs jobs_bounds kubernetes meaning monitoring openapi pages pairs
-FUNCTIONAL += pins python_client receipts s3 server_triton service several_models tei tracing tracking trials watching
-FUNCTIONAL += web web_access web_api web_feedback web_many web_meaning web_questions web_snippets wheel windows
-FUNCTIONAL += windows_requests
+FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kubernetes meaning
+FUNCTIONAL += monitoring openapi pages pairs pins python_client receipts s3 server_triton service several_models tei
+FUNCTIONAL += tracing tracking trials watching web web_access web_api web_feedback web_many web_meaning web_questions
+FUNCTIONAL += web_snippets wheel windows windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
-WAITING := candidate_rules candidates candidates_s3 connection_limits connections jobs_interrupted log several_tritons
-WAITING += swaps tracing_export
+WAITING := candidate_rules candidates candidates_s3 connection_limits connections grpc_faults grpc_swaps
+WAITING += jobs_interrupted log several_tritons swaps tracing_export
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 # Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -57,7 +57,7 @@ PY := $(VENV)/bin/python
 # What serves, trains and exports; and beside it what tests and benchmarks need, which `make up` does not wait for.
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 TOOLS := $(VENV)/.tools-$(ACCELERATOR)
-EXTRAS := gateway,client,train,export,adapters,s3,tracing,$(ACCELERATOR)
+EXTRAS := gateway,grpc,client,train,export,adapters,s3,tracing,$(ACCELERATOR)
 # pip compiles one file after the other, which takes half of its time; what it leaves is compiled on all cores.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c locks/app.txt
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true

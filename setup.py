@@ -19,6 +19,7 @@ FILES = {
     "data": ["public_maps.csv", "README.md"],
     "export.graph": ["floor.json"],
     "gateway": ["page/*"],
+    "gateway.rpc": ["messages.binpb", "protos/**/*.proto"],
     "launcher.reference": ["manifest.json"],
     "locks": ["triton.txt"],
     "server": ["backends/onnxruntime/*.py"],

@@ -12,6 +12,7 @@ from benchmarks.commands.batch import batch
 from benchmarks.commands.gpu import gpu
 from benchmarks.commands.jobs import jobs
 from benchmarks.commands.precision import precision
+from benchmarks.commands.rpc import rpc
 from benchmarks.commands.soak import soak
 from benchmarks.commands.trials import trials
 from benchmarks.commands.tune import tune
@@ -53,6 +54,7 @@ app.command()(trials)
 app.command()(jobs)
 app.command()(alternatives)
 app.command()(batch)
+app.command("grpc")(rpc)
 
 
 @app.callback()

@@ -18,6 +18,7 @@ from gateway.settings import GatewaySettings
 from repository.console import Console
 from repository.exit_status import USER_MISTAKE
 from repository.manifest import RepositoryError
+from repository.missing import extra_named
 from repository.settings import setting_mistakes
 
 SHUTDOWN_S = 10
@@ -60,6 +61,8 @@ def serve(
         _require_feedback(settings)
     if settings.jobs is not None:
         _require_jobs(settings.jobs)
+    if settings.grpc_port is not None:
+        _require_grpc(settings)
     try:
         if settings.receipt_key is not None:
             read_signing_key(settings.receipt_key)
@@ -92,6 +95,18 @@ def _require_jobs(folder: Path) -> None:
         JobStore(folder, 1, 1)
     except OSError as error:
         errors.error(f"JOBS: {folder} cannot be written to ({error.strerror}): name another folder")
+        raise typer.Exit(USER_MISTAKE) from None
+
+
+def _require_grpc(settings: GatewaySettings) -> None:
+    from gateway.rpc.listening import refuse_taken_port, require_packages
+
+    with extra_named("grpc"):
+        require_packages()
+    try:
+        refuse_taken_port(settings)
+    except OSError as error:
+        errors.error(str(error))
         raise typer.Exit(USER_MISTAKE) from None
 
 

@@ -1,5 +1,6 @@
 """From a request's sentences to the body and headers of its answer; knows HTTP's words, but no web framework."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,8 +51,8 @@ class Answer:
 
 async def classify_sentence(service: Service, record: RequestRecord, text: Text, options: Options = PLAIN) -> Answer:
     """The labels of one sentence, or pair, with their scores. Raises what `Classifier.predict` raises."""
-    predictions, content, wish = await _answered(service, record, [text], options)
-    return answer_of(service, record, predictions, [_logged(text)], content[0], wish)
+    predictions, content, wish = await answered(service, record, [text], options)
+    return answer_of(service, record, predictions, [logged(text)], content[0], wish)
 
 
 async def classify_sentences(
@@ -64,14 +65,18 @@ async def classify_sentences(
         GatewayError: what `Classifier.predict` raises.
     """
     refuse_too_many(len(texts), service.settings.max_sentences)
-    predictions, content, wish = await _answered(service, record, texts, options)
-    return answer_of(service, record, predictions, [_logged(text) for text in texts], content, wish)
+    predictions, content, wish = await answered(service, record, texts, options)
+    return answer_of(service, record, predictions, [logged(text) for text in texts], content, wish)
 
 
-async def _answered(
-    service: Service, record: RequestRecord, texts: Sequence[Text], options: Options
+async def answered(
+    service: Service, record: RequestRecord, texts: Sequence[Text], options: Options, within_s: float = math.inf
 ) -> tuple[Predictions, list[Any], Wish | None]:
-    """What is answered to each text."""
+    """What is answered to each text: its labels, or an object with them and a receipt where one is asked for.
+
+    Raises:
+        GatewayError: what `Classifier.predict` raises, which gets `within_s`, too.
+    """
     wish = service.meaning.wish(options)
     if options.receipt:
         _check_receipts(service, wish)
@@ -82,6 +87,7 @@ async def _answered(
         version=options.version,
         windows=windows_wanted(options, service.settings),
         alone=alone,
+        within_s=within_s,
     )
     content: list[Any] = (
         _plain(service, predictions, options) if wish is None else await service.meaning.labels(predictions, wish)
@@ -125,7 +131,7 @@ def _unquoted(text: Text) -> Text:
     return Text(unquote(text.first), None if text.second is None else unquote(text.second))
 
 
-def _logged(text: Text) -> str:
+def logged(text: Text) -> str:
     """How the log shows it, where it may."""
     return text.first if text.second is None else f"{text.first} | {text.second}"
 
@@ -145,6 +151,13 @@ def answer_of(
     wish: Wish | None = None,
 ) -> Answer:
     """The answer with its headers, counted and noted for the log."""
+    return Answer(to_json(content), headers=told(service, record, predictions, sentences, wish))
+
+
+def told(
+    service: Service, record: RequestRecord, predictions: Predictions, sentences: Sequence[str], wish: Wish | None
+) -> dict[str, str]:
+    """What an answer's headers tell of it, after it was counted and noted for the log."""
     count = len(predictions.items)
     headers = {VERSION_HEADER: str(predictions.version.number)}
     if wish is not None:
@@ -173,7 +186,7 @@ def answer_of(
         record.facts["windows"] = sum(predictions.windows)
     if service.settings.log_sentences:
         record.facts["texts"] = list(sentences)
-    return Answer(to_json(content), headers=headers)
+    return headers
 
 
 def error_answer(error: GatewayError, metrics: Metrics) -> Answer:

@@ -1,7 +1,7 @@
 """The HTTP application: routes put together, and errors turned into answers."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from gateway.middleware import UNFORESEEN, BodyLimit, Observed
 from gateway.receipts.routes import receipt_routes
 from gateway.routes import classify_routes, open_routes, response_of, state_routes
 from gateway.schemas import ErrorBody, invalid_kind
-from gateway.services import ServicesHolder, running_services
+from gateway.services import Services, ServicesHolder, running_services
 from gateway.settings import GatewaySettings, listed
 from gateway.tracing.parts import Tracing
 from gateway.tracing.switch import start_tracing
@@ -68,7 +68,8 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
     tracing = start_tracing(metrics)
     holder = ServicesHolder()
     keys = listed(settings.api_keys.get_secret_value())
-    app: ASGIApp = _fastapi(settings, metrics, holder, keys, tracing)
+    log = request_log().info if settings.log_requests else None
+    app: ASGIApp = _fastapi(settings, metrics, holder, keys, log, tracing)
     if not keys:
         app = FastLane(app, holder)
     if origins := listed(settings.cors_origins):
@@ -88,7 +89,7 @@ def create_app(settings: GatewaySettings) -> ASGIApp:
                 "Retry-After",
             ],
         )
-    return Observed(app, metrics, request_log().info if settings.log_requests else None, tracing)
+    return Observed(app, metrics, log, tracing)
 
 
 def application() -> ASGIApp:
@@ -98,11 +99,23 @@ def application() -> ASGIApp:
     return create_app(GatewaySettings())
 
 
+def _grpc(
+    settings: GatewaySettings, services: Services, keys: list[str], log: Callable[..., None] | None
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Callers by gRPC, where they are wanted; else nothing of it is imported."""
+    if settings.grpc_port is None:
+        return contextlib.nullcontext()
+    from gateway.rpc.server import running_grpc
+
+    return running_grpc(settings, services, keys, log)
+
+
 def _fastapi(
     settings: GatewaySettings,
     metrics: Metrics,
     holder: ServicesHolder,
     keys: list[str],
+    log: Callable[..., None] | None,
     tracing: Tracing | None,
 ) -> FastAPI:
     @contextlib.asynccontextmanager
@@ -111,6 +124,7 @@ def _fastapi(
             running_services(settings, metrics, tracing) as services,
             watched_connections(settings, metrics) as connections,
             contextlib.AsyncExitStack() as beside,
+            _grpc(settings, services, keys, log),
         ):
             holder.services = services
             if settings.jobs is not None:

@@ -115,14 +115,14 @@ class Batcher:
         """
         return self._pace.wait_s(self._waiting_tokens + sum(self._calls.values())) if self._waiting else 0.0
 
-    def admit(self, sentences: int) -> Places:
+    def admit(self, sentences: int, within_s: float | None = None) -> Places:
         """Places for so many sentences, to be used in a `with`; refuses at once what could not be answered in time.
 
         Raises:
             OverloadedError: too many sentences wait already.
         """
         are_too_many = self.waiting + sentences > self._limits.waiting
-        if are_too_many or self.expected_wait_s() > EXPECTED_SHARE_OF_DEADLINE * self._limits.deadline_s:
+        if are_too_many or self.expected_wait_s() > EXPECTED_SHARE_OF_DEADLINE * (within_s or self._limits.deadline_s):
             raise OverloadedError(f"Too busy: {self.waiting} sentences are waiting; try again shortly.")
         return Places(self._hold, sentences)
 

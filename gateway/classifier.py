@@ -1,6 +1,7 @@
 """The request path: sentences → checked → tokens → batcher → Triton → logits → labels with their scores."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -119,6 +120,7 @@ class Classifier:
         version: int | None = None,
         windows: Windows | None = None,
         alone: bool = False,
+        within_s: float = math.inf,
     ) -> Predictions:
         """The logits of each text.
 
@@ -129,6 +131,7 @@ class Classifier:
             version: the version that is asked; the current one if None.
             windows: read a text that is too long in windows, in place of cutting or refusing it.
             alone: no student answers in the model's place, see `Answerer.answers`.
+            within_s: how long the caller waits, where that is shorter than the deadline.
 
         Raises:
             BlankSentenceError, InvalidRequestError, SentenceTooLongError: a text cannot be classified, or the version
@@ -138,19 +141,20 @@ class Classifier:
             OverloadedError, NotReadyError, ModelFailedError: too much is waiting, or Triton is away, or failed.
             DeadlineExceededError: there was no answer within the deadline.
         """
+        deadline_s = min(self._deadline_s, within_s)
         try:
             for place, text in enumerate(texts):
                 self._check(text, name_of(place, len(texts)))
-            with self._batcher.admit(len(texts)) as places:
+            with self._batcher.admit(len(texts), deadline_s) as places:
                 asked = _Asked(texts, truncate, side, windows, alone, places)
-                async with asyncio.timeout(self._deadline_s):
+                async with asyncio.timeout(deadline_s):
                     if version is not None:
                         return await self._ask(await self._named.get(version), asked)
                     if self.trial is not None:
                         return await self._ask_on_trial(self.trial, asked)
                     return await self._ask_until_known(asked)
         except TimeoutError:
-            late = DeadlineExceededError(f"No answer within {self._deadline_s:g} seconds; try again later.")
+            late = DeadlineExceededError(f"No answer within {round(deadline_s, 3):g} seconds; try again later.")
             raise self._traced(late) from None
         except GatewayError as error:
             self._traced(error)

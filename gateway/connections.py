@@ -46,7 +46,7 @@ class ConnectionLimits:
             body_s=settings.body_timeout_seconds,
             send_s=settings.send_timeout_seconds,
             keep_alive_s=settings.keep_alive_seconds,
-            connections=settings.max_connections or _room(),
+            connections=settings.max_connections or _room() // (1 if settings.grpc_port is None else 2),
         )
 
 

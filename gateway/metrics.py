@@ -46,7 +46,8 @@ class Metrics:
         self._families: dict[str, Counter | Histogram] = {}
         self.requests = Counter(
             "classifier_requests",
-            "Requests answered; status 499 is a caller who hung up. No model: it did not get so far, or asked none.",
+            "Requests answered; status 499 is a caller who hung up, a name one of gRPC's codes. No model: it did not "
+            "get so far, or asked none.",
             ("model", "route", "status"),
             registry=registry,
         )

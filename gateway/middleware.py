@@ -102,24 +102,37 @@ class Observed:
     def _note(self, method: str, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         # The template, not the path: a metric must not grow with every path that somebody tries.
         known = record.route or getattr(scope.get("route"), "path", None)
-        route = known or "unknown"
         exemplar = None
         if record.followed is not None:
             exemplar = record.followed.end(known, status, record.model, record.facts)
-        self._metrics.requests.labels(record.model, route, str(status)).inc()
-        self._metrics.latency.labels(record.model, route).observe(seconds, exemplar)
-        if self._log is not None:
-            self._log(
-                "request",
-                request_id=record.request_id,
-                method=method,
-                route=route,
-                status=status,
-                ms=round(1000 * seconds, 2),
-                **({"model": record.model} if record.model else {}),
-                **({"trace_id": record.trace.trace_id, "span_id": record.trace.span_id} if record.trace else {}),
-                **record.facts,
-            )
+        note_request(self._metrics, self._log, method, known or "unknown", record, status, seconds, exemplar)
+
+
+def note_request(
+    metrics: Metrics,
+    log: Callable[..., None] | None,
+    method: str,
+    route: str,
+    record: RequestRecord,
+    status: int | str,
+    seconds: float,
+    exemplar: dict[str, str] | None = None,
+) -> None:
+    """Count one request that is over and write its log line; `status` is HTTP's number, or the name of gRPC's code."""
+    metrics.requests.labels(record.model, route, str(status)).inc()
+    metrics.latency.labels(record.model, route).observe(seconds, exemplar)
+    if log is not None:
+        log(
+            "request",
+            request_id=record.request_id,
+            method=method,
+            route=route,
+            status=status,
+            ms=round(1000 * seconds, 2),
+            **({"model": record.model} if record.model else {}),
+            **({"trace_id": record.trace.trace_id, "span_id": record.trace.span_id} if record.trace else {}),
+            **record.facts,
+        )
 
 
 def _simplest(scope: Scope) -> Scope:
@@ -171,17 +184,21 @@ class BodyLimit:
 
 def _new_record(scope: Scope) -> RequestRecord:
     """With the id and the trace that the caller names, if they are fit to be named."""
-    request_id = parent = None
+    given = parent = None
     for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and request_id is None:
-            request_id = value
+        if name == REQUEST_ID_HEADER and given is None:
+            given = value
         elif name == TRACEPARENT:
             parent = value if parent is None else b""  # two of them say nothing
-    # Only what can stand in a log line and a header without being mistaken for more of it.
-    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
-        record = RequestRecord(request_id.decode())
-    else:
-        record = RequestRecord(f"{random.getrandbits(128):032x}")  # tells requests apart, keeps no secret
+    record = RequestRecord(request_id(given))
     if parent:
         record.trace = ids_in(parent)
     return record
+
+
+def request_id(given: bytes | None) -> str:
+    """The caller's own id for the request if it is fit for one, or a new one."""
+    # Only what can stand in a log line and a header without being mistaken for more of it.
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return f"{random.getrandbits(128):032x}"  # tells requests apart, keeps no secret

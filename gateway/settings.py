@@ -22,6 +22,12 @@ class GatewaySettings(RepositorySettings):
 
     gateway_host: Host = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, ge=1, le=65535, description="Port the gateway listens on.")
+    grpc_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port for callers by gRPC, at the same address; needs the extra `grpc`. Off if empty.",
+    )
     workers: int = Field(1, ge=1, le=64, description="Gateway processes that share the port.")
     triton_host: Host = Field("127.0.0.1", description="Host of Triton.")
     triton_http_port: int = Field(8100, ge=1, le=65535, description="Port of Triton's HTTP endpoint.")
@@ -101,7 +107,8 @@ class GatewaySettings(RepositorySettings):
         None,
         ge=1,
         description="Most connections of one gateway process; past that, who has not sent a whole request gives way. "
-        "When empty, some less than the limit on open files, and at most 10000.",
+        "When empty, some less than the limit on open files, and at most 10000. With GRPC_PORT as many again by gRPC, "
+        "and half as many of each when empty.",
     )
     threshold: float = Field(
         0.5,
@@ -237,6 +244,12 @@ class GatewaySettings(RepositorySettings):
     @model_validator(mode="after")
     def _check_dialects(self) -> Self:
         chosen(self.dialects)
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.grpc_port == self.gateway_port:
+            raise ValueError(f"GRPC_PORT and GATEWAY_PORT are both {self.grpc_port}: give one of them another port")
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from launcher.model import StepFailedError, ensure_published
 from launcher.runtime import runtime_variables
 from launcher.settings import LauncherSettings
 from launcher.steps import end_as_by_ctrl_c
-from repository.addresses import reachable, url_of
+from repository.addresses import host_and_port, reachable, url_of
 from repository.console import Console
 from repository.exit_status import USER_MISTAKE
 from repository.log_lines import log_to_stderr
@@ -54,7 +54,9 @@ def up() -> None:
     except ValidationError as error:
         _stop(*setting_mistakes(error))
     # Before anything long starts; the supervised programs check again for themselves.
-    taken = ports.check_ports(gateway.gateway_host, {"GATEWAY_PORT": gateway.gateway_port})
+    wanted = {"GATEWAY_PORT": gateway.gateway_port, "GRPC_PORT": gateway.grpc_port}
+    given = {name: port for name, port in wanted.items() if port is not None}
+    taken = ports.check_ports(gateway.gateway_host, given)
     taken += ports.check_ports(server.triton_host, server.ports())
     if taken:
         _stop(*taken)
@@ -105,6 +107,8 @@ def _announce(settings: GatewaySettings) -> None:
     console.print(f"  Try it:   {url}/classify?sentence={urllib.parse.quote(EXAMPLE)}")
     console.print(f"  All of it: {url}/docs")
     console.print(f'  curl:     curl -G {url}/classify --data-urlencode "sentence={EXAMPLE}"')
+    if settings.grpc_port is not None:
+        console.print(f"  gRPC:     {host_and_port(reachable(settings.gateway_host), settings.grpc_port)}")
     console.print("  Ctrl-C stops Triton and the gateway.")
     console.print()
 

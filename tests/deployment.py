@@ -9,6 +9,7 @@ import yaml
 from tests.places import ROOT
 
 COMPOSE_FILES = (ROOT / "docker-compose.yaml", ROOT / "docker-compose.cpu.yaml")
+GRPC_COMPOSE_FILE = ROOT / "docker-compose.grpc.yaml"
 DOCKERFILES = sorted((ROOT / "deploy" / "docker").glob("*.Dockerfile"))
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -107,8 +107,9 @@ def test_every_command_prints_what_the_page_says(
 
 def places_of(stack: Stack | None) -> dict[str, str]:
     """What stands on pages and is elsewhere here."""
-    (second,) = free_ports(1)
-    places = {"127.0.0.1:8001": f"127.0.0.1:{second}", "PORT=8001": f"PORT={second}", ".venv/bin/": ""}
+    places = {".venv/bin/": ""}
+    for port, here in zip((8001, 8002), free_ports(2), strict=True):
+        places |= {f"127.0.0.1:{port}": f"127.0.0.1:{here}", f"PORT={port}": f"PORT={here}"}
     if stack is not None:
         ports = {8000: "GATEWAY_PORT", 8100: "TRITON_HTTP_PORT", 8102: "TRITON_METRICS_PORT"}
         places |= {f"127.0.0.1:{port}": f"127.0.0.1:{stack.ports[name]}" for port, name in ports.items()}

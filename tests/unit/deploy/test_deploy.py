@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.deployment import (
     COMPOSE_FILES,
     DASHBOARDS,
     DOCKERFILES,
+    GRPC_COMPOSE_FILE,
     PROMETHEUS,
     RESET,
     ROOT,
@@ -46,7 +48,7 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
-@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*COMPOSE_FILES, GRPC_COMPOSE_FILE], ids=lambda path: path.name)
 def test_a_compose_file_follows_the_compose_specification(path: Path) -> None:
     schema = importlib.resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     validator = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
@@ -147,6 +149,15 @@ def test_every_setting_of_the_gateway_can_be_set_from_outside() -> None:
     settings = {name.upper() for name in GatewaySettings.model_fields}
     passed = {name for name in SERVICES["gateway"]["environment"] if not name.startswith("OTEL_")}
     assert settings - fixed == passed - fixed
+
+
+def test_the_variant_for_grpc_publishes_the_port_that_it_sets() -> None:
+    (name, over), *others = compose_file(GRPC_COMPOSE_FILE)["services"].items()
+    assert (name, others) == ("gateway", [])
+    port = over["environment"]["GRPC_PORT"]
+    assert over["ports"] == [f"${{GATEWAY_HOST:-127.0.0.1}}:{port}:{port}"]
+    extra = over["build"]["args"]["EXTRAS"]
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
 def test_the_cpu_variant_wants_no_gpu_and_no_image_but_pythons() -> None:

@@ -95,4 +95,4 @@ def _follow_classifier(classifier: Classifier, tracer: Tracer) -> None:
 
 def _is_of_state(path: str) -> bool:
     """Whether it is asked for by machines that look after the gateway, every few seconds and all day."""
-    return path == "/metrics" or "/health/" in path
+    return path in ("/metrics", "/health", "/ping") or "/health/" in path

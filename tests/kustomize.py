@@ -99,6 +99,8 @@ def _operate(item: Manifest, operation: Mapping[str, Any]) -> None:
         place = place[int(part)] if isinstance(place, list) else place[part]
     if operation["op"] == "add" and last == "-":
         place.append(operation["value"])
+    elif operation["op"] == "add" and isinstance(place, dict):
+        place[last] = operation["value"]
     else:
         assert operation["op"] == "replace", operation
         place[int(last) if isinstance(place, list) else last] = operation["value"]

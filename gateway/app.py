@@ -58,7 +58,7 @@ PAGE_AT_ROOT = {
     "responses": {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}},
 }
 """What a browser gets where POST is another server's route."""
-OF_FEEDBACK = {404, 507}
+OF_FEEDBACK = {507}
 """Statuses that sentences are not answered with."""
 
 

@@ -242,7 +242,7 @@ def test_a_sentence_given_twice_is_refused(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("PUT", "/classify", 405), ("DELETE", "/classify", 405), ("GET", "/nothing", 404), ("GET", "/predict", 405)],
+    [("PUT", "/classify", 405), ("DELETE", "/classify", 405), ("GET", "/nothing", 404)],
 )
 def test_a_wrong_method_or_path_is_refused_in_json(stack: Stack, method: str, path: str, status: int) -> None:
     assert refusal(stack.client.request(method, path), status)

@@ -19,7 +19,7 @@ from gateway.dialects.infinity import answer_infinity, is_infinitys
 from gateway.dialects.infinity import describe as describe_infinity
 from gateway.dialects.names import chosen
 from gateway.dialects.opened import manner_at, opened
-from gateway.errors import STATUS, GatewayError, kind_of
+from gateway.errors import OF_FEEDBACK, OF_JOBS, STATUS, GatewayError, kind_of
 from gateway.fast_lane import FastLane
 from gateway.feedback.routes import feedback_routes
 from gateway.jobs.routes import job_routes
@@ -50,7 +50,6 @@ ALLOWED_HEADERS = [
     "tracestate",
 ]
 """Of pages of other origins."""
-OF_JOBS = {409, 416}
 PAGE_AT_ROOT = {
     "tags": ["web"],
     "summary": "The page",
@@ -58,8 +57,6 @@ PAGE_AT_ROOT = {
     "responses": {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}},
 }
 """What a browser gets where POST is another server's route."""
-OF_FEEDBACK = {507}
-"""Statuses that sentences are not answered with."""
 
 
 def create_app(settings: GatewaySettings) -> ASGIApp:

@@ -120,6 +120,10 @@ STATUS: dict[type[GatewayError], int] = {
     JobsFullError: 507,
 }
 
+OF_JOBS = {409, 416}
+OF_FEEDBACK = {507}
+"""Statuses that sentences are not answered with."""
+
 KINDS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLong"}
 """How the metrics call refusals that the web framework makes; `BadRequest` for those that have no name here."""
 

@@ -15,7 +15,16 @@ from starlette.exceptions import HTTPException
 
 from gateway.answers import ACCEPTED_CODINGS
 from gateway.bodies import JsonRoute
-from gateway.errors import RETRY_AFTER_S, STATUS, GatewayError, InvalidRequestError, UnknownModelError, kind_of
+from gateway.errors import (
+    OF_FEEDBACK,
+    OF_JOBS,
+    RETRY_AFTER_S,
+    STATUS,
+    GatewayError,
+    InvalidRequestError,
+    UnknownModelError,
+    kind_of,
+)
 from gateway.schemas import invalid_kind
 from gateway.services import services_of
 
@@ -88,7 +97,8 @@ class Manner:
         return Fault(self.invalid, kind, message, InvalidRequestError, about)
 
 
-_OF_SENTENCES = [kind for kind, status in STATUS.items() if status not in (404, 507) or kind is UnknownModelError]
+_ELSEWHERE = OF_JOBS | OF_FEEDBACK | {404}
+_OF_SENTENCES = [kind for kind, status in STATUS.items() if status not in _ELSEWHERE or kind is UnknownModelError]
 
 
 class DialectRoute(JsonRoute):

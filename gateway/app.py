@@ -146,28 +146,32 @@ def _fastapi(
     )
     larger = {"/jobs": settings.jobs_max_bytes} if settings.jobs is not None else {}
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes, larger=larger)
+    dialects = chosen(settings.dialects)
+    routers = _include_routes(app, keys, dialects)
+    _answer_errors(app, metrics, _methods(routers), dialects)
+    _describe(app, dialects)
+    return app
+
+
+def _include_routes(app: FastAPI, keys: list[str], dialects: frozenset[str]) -> list[APIRouter]:
+    """Put all routes in, those of sentences and of what is known behind a key where there are any."""
     protection = [Depends(KeyCheck(keys))] if keys else []
     of_sentences = {status: answer for status, answer in FAILURES.items() if status not in OF_FEEDBACK | OF_JOBS}
     of_feedback = {status: answer for status, answer in FAILURES.items() if status not in OF_JOBS}
     app.include_router(classify_routes, dependencies=protection, responses=of_sentences)
-    dialects = chosen(settings.dialects)
     spoken = opened(dialects)
     for routes in spoken.protected:
         app.include_router(routes, dependencies=protection)
     for routes in spoken.public:
         app.include_router(routes)
     app.include_router(feedback_routes, dependencies=protection, responses=of_feedback)
-    app.include_router(job_routes, dependencies=protection)
-    app.include_router(state_routes, dependencies=protection)
-    app.include_router(receipt_routes, dependencies=protection)
+    for routes in (behind_keys := [job_routes, state_routes, receipt_routes]):
+        app.include_router(routes, dependencies=protection)
     app.include_router(open_routes, responses={503: FAILURES[503]})
     app.include_router(web_routes)
     app.include_router(docs := docs_routes())
-    sentences, state = (classify_routes, feedback_routes, job_routes), (state_routes, receipt_routes, open_routes)
-    routers = (*sentences, *state, web_routes, docs, *spoken.protected, *spoken.public)
-    _answer_errors(app, metrics, _methods(routers), dialects)
-    _describe(app, dialects)
-    return app
+    own = [classify_routes, feedback_routes, *behind_keys, open_routes, web_routes, docs]
+    return [*own, *spoken.protected, *spoken.public]
 
 
 def _describe(app: FastAPI, dialects: frozenset[str]) -> None:

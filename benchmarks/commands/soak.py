@@ -28,7 +28,7 @@ def soak(
     connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 32,
     texts: Annotated[int, typer.Option(min=1, help="Fewest texts; it goes on until they were asked.")] = 20_000,
     kills: Annotated[int, typer.Option(min=0, help="Of Triton, and of the gateway, once the load is over.")] = 2,
-    promises: Annotated[Path | None, typer.Option(help="What is promised. [default: deploy/slo.yaml]")] = None,
+    promises: Annotated[Path | None, typer.Option(help="What is promised (default: deploy/slo.yaml).")] = None,
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
 ) -> None:
     """Swap versions under load, check every answer, and watch what gateway, Triton and its backend take in memory.

@@ -29,7 +29,7 @@ def trials(
     connections: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 64,
     sentences: Annotated[int, typer.Option(min=1, help="Different sentences that are asked.")] = 1024,
     data: Annotated[Path, typer.Option(help="Where they are from.")] = SAMPLE_DATA,
-    promises: Annotated[Path | None, typer.Option(help="What is promised. [default: deploy/slo.yaml]")] = None,
+    promises: Annotated[Path | None, typer.Option(help="What is promised (default: deploy/slo.yaml).")] = None,
     results: Annotated[Path, typer.Option(help="Folder in which a new one is made.")] = Path("benchmarks/results"),
 ) -> None:
     """Try candidates under load: shadow, canary, promotion by rule and by hand, rejection, swaps, feedback.

@@ -8,14 +8,18 @@ from gateway.errors import (
     FeedbackFullError,
     GatewayError,
     InvalidRequestError,
+    JobConflictError,
+    JobsFullError,
     MalformedBodyError,
     ModelFailedError,
     NotReadyError,
     OverloadedError,
+    RangeError,
     SentenceTooLongError,
     TooManySentencesError,
     UnauthorizedError,
     UnknownAnswerError,
+    UnknownJobError,
     UnknownModelError,
     UnsupportedMediaTypeError,
     VersionGoneError,
@@ -39,6 +43,11 @@ CODES: dict[type[GatewayError], str] = {
     FeedbackFullError: "RESOURCE_EXHAUSTED",
     OverloadedError: "RESOURCE_EXHAUSTED",
     DeadlineExceededError: "DEADLINE_EXCEEDED",
+    # Of what HTTP alone asks for.
+    JobConflictError: "FAILED_PRECONDITION",
+    JobsFullError: "RESOURCE_EXHAUSTED",
+    RangeError: "OUT_OF_RANGE",
+    UnknownJobError: "NOT_FOUND",
 }
 
 PASSING = ("RESOURCE_EXHAUSTED", "UNAVAILABLE")

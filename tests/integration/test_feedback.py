@@ -247,7 +247,7 @@ def test_in_s3_it_is_brought_there_and_is_gone_here(stack: Stack, folder: Path) 
             first = ask(gateway.client, "cat cat")
             assert give(gateway.client, first, label="Plant").status_code == 200
             wait_until(lambda: len(server.keys("said/classifier/feedback-")) == 1, 10, "it is brought to S3")
-            assert lines(cache) == []
+            wait_until(lambda: lines(cache) == [], 10, "it is gone here")
             last = ask(gateway.client, "oak oak")
             assert give(gateway.client, last, label="Plant").status_code == 200
             assert give(gateway.client, first, label="Animal").json()["replaced"] is True

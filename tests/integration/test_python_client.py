@@ -194,7 +194,8 @@ def test_a_gateway_that_restarts_is_asked_again(stack: Stack, tmp_path: Path) ->
         with (tmp_path / "second").open("wb") as log:
             command = [sys.executable, "-m", "gateway"]
             env = {**stack.env, "GATEWAY_PORT": str(gateway.port)}
-            gateway.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            again = open_now.enter_context(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
+        open_now.callback(again.terminate)
         asking.join(120)
     assert [plain(answer) for answer in answers] == [plain(expected)]
 

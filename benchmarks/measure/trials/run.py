@@ -37,6 +37,9 @@ STEP_S = 900.0
 """What has not happened by then is not going to: where all cores are taken, a sentence is mirrored now and then."""
 CANARY = 0.2
 PAIRS = 3
+SETTLE_S = 6.0
+"""From when a candidate runs, or was taken away, until times are measured: Triton looks at the folder once more, and
+what it loads and unloads then is a publish's cost, which is not in question here."""
 HALF = 0.5
 KEPT = 4
 
@@ -251,6 +254,7 @@ def _half_load(tried: _Tried, service: Service, sentences: Sequence[str], rate: 
             number = tried.publish("same", "--as", "candidate") if with_candidate else None
             if number is not None:
                 _wait_for_candidate(service, number)
+            time.sleep(SETTLE_S)  # in either half, so that both are measured alike
             result = open_loop(service.url, requests, rate, measured_s)
             (plain if number is None else shadow).append(result.percentile_ms(0.99))
             if number is not None:
@@ -260,10 +264,11 @@ def _half_load(tried: _Tried, service: Service, sentences: Sequence[str], rate: 
 
 
 def _wait_for_candidate(service: Service, number: int) -> None:
+    """Until it is loaded and its golden sentences came out right: what that costs is a swap's cost, not shadow's."""
     deadline = time.monotonic() + STEP_S
     while time.monotonic() < deadline:
-        versions = _json(f"{service.url}/models")["versions"]
-        if any(each["version"] == number and each["state"] == "candidate" for each in versions):
+        now = _json(f"{service.url}/models")["candidate"]
+        if now is not None and now["version"] == number and now["state"] == "runs":
             return
         time.sleep(0.1)
     raise StepError(f"version {number} did not become a candidate within {STEP_S:g} s")

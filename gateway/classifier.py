@@ -8,12 +8,11 @@ from typing import Literal, Protocol
 
 from gateway.batcher import Batcher
 from gateway.cascade import Answerer
-from gateway.encoding import Text, Tokens, encode, is_blank, name_of
+from gateway.encoding import Text, Tokens, bytes_of, encode, is_blank, name_of
 from gateway.errors import (
     BlankSentenceError,
     DeadlineExceededError,
     GatewayError,
-    InvalidRequestError,
     SentenceTooLongError,
     VersionGoneError,
 )
@@ -239,11 +238,7 @@ class Classifier:
         together = text.first if text.second is None else text.first + text.second
         if is_blank(text):
             raise BlankSentenceError(f"{name} is empty: give it at least one visible character.")
-        try:
-            size = len(together.encode())
-        except UnicodeEncodeError:
-            # JSON can escape half a surrogate pair; a tokenizer cannot read it.
-            raise InvalidRequestError(f"{name} has a lone surrogate, which is no character.") from None
+        size = bytes_of(together, name)
         if size > self._max_bytes:
             raise SentenceTooLongError(f"{name} has {size} bytes; at most {self._max_bytes} are taken.")
 

@@ -68,6 +68,19 @@ def name_of(place: int, count: int) -> str:
     return "The sentence" if count == 1 else f"Sentence {place + 1}"
 
 
+def bytes_of(text: str, name: str) -> int:
+    """How many bytes a text has as UTF-8.
+
+    Raises:
+        InvalidRequestError: it has half a surrogate pair, which JSON can escape and no tokenizer can read; `name` is
+            what the error calls the text.
+    """
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"{name} has a lone surrogate, which is no character.") from None
+
+
 def is_blank(text: Text) -> bool:
     """Whether nothing of a text can be seen: no version is asked then."""
     together = text.first if text.second is None else text.first + text.second

@@ -144,7 +144,7 @@ class Scorer:
                     await begun.wait()
                 await under_way.put(None)
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
 
     async def _score(self, encoded: _Encoded, begun: asyncio.Event) -> Scored:
         """Answer a chunk; `begun` is set once its last batch is in a call, so that another chunk's may follow."""
@@ -235,7 +235,8 @@ async def _write_in_order(
         await asyncio.to_thread(write, await scored)
 
 
-def _first(errors: BaseException) -> BaseException:
+def first_error(errors: BaseException) -> BaseException:
+    """What a group of tasks failed by: the first of its errors that is no group itself."""
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
     return errors

@@ -10,8 +10,8 @@ from pydantic_core import to_json
 from gateway.answers import refuse_too_many
 from gateway.dialects.scored import version_now
 from gateway.dialects.tei import TEI, TeiErrorBody, TeiRoute
-from gateway.encoding import name_of
-from gateway.errors import BlankSentenceError, InvalidRequestError, SentenceTooLongError
+from gateway.encoding import bytes_of, name_of
+from gateway.errors import BlankSentenceError, SentenceTooLongError
 from gateway.loaded_version import LoadedVersion
 from gateway.schemas import ModelName
 from gateway.services import service_of, services_of
@@ -154,13 +154,7 @@ async def health(request: Request, model: Annotated[ModelName, Query()] = None) 
 
 def _check(texts: list[str], most_bytes: int) -> None:
     """Raise InvalidRequestError or SentenceTooLongError: an answer is some hundred times as large as its texts."""
-    total = 0
-    for place, text in enumerate(texts):
-        try:
-            total += len(text.encode())
-        except UnicodeEncodeError:
-            name = name_of(place, len(texts))
-            raise InvalidRequestError(f"{name} has a lone surrogate, which is no character.") from None
+    total = sum(bytes_of(text, name_of(place, len(texts))) for place, text in enumerate(texts))
     if total > most_bytes:
         raise SentenceTooLongError(f"The texts have {total} bytes together; at most {most_bytes} are taken.")
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gateway.batch.rows import Chunk
+from gateway.batch.scoring import FIRST_PAUSE_S, LONGEST_PAUSE_S, first_error
 from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
 from gateway.jobs.lane import Lane
 from gateway.jobs.prepared import Prepared
@@ -23,8 +24,6 @@ MOST_UNWRITTEN = 3
 """Chunks that are begun and not written."""
 LEAST_DEADLINE_S = 60.0
 """Of one call: nobody waits for it."""
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
 
 Prepare = Callable[[Chunk], Awaitable[Prepared]]
 Write = Callable[[Prepared], Awaitable[None]]
@@ -78,7 +77,7 @@ class Stretch:
                     group.create_task(self._ask_on())
                 group.create_task(self._write(write))
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
 
     async def _feed(self, chunks: Iterator[Chunk], prepare: Prepare) -> None:
         while True:
@@ -176,9 +175,3 @@ async def version_from(pick: Callable[[], Awaitable[LoadedVersion]], patience_s:
             if gives_up_at is None or time.monotonic() > gives_up_at:
                 raise
         await asyncio.sleep(1.0)
-
-
-def _first(errors: BaseException) -> BaseException:
-    while isinstance(errors, BaseExceptionGroup):
-        errors = errors.exceptions[0]
-    return errors

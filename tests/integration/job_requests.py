@@ -1,14 +1,27 @@
 """What tests ask of `/jobs`."""
 
+import contextlib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.integration.gateways import Gateway
+from tests.integration.gateways import Gateway, publish
 from tests.integration.scoring import WORDS
+from tests.integration.stack import Stack
+from tests.version_folders import write_version
 from tests.waiting import wait_until
 
 CSV = {"Content-Type": "text/csv"}
 LINES = {"Content-Type": "application/x-ndjson"}
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[Stack]:
+    """A service of one model, whose own gateway takes no jobs."""
+    publish(folder / "models", "classifier", write_version(folder / "one", WORDS, golden=["pan"], max_length=16))
+    with Stack(folder / "models", folder / "log") as running:
+        yield running
 
 
 def begin(gateway: Gateway, table: bytes | str, headers: dict[str, str], **query: Any) -> dict[str, Any]:

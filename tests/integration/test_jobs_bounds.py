@@ -11,12 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.job_requests import CSV, begin, ended, expected, many_rows, result
-from tests.integration.scoring import WORDS
+from tests.integration.gateways import Gateway, gateway_beside
+from tests.integration.job_requests import CSV, begin, ended, expected, many_rows, result, served
 from tests.integration.stack import Stack
 from tests.s3_server import CREDENTIALS, s3_server
-from tests.version_folders import write_version
 from tests.waiting import wait_until
 
 
@@ -27,9 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(folder: Path) -> Iterator[Stack]:
-    """Its own gateway takes no jobs."""
-    publish(folder / "models", "classifier", write_version(folder / "one", WORDS, golden=["pan"], max_length=16))
-    with Stack(folder / "models", folder / "log") as running:
+    with served(folder) as running:
         yield running
 
 

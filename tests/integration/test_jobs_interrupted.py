@@ -17,7 +17,8 @@ from tests.integration.swapping import QUESTIONS, new_store, own_answers, write_
 from tests.waiting import wait_until
 
 SENTENCES = sorted({sentence for question in QUESTIONS for sentence in question.sentences})
-ROWS = 6_000
+ROWS = 30_000
+"""Of a job that is to be interrupted: more than a quick machine answers before that."""
 LINES = {"Content-Type": "application/x-ndjson"}
 
 
@@ -94,7 +95,7 @@ def test_every_row_names_the_version_that_answered_it_through_swaps(
 ) -> None:
     own = {1: own_answers(store.folder / "1")}
     with gateway_beside(stack, tmp_path / "log", JOBS=str(tmp_path / "jobs"), LOG_REQUESTS="false") as gateway:
-        job = begin(gateway, 5 * ROWS)
+        job = begin(gateway, 3 * ROWS)
         for number in (2, 3, 4):
             seen = look(gateway, job)["rows"]["done"]
             wait_until(lambda: look(gateway, job)["rows"]["done"] > seen, 60, "it goes on")  # noqa: B023
@@ -107,7 +108,7 @@ def test_every_row_names_the_version_that_answered_it_through_swaps(
         assert found["state"] == "done", found
         assert found["versions"] == [1, 2, 3, 4]
         lines = lines_of(gateway, job)
-        assert_whole(lines, own, 5 * ROWS)
+        assert_whole(lines, own, 3 * ROWS)
         named = [line["version"] for line in lines]
         assert named == sorted(named)
     log = (tmp_path / "log").read_text()
@@ -129,7 +130,7 @@ def test_a_job_waits_for_a_triton_that_is_away(stack: Stack, tmp_path: Path) -> 
 def test_a_job_gives_way(stack: Stack, tmp_path: Path) -> None:
     """While sentences are asked without a pause, a job has nothing under way that they would have to wait for."""
     with gateway_beside(stack, tmp_path / "log", JOBS=str(tmp_path / "jobs"), LOG_REQUESTS="false") as gateway:
-        job = begin(gateway, 20 * ROWS)
+        job = begin(gateway, 4 * ROWS)
         wait_until(lambda: look(gateway, job)["rows"]["done"] > 0, 30, "it is under way")
         body = {"sentences": SENTENCES * 3}
         for _ in range(20):

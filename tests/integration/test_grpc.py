@@ -35,12 +35,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = {"GRPC_PORT": str(port), "MAX_SENTENCES": "64", "MAX_BODY_BYTES": "200000"}
     with Stack(repository, folder / "log", MODEL_NAMES="classifier,topics,none", **settings) as running:
         running.ports["GRPC_PORT"] = port
-        wait_until(lambda: caller_of(running).health("topics").reply.status == Response.SERVING, 30, "both are ready")
+        for model in ("classifier", "topics"):
+            wait_until(lambda: is_served(running, model), 30, f"{model} is ready")  # noqa: B023
         yield running
 
 
 def caller_of(stack: Stack) -> Caller:
     return Caller(stack.ports["GRPC_PORT"])
+
+
+def is_served(stack: Stack, model: str) -> bool:
+    return bool(caller_of(stack).health(model).reply.status == Response.SERVING)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +217,12 @@ def test_the_callers_own_id_is_kept_and_one_that_is_none_is_replaced(stack: Stac
     assert all(len(found) == 32 for found in ids)
     refused = caller.send(ClassifyRequest(), metadata=[("x-request-id", "mine-8")])
     assert refused.told["x-request-id"] == "mine-8"
-    lines = [json.loads(line) for line in stack.log.read_text().splitlines() if '"mine-' in line]
+
+    def told() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in stack.log.read_text().splitlines() if '"mine-' in line]
+
+    wait_until(lambda: len(told()) == 2, 5, "both calls are in the log, which is written after the answer")
+    lines = told()
     assert [(line["request_id"], line["method"], line["route"], line["status"]) for line in lines] == [
         ("mine-7", "gRPC", CLASSIFY, "OK"),
         ("mine-8", "gRPC", CLASSIFY, "INVALID_ARGUMENT"),

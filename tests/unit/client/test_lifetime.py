@@ -23,8 +23,8 @@ NUMBERS = [str(number) for number in range(300)]
 
 
 def first_alone(request: Request) -> Reply:
-    """The first request is answered, all others wait."""
-    return Reply(after_s=60 if request.number > 0 else 0)
+    """The first text is answered, all others wait."""
+    return Reply(after_s=0 if request.texts == NUMBERS[:1] else 60)
 
 
 def test_an_iterator_that_is_left_ends_what_is_under_way() -> None:

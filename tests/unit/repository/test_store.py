@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, RepositoryError
-from repository.store import STAGING_PREFIX, ModelStore
+from repository.staging import is_staging
+from repository.store import ModelStore
 from tests.version_folders import write_manifest, write_version
 from tests.waiting import wait_until
 
@@ -27,6 +28,10 @@ def exported(tmp_path: Path) -> Path:
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     return write_version(tmp_path / "other", {"red": "Colour", "two": "Number"}, weight=3.0)
+
+
+def staged(store: ModelStore) -> list[str]:
+    return [path.name for path in store.folder.iterdir() if is_staging(path.name)]
 
 
 def test_versions_are_numbered_from_one(store: ModelStore, exported: Path, other: Path) -> None:
@@ -55,7 +60,7 @@ def test_a_changed_file_is_not_published(store: ModelStore, exported: Path) -> N
     with pytest.raises(RepositoryError, match="export it again"):
         store.publish(exported)
     assert store.numbers() == []
-    assert not list(store.folder.glob(f"{STAGING_PREFIX}*"))
+    assert not staged(store)
 
 
 def test_a_graph_that_does_not_load_is_not_published(store: ModelStore, exported: Path) -> None:
@@ -142,14 +147,14 @@ def test_a_killed_publish_leaves_nothing_that_counts_and_the_next_cleans_up(stor
         "ModelStore(Path(sys.argv[1]), 'classifier').publish(Path(sys.argv[2]))"
     )
     publisher = subprocess.Popen([sys.executable, "-c", script, str(store.folder.parent), str(exported)])
-    wait_until(lambda: list(store.folder.glob(f"{STAGING_PREFIX}*")), 30, "it begins to copy", pause_s=0.005)
+    wait_until(lambda: staged(store), 30, "it begins to copy", pause_s=0.005)
     os.kill(publisher.pid, signal.SIGKILL)
     publisher.wait()
     assert store.numbers() == [1]
     store.verify(1)
-    assert list(store.folder.glob(f"{STAGING_PREFIX}*")), "the kill came too late to show anything"
+    assert staged(store), "the kill came too late to show anything"
     store.prune(keep=2)
-    assert not list(store.folder.glob(f"{STAGING_PREFIX}*"))
+    assert not staged(store)
 
 
 def test_folders_that_are_no_versions_are_not_listed(store: ModelStore, exported: Path) -> None:

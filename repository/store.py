@@ -5,6 +5,7 @@ the folder, finds it whole or not at all. Triton ignores folders whose names are
 """
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -205,9 +206,12 @@ class ModelStore(VersionHistory):
         return doomed
 
     def _delete(self, number: int) -> None:
-        """Rename the version away first, so that it is never there by half."""
-        trash = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
-        (self.folder / str(number)).rename(trash / str(number))
+        """Rename the version away first, so that it is never there by half.
+
+        No folder is made for it: on a full disk there is no room for one, and room is what is to be made.
+        """
+        trash = self.folder / f"{STAGING_PREFIX}deleted-{number}"
+        (self.folder / str(number)).rename(trash)
         shutil.rmtree(trash)
 
     @contextmanager
@@ -223,7 +227,17 @@ class ModelStore(VersionHistory):
             yield int(text) if is_version_name(text) else 0
 
     def _remember(self, number: int) -> None:
-        (self.folder / LOCK_FILE).write_text(f"{number}\n")
+        """Write the number over the one before, which has no more digits.
+
+        A file that was emptied first would forget every number where the disk is full, or the writer is killed.
+        """
+        lock = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            text = f"{number}\n".encode()
+            if os.pread(lock, len(text), 0) != text:
+                os.pwrite(lock, text, 0)
+        finally:
+            os.close(lock)
 
 
 def numbers_in(folder: Path) -> list[int]:

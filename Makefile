@@ -63,7 +63,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(P
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 
 .PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
-.PHONY: lint format fuzz licenses reference docs docs-serve lock clean
+.PHONY: lint format fuzz nemesis licenses reference docs docs-serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,6 +135,9 @@ airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installe
 
 fuzz: tools ## Look for bytes that break a promise of a reader, by atheris, SECONDS_EACH=600 for each of six
 	$(PY) -m tests.fuzz run $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+nemesis: tools ## Let faults strike the service for SECONDS, and check every answer; SEED=N again, S3=1 in S3
+	$(PY) -m tests.nemesis run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(S3),--s3)
 
 ##@ Measure it
 

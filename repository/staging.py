@@ -38,7 +38,7 @@ def is_staging(name: str) -> bool:
 
 def new_staging(model_folder: Path) -> Path:
     """A new folder to write in, which its maker alone may read."""
-    staging = _new_name(model_folder)
+    staging = staging_name(model_folder)
     staging.mkdir(mode=0o700)
     return staging
 
@@ -78,7 +78,7 @@ def write_whole(path: Path, text: str, model_folder: Path, *, durable: bool = Tr
     Raises:
         OSError: it cannot be written.
     """
-    for aside in (_new_name(model_folder), path.with_suffix(".new")):
+    for aside in (staging_name(model_folder), path.with_suffix(".new")):
         try:
             aside.write_text(text, encoding="utf-8")
             if durable:
@@ -96,5 +96,6 @@ def write_whole(path: Path, text: str, model_folder: Path, *, durable: bool = Tr
         flush(path.parent)
 
 
-def _new_name(model_folder: Path) -> Path:
+def staging_name(model_folder: Path) -> Path:
+    """A path that nothing has yet, for what is not whole, or is on its way out."""
     return model_folder / f"0{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"

@@ -19,7 +19,7 @@ from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 from repository.spelling import as_called
-from repository.staging import new_staging, remove_leftovers, write_whole
+from repository.staging import new_staging, remove_leftovers, staging_name, write_whole
 from repository.student_view import update_view
 from repository.used_numbers import UsedNumbers
 
@@ -196,9 +196,12 @@ class ModelStore(VersionHistory):
         return doomed
 
     def _delete(self, number: int) -> None:
-        """Rename the version away first, so that it is never there by half."""
-        trash = new_staging(self.folder)
-        (self.folder / str(number)).rename(trash / str(number))
+        """Rename the version away first, so that it is never there by half.
+
+        No folder is made for it: on a full disk there is no room for one, and room is what is to be made.
+        """
+        trash = staging_name(self.folder)
+        (self.folder / str(number)).rename(trash)
         shutil.rmtree(trash)
 
     @contextmanager

@@ -1,9 +1,12 @@
 """Publishing, rolling back and pruning never leave half a version, lose one, or use a number twice."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,41 @@ def test_a_number_is_never_used_twice(store: ModelStore, exported: Path) -> None
         store.publish(exported)
     store.retract(3)
     assert store.publish(exported) == 4
+
+
+def test_no_number_is_forgotten_and_a_version_is_deleted_where_nothing_can_be_written(
+    store: ModelStore, exported: Path
+) -> None:
+    for _ in range(4):
+        store.publish(exported)
+    store.retract(4)
+    with nothing_written():
+        store.retract(3)
+        assert store.prune(2) == []
+    assert store.numbers() == [1, 2]
+    assert store.publish(exported) == 5
+
+
+def test_a_number_that_cannot_be_written_down_leaves_the_one_before(store: ModelStore, exported: Path) -> None:
+    for _ in range(3):
+        store.publish(exported)
+    store.retract(3)
+    (store.folder / "2").rename(store.folder / "7")  # by hand, past `publish`
+    with nothing_written(), pytest.raises(OSError, match="too large"):
+        store.retract(7)
+    (store.folder / "7").rename(store.folder / "2")
+    assert store.publish(exported) == 4
+
+
+@contextlib.contextmanager
+def nothing_written() -> Iterator[None]:
+    """As on a full disk: a file may be made, but nothing can be written to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_changed_file_is_not_published(store: ModelStore, exported: Path) -> None:

@@ -40,7 +40,7 @@ export $(SETTINGS)
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
-FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds
+FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kserve_codes
 FUNCTIONAL += kubernetes meaning monitoring openapi pages pairs pins python_client receipts s3 server_triton service
 FUNCTIONAL += several_models tei tracing tracing_grpc tracking trials watching web web_access web_api web_feedback
 FUNCTIONAL += web_many web_meaning web_questions web_snippets wheel windows windows_requests

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,14 @@ class Calls:
         self._body_timeout_s = body_timeout_s
         self._tracing = tracing
 
-    def handler(self, service: str, method: str, answer: Answering, is_open: bool = False) -> Any:
+    def handler(
+        self,
+        service: str,
+        method: str,
+        answer: Answering,
+        is_open: bool = False,
+        codes: Mapping[type[GatewayError], str] = CODES,
+    ) -> Any:
         """What answers one method; one that `is_open` asks for no key, and is not traced, as health is not.
 
         To gRPC's server the method takes a stream, which is the same on the wire: so the key is looked at before the
@@ -88,7 +95,7 @@ class Calls:
                 reply: bytes = (await answer(call)).SerializeToString()
                 status = OK
             except GatewayError as error:
-                status, why = CODES[type(error)], str(error)
+                status, why = codes[type(error)], str(error)
                 self._metrics.rejected.labels(kind_of(error)).inc()
                 _failed(record, error)
             except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from gateway.connections import ConnectionLimits
 from gateway.keys import KeyCheck
 from gateway.rpc.calls import Answering, Calls
 from gateway.rpc.classify import Classify
+from gateway.rpc.codes import INFERENCE_CODES
 from gateway.rpc.health import Health
 from gateway.rpc.inference import Inference
 from gateway.rpc.messages import CLASSIFIER, HEALTH, INFERENCE, REFLECTION
@@ -109,7 +110,7 @@ def handlers_of(
     found: dict[str, dict[str, Any]] = {
         CLASSIFIER: {"Classify": calls.handler(CLASSIFIER, "Classify", Classify(services))},
         INFERENCE: {
-            method: calls.handler(INFERENCE, method, answer, is_open)
+            method: calls.handler(INFERENCE, method, answer, is_open, INFERENCE_CODES)
             for method, (answer, is_open) in of_inference.items()
         },
         HEALTH: {

@@ -46,7 +46,7 @@ FUNCTIONAL += several_models tei tracing tracing_grpc tracking trials watching w
 FUNCTIONAL += web_many web_meaning web_questions web_snippets wheel windows windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections grpc_faults grpc_swaps
-WAITING += jobs_interrupted log several_tritons swaps tracing_export
+WAITING += jobs_interrupted jobs_pinned log several_tritons swaps tracing_export
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 # Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder

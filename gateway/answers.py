@@ -128,7 +128,10 @@ async def _with_receipts(
 
 
 def _unquoted(text: Text) -> Text:
-    return Text(unquote(text.first), None if text.second is None else unquote(text.second))
+    first = unquote(text.first)
+    if text.second is None:
+        return text if first is text.first else Text(first)
+    return Text(first, unquote(text.second))
 
 
 def logged(text: Text) -> str:
@@ -162,25 +165,25 @@ def told(
     headers = {VERSION_HEADER: str(predictions.version.number)}
     if wish is not None:
         headers |= headers_of(wish, predictions.version.manifest)
-    cut = sum(1 for item in predictions.items if item.cut_tokens)
-    if cut:
+    if cut := sum([item.cut_tokens > 0 for item in predictions.items]):
         headers[TRUNCATED_HEADER] = "true" if count == 1 else f"{cut} of {count}"
         service.metrics.truncated.inc(cut)
     if predictions.windows is not None:
         headers[WINDOWS_HEADER] = windows_header(predictions.windows)
         service.metrics.count_windows(predictions.windows)
     service.metrics.sentences.inc(count)
-    if by := Counter(item.by for item in predictions.items if item.by is not None):
-        headers[ANSWERED_BY_HEADER] = next(iter(by)) if len(by) == 1 else "both"
-        for who, sentences_of in by.items():
+    if by := [item.by for item in predictions.items if item.by is not None]:
+        counts = Counter(by)
+        headers[ANSWERED_BY_HEADER] = by[0] if len(counts) == 1 else "both"
+        for who, sentences_of in counts.items():
             service.metrics.answered(who).inc(sentences_of)
     if service.feedback is not None:
         service.feedback.remember(record.request_id, predictions, sentences)
     record.facts = {
         "version": predictions.version.number,
         "sentences": count,
-        "tokens": sum(item.tokens for item in predictions.items),
-        "queue_ms": round(1000 * max(item.waited_s for item in predictions.items), 2),
+        "tokens": sum([item.tokens for item in predictions.items]),
+        "queue_ms": round(1000 * max([item.waited_s for item in predictions.items]), 2),
     }
     if predictions.windows is not None:
         record.facts["windows"] = sum(predictions.windows)

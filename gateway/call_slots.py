@@ -40,7 +40,10 @@ class CallSlots:
 
     def has_room(self, caller: Caller) -> bool:
         """Whether the caller may begin a call now."""
-        return caller.calls_under_way == 0 or sum(each.calls_under_way for each in self._callers) < self._calls
+        own = caller.calls_under_way
+        if len(self._callers) == 1:  # as in most gateways: this is asked for each sentence
+            return own < max(1, self._calls)
+        return own == 0 or sum(each.calls_under_way for each in self._callers) < self._calls
 
     def deal(self) -> None:
         """Let callers begin calls while there is room: who has the fewest first, of those who waits longest."""

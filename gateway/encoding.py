@@ -83,6 +83,8 @@ def bytes_of(text: str, name: str) -> int:
 
 def is_blank(text: Text) -> bool:
     """Whether nothing of a text can be seen: no version is asked then."""
+    if text.first[:1].isalnum():  # nearly every text
+        return False
     together = text.first if text.second is None else text.first + text.second
     return not any(character.isprintable() and not character.isspace() for character in together)
 

@@ -44,20 +44,21 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self._families: dict[str, Counter | Histogram] = {}
-        self.requests = Counter(
+        self._requests = Counter(
             "classifier_requests",
             "Requests answered; status 499 is a caller who hung up, a name one of gRPC's codes. No model: it did not "
             "get so far, or asked none.",
             ("model", "route", "status"),
             registry=registry,
         )
-        self.latency = Histogram(
+        self._latency = Histogram(
             "classifier_request_seconds",
             "From request to answer.",
             ("model", "route"),
             buckets=_LATENCY_S,
             registry=registry,
         )
+        self._of_requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.rejected = Counter(
             "classifier_rejected_requests", "Requests refused, by kind of error.", ("error",), registry=registry
         )
@@ -72,6 +73,18 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+
+    def request(
+        self, model: str, route: str, status: str, seconds: float, exemplar: dict[str, str] | None = None
+    ) -> None:
+        """Count one request that is over, and how long it took."""
+        # Kept, since `labels` takes its lock and makes strings of all values each time.
+        if (found := self._of_requests.get((model, route, status))) is None:
+            found = (self._requests.labels(model, route, status), self._latency.labels(model, route))
+            self._of_requests[model, route, status] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds, exemplar)
 
     def of(self, model_name: str) -> "ModelMetrics":
         """What is counted for one model."""

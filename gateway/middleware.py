@@ -119,8 +119,7 @@ def note_request(
     exemplar: dict[str, str] | None = None,
 ) -> None:
     """Count one request that is over and write its log line; `status` is HTTP's number, or the name of gRPC's code."""
-    metrics.requests.labels(record.model, route, str(status)).inc()
-    metrics.latency.labels(record.model, route).observe(seconds, exemplar)
+    metrics.request(record.model, route, str(status), seconds, exemplar)
     if log is not None:
         log(
             "request",

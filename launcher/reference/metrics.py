@@ -73,8 +73,7 @@ def metrics_page() -> str:
 def _families() -> Iterator[Metric]:
     """Each metric as a gateway shows it: labels are shown only once something was counted under them."""
     metrics = Metrics()
-    metrics.requests.labels("classifier", "/classify", "200")
-    metrics.latency.labels("classifier", "/classify")
+    metrics.request("classifier", "/classify", "200", seconds=0.1)
     metrics.rejected.labels("BlankSentence")
     of_model = metrics.of("classifier")
     of_model.answered("student")

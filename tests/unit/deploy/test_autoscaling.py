@@ -37,8 +37,7 @@ def exported(tmp_path: Path) -> set[str]:
     batcher = Batcher(
         triton.infer, BatchLimits(calls=1, tokens=1, sentences=1, waiting=1, deadline_s=1.0), metrics.of(name)
     )
-    metrics.requests.labels(name, "/classify", "200").inc()
-    metrics.latency.labels(name, "/classify").observe(0.1)
+    metrics.request(name, "/classify", "200", seconds=0.1)
     text = metrics.render([ModelState(name, versions, batcher)]).decode()
     return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
 

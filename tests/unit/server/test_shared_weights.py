@@ -4,6 +4,7 @@ import fcntl
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -73,6 +74,15 @@ def open_apart(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def answer(session: onnxruntime.InferenceSession) -> Any:
     return session.run(["logits"], {"ids": np.arange(40)})[0]
+
+
+def test_no_thread_goes_on_computing_once_a_run_is_over(shared_weights: Any, graph: Path) -> None:
+    session, _ = shared_weights.open_sessions(graph, CONFIG, (2, 1), complain)
+    for _ in range(3):
+        answer(session)
+        before = time.process_time()
+        time.sleep(0.1)
+        assert time.process_time() - before < 0.005, "ONNX Runtime spins for some 30 ms by itself"
 
 
 def memory_bytes() -> int:

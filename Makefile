@@ -40,13 +40,13 @@ export $(SETTINGS)
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
-FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kubernetes meaning
-FUNCTIONAL += monitoring openapi pages pairs pins python_client receipts s3 server_triton service several_models tei
-FUNCTIONAL += tracing tracking trials watching web web_access web_api web_feedback web_many web_meaning web_questions
-FUNCTIONAL += web_snippets wheel windows windows_requests
+FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kserve_codes
+FUNCTIONAL += kubernetes meaning monitoring openapi pages pairs pins python_client receipts s3 server_triton service
+FUNCTIONAL += several_models tei tracing tracing_grpc tracking trials watching web web_access web_api web_feedback
+FUNCTIONAL += web_many web_meaning web_questions web_snippets wheel windows windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections grpc_faults grpc_swaps
-WAITING += jobs_interrupted log reloads several_tritons swaps tracing_export
+WAITING += jobs_interrupted jobs_pinned log reloads several_tritons swaps tracing_export
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 # Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder

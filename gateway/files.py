@@ -53,6 +53,9 @@ class VersionFiles(Protocol):
     def exists(self, number: int) -> bool:
         """Whether there is such a version, as far as is known without asking anybody."""
 
+    def is_gone(self, number: int) -> bool:
+        """Whether it is known that there is no such version."""
+
     def prepare(self, number: int) -> None:
         """Bring a version's files into its folder, if they are elsewhere or damaged. Blocks.
 
@@ -81,6 +84,10 @@ class LocalFiles:
     def exists(self, number: int) -> bool:
         """Whether the version's folder is there."""
         return (self.model_folder / str(number)).is_dir()
+
+    def is_gone(self, number: int) -> bool:
+        """Whether its folder is not there."""
+        return not self.exists(number)
 
     def prepare(self, number: int) -> None:
         """Nothing: all is there."""
@@ -113,6 +120,10 @@ class S3Files:
     def exists(self, number: int) -> bool:
         """Whether the version was in the last listing, or is in the cache."""
         return number in self._listing or (self.model_folder / str(number)).is_dir()
+
+    def is_gone(self, number: int) -> bool:
+        """Whether there was a listing, and it is not in the last one; a bucket without any version tells nothing."""
+        return bool(self._listing) and not self.exists(number)
 
     def prepare(self, number: int) -> None:
         """Compare what is in the cache with its digests; what is not there, or damaged, is fetched again."""

@@ -40,13 +40,13 @@ export $(SETTINGS)
 # Tests that mind no neighbours. They begin: a long file that came last would leave the other processes idle.
 FUNCTIONAL := alternatives any_data architectures batch batch_interrupted batch_windows bodies clients dialects
 FUNCTIONAL += dialects_huggingface dialects_kserve dialects_openai end_to_end external_data fast_lane feedback
-FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kubernetes meaning
-FUNCTIONAL += monitoring openapi pages pairs pins python_client receipts s3 server_triton service several_models tei
-FUNCTIONAL += tracing tracking trials watching web web_access web_api web_feedback web_many web_meaning web_questions
-FUNCTIONAL += web_snippets wheel windows windows_requests
+FUNCTIONAL += feedback_training golden grpc grpc_health grpc_inference http inputs jobs jobs_bounds kserve_codes
+FUNCTIONAL += kubernetes meaning monitoring openapi pages pairs pins python_client receipts s3 server_triton service
+FUNCTIONAL += several_models tei tracing tracing_grpc tracking trials watching web web_access web_api web_feedback
+FUNCTIONAL += web_many web_meaning web_questions web_snippets wheel windows windows_requests
 # Tests that have limits of time, but mostly wait: they mind only neighbours that compute. All others run alone.
 WAITING := candidate_rules candidates candidates_s3 connection_limits connections grpc_faults grpc_swaps
-WAITING += jobs_interrupted log several_tritons swaps tracing_export
+WAITING += jobs_interrupted jobs_pinned log reloads several_tritons swaps tracing_export
 INTEGRATION = $(1:%=tests/integration/test_%.py)
 # Four on any machine: most of them wait most of the time, for a service to start or for its next look at Triton.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -63,7 +63,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile $(P
 COMPILE := $(PY) -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 
 .PHONY: help check check-ports setup tools train export pipeline up test test-fast docker-test airflow-test mlflow bench bench-gpu soak
-.PHONY: lint format fuzz licenses reference docs docs-serve lock clean
+.PHONY: lint format fuzz nemesis licenses reference docs docs-serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,6 +135,9 @@ airflow-test: tools ## Run the DAG in deploy/airflow by Airflow itself, installe
 
 fuzz: tools ## Look for bytes that break a promise of a reader, by atheris, SECONDS_EACH=600 for each of six
 	$(PY) -m tests.fuzz run $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+nemesis: tools ## Let faults strike the service for SECONDS, and check every answer; SEED=N again, S3=1 in S3
+	$(PY) -m tests.nemesis run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(S3),--s3)
 
 ##@ Measure it
 

@@ -97,14 +97,18 @@ def application() -> ASGIApp:
 
 
 def _grpc(
-    settings: GatewaySettings, services: Services, keys: list[str], log: Callable[..., None] | None
+    settings: GatewaySettings,
+    services: Services,
+    keys: list[str],
+    log: Callable[..., None] | None,
+    tracing: Tracing | None,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Callers by gRPC, where they are wanted; else nothing of it is imported."""
     if settings.grpc_port is None:
         return contextlib.nullcontext()
     from gateway.rpc.server import running_grpc
 
-    return running_grpc(settings, services, keys, log)
+    return running_grpc(settings, services, keys, log, tracing)
 
 
 def _fastapi(
@@ -121,7 +125,7 @@ def _fastapi(
             running_services(settings, metrics, tracing) as services,
             watched_connections(settings, metrics) as connections,
             contextlib.AsyncExitStack() as beside,
-            _grpc(settings, services, keys, log),
+            _grpc(settings, services, keys, log, tracing),
         ):
             holder.services = services
             if settings.jobs is not None:

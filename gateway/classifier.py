@@ -173,6 +173,10 @@ class Classifier:
         """
         return self._versions.version_to_ask() if number is None else await self._named.get(number)
 
+    def check_version(self, number: int) -> None:
+        """Raise UnknownVersionError or UnusedVersionError if it cannot be asked; see `NamedVersions.check`."""
+        self._named.check(number)
+
     async def _ask_until_known(self, asked: _Asked) -> Predictions:
         """Ask the current version; the one that is current then, if no Triton serves it any more."""
         for _ in range(VERSIONS_TRIED - 1):

@@ -9,6 +9,14 @@ class InvalidRequestError(GatewayError):
     """A parameter or the body is not as it has to be."""
 
 
+class UnknownVersionError(InvalidRequestError):
+    """The version that is named is none that is served here."""
+
+
+class UnusedVersionError(InvalidRequestError):
+    """The version that is named is there, and not used: it failed, is loading, or answers wrongly."""
+
+
 class UnknownModelError(GatewayError):
     """No model of that name is served."""
 
@@ -110,6 +118,8 @@ STATUS: dict[type[GatewayError], int] = {
     UnsupportedMediaTypeError: 415,
     RangeError: 416,
     InvalidRequestError: 422,
+    UnknownVersionError: 422,
+    UnusedVersionError: 422,
     BlankSentenceError: 422,
     ModelFailedError: 502,
     NotReadyError: 503,

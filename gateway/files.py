@@ -7,7 +7,6 @@ list the version: then it is read through once, to tell people what is wrong wit
 import asyncio
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +21,8 @@ from repository.manifest import TOKENIZER_FILE, Manifest, RepositoryError
 from repository.meaning.coverage import HELD_OUT_FILE
 from repository.problem import Problem
 from repository.s3_store import Listing, S3Store
-from repository.store import STAGING_PREFIX, numbers_in
+from repository.staging import staging_in
+from repository.store import numbers_in
 from repository.training_profile import PROFILE_FILE
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,9 @@ class VersionFiles(Protocol):
     def exists(self, number: int) -> bool:
         """Whether there is such a version, as far as is known without asking anybody."""
 
+    def is_gone(self, number: int) -> bool:
+        """Whether it is known that there is no such version."""
+
     def prepare(self, number: int) -> None:
         """Bring a version's files into its folder, if they are elsewhere or damaged. Blocks.
 
@@ -81,6 +84,10 @@ class LocalFiles:
     def exists(self, number: int) -> bool:
         """Whether the version's folder is there."""
         return (self.model_folder / str(number)).is_dir()
+
+    def is_gone(self, number: int) -> bool:
+        """Whether its folder is not there."""
+        return not self.exists(number)
 
     def prepare(self, number: int) -> None:
         """Nothing: all is there."""
@@ -114,6 +121,10 @@ class S3Files:
         """Whether the version was in the last listing, or is in the cache."""
         return number in self._listing or (self.model_folder / str(number)).is_dir()
 
+    def is_gone(self, number: int) -> bool:
+        """Whether there was a listing, and it is not in the last one; a bucket without any version tells nothing."""
+        return bool(self._listing) and not self.exists(number)
+
     def prepare(self, number: int) -> None:
         """Compare what is in the cache with its digests; what is not there, or damaged, is fetched again."""
         folder = self.model_folder / str(number)
@@ -143,14 +154,11 @@ class S3Files:
 
     def _fetch(self, number: int, folder: Path, names: Collection[str]) -> None:
         self.model_folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.model_folder))
-        try:
+        with staging_in(self.model_folder) as staging:
             self._store.fetch(number, staging, names)
             folder.mkdir(exist_ok=True)
             for path in staging.iterdir():  # each whole or not at all: another gateway may read it now
                 path.rename(folder / path.name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
     async def follow(self, served: Callable[[], Collection[int]]) -> None:
         """Look at the bucket until cancelled; `served` says which versions Triton lists."""

@@ -168,6 +168,11 @@ class ModelMetrics:
         self.job_rows = self._counter_by(
             "outcome", "classifier_job_rows", "Rows of jobs that are done with, by outcome: answered or failed."
         )
+        self.jobs_ended = self._counter_by(
+            "outcome",
+            "classifier_jobs_ended",
+            "Jobs that were run to an end: done, cancelled, unreadable by the caller's mistake, or failed.",
+        )
         self._count_students()
 
     def _count_students(self) -> None:

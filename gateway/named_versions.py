@@ -3,7 +3,13 @@
 import asyncio
 import logging
 
-from gateway.errors import GatewayError, InvalidRequestError, ModelFailedError, NotReadyError
+from gateway.errors import (
+    GatewayError,
+    ModelFailedError,
+    NotReadyError,
+    UnknownVersionError,
+    UnusedVersionError,
+)
 from gateway.files import VersionFiles, stamps_of
 from gateway.loaded_version import LoadedVersion
 from gateway.triton import READY, TritonClient
@@ -52,13 +58,13 @@ class NamedVersions:
         """The version of that number.
 
         Raises:
-            InvalidRequestError: it may not be asked, or Triton does not serve it.
+            UnknownVersionError, UnusedVersionError: it may not be asked, see `check`.
             NotReadyError, GatewayError, TimeoutError: it cannot be tried now.
         """
         current = self._follower.version_to_ask()
         if current.number == number:
             return current
-        self._check_is_served(number)
+        self.check(number)
         kept = self._loaded.pop(number, None)
         if kept is not None and kept.stamps == stamps_of(self._files.model_folder / str(number), kept.manifest):
             self._loaded[number] = kept
@@ -85,18 +91,24 @@ class NamedVersions:
     def _ready(self) -> set[int]:
         return {version.number for version in self._follower.states if version.state == READY}
 
-    def _check_is_served(self, number: int) -> None:
-        """Raise InvalidRequestError unless the version may be asked."""
-        ready = self._ready()
+    def check(self, number: int) -> None:
+        """Raise unless the version may be asked, as far as that is known without asking it.
+
+        Raises:
+            UnknownVersionError: Triton has no such version, or another one is pinned.
+            UnusedVersionError: it is there, and it failed, is still loading, or answered wrongly.
+        """
         if self._pinned not in (None, number):
-            raise InvalidRequestError(f"This gateway answers with version {self._pinned} alone: leave `version` out.")
+            raise UnknownVersionError(f"This gateway answers with version {self._pinned} alone: leave `version` out.")
         if why := self._follower.failures().get(number):
-            raise InvalidRequestError(f"Version {number} is not used: {why.rstrip('.')}.")
-        if number not in ready:
-            raise InvalidRequestError(f"Version {number} is not served: GET /models names those that are.")
+            raise UnusedVersionError(f"Version {number} is not used: {why.rstrip('.')}.")
+        if number not in self._ready():
+            is_there = any(version.number == number for version in self._follower.states)
+            kind = UnusedVersionError if is_there else UnknownVersionError
+            raise kind(f"Version {number} is not served: GET /models names those that are.")
         why, retry_at = self._refused.get(number, ("", 0.0))
         if asyncio.get_running_loop().time() < retry_at:
-            raise InvalidRequestError(why)
+            raise UnusedVersionError(why)
 
     async def _try(self, number: int) -> LoadedVersion | GatewayError:
         """The version, or why it cannot be asked. An error is returned: there may be nobody left to catch it."""
@@ -118,7 +130,7 @@ class NamedVersions:
             self._loaded[number] = version
             return version
 
-    def _refuse(self, number: int, message: str, error: Exception) -> InvalidRequestError:
+    def _refuse(self, number: int, message: str, error: Exception) -> UnusedVersionError:
         logger.error("Version %d of %s was asked for and is not used: %s", number, self._triton.model_name, error)
         self._refused[number] = (message, asyncio.get_running_loop().time() + PAUSE_S)
-        return InvalidRequestError(message)
+        return UnusedVersionError(message)

@@ -15,6 +15,7 @@ from gateway.candidates.gauges import candidate_metrics
 from gateway.candidates.parts import candidate_parts
 from gateway.cascade import Answerer
 from gateway.classifier import Classifier
+from gateway.errors import UnusedVersionError
 from gateway.feedback.keeper import FeedbackKeeper
 from gateway.feedback.place import open_feedback
 from gateway.feedback.shown import shown as feedback_shown
@@ -106,6 +107,18 @@ class Service:
             candidate=candidate,
             ended_trials=ended,
         )
+
+    def labels_of(self, number: int) -> list[str]:
+        """The labels of a version that may be asked, in the order of its logits.
+
+        Raises:
+            UnknownVersionError, UnusedVersionError: it may not, see `NamedVersions.check`.
+        """
+        self.classifier.check_version(number)
+        labels = next((each.labels for each in self.models().versions if each.version == number), None)
+        if labels is None:
+            raise UnusedVersionError(f"The manifest of version {number} cannot be read.")
+        return labels
 
     def _with_manifest(self, version: ModelVersion) -> ModelVersion:
         folder = self.settings.local_copy(READER) / self.settings.model_name / str(version.version)

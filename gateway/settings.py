@@ -125,13 +125,14 @@ class GatewaySettings(RepositorySettings):
         None,
         ge=0,
         le=1,
-        description="Least score of any label in an answer, unless a request says another; no bound when empty.",
+        description="Least score of any label in an answer, unless a request says another; no bound when empty. "
+        "Other servers' clients get every label all the same.",
     )
     unknown_label: str = Field(
         "",
         max_length=LONGEST_UNKNOWN,
         description="Label that is answered where none reaches `MIN_SCORE`, or its threshold, unless a request says "
-        "another; no label when empty.",
+        "another; no label when empty. Other servers' clients do not get it.",
     )
     version_poll_ms: int = Field(500, ge=10, description="How often Triton is asked which versions are ready.")
     api_keys: SecretStr = Field(

@@ -65,6 +65,7 @@ class VersionFollower:
         self._known: dict[int, Manifest] = {}  # what the versions were when they became current
         self._lock = asyncio.Lock()
         self._looked_at = 0.0
+        self._is_answered = False  # whether Triton answered when it was last asked
 
     def ready(self) -> LoadedVersion:
         """The current version, if Triton served it when last asked.
@@ -102,6 +103,19 @@ class VersionFollower:
         """Versions that Triton listed when it was last asked."""
         return {version.number for version in self.states if version.state != DAMAGED}
 
+    def lacks(self, number: int) -> bool:
+        """Whether a version is known to be gone: taken out of the repository, or replaced in Triton by newer ones.
+
+        Triton keeps a model's last version when that is taken out; it is not asked any more without its files. Of a
+        Triton that is away nothing is known, and one that has just begun may load what is in the repository.
+        """
+        if not self._is_answered:
+            return False
+        listed = any(version.number == number for version in self.states)
+        if self._files.is_gone(number):
+            return not listed or number in self.rejected
+        return not listed and any(version.state == READY and version.number > number for version in self.states)
+
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
@@ -130,8 +144,10 @@ class VersionFollower:
                 async with asyncio.timeout(max(1.0, 2 * self._poll_s)):
                     states = await self._triton.versions()
             except (NotReadyError, TimeoutError) as error:
+                self._is_answered = False
                 self._report(str(error) or "Triton does not answer in time; try again shortly.")
                 return
+            self._is_answered = True
             # Triton lists a version that failed to load for as long as it runs, even if it was deleted long ago.
             self.states = _with_damaged(
                 [version for version in states if version.state == READY or self._files.exists(version.number)],

@@ -1,16 +1,12 @@
 """Keeps a local folder in line with a model repository in S3, so that Triton only ever sees whole, checked versions.
 
 Of each model the versions that Triton would load are brought: the newest ones, or the pinned one. Each is downloaded
-into a hidden folder, compared with its manifest and renamed into place; then follows the config, and at last what is
-no longer wanted is deleted. While S3 cannot be asked, all stays as it is.
+aside, compared with its manifest and renamed into place; then follows the config, and at last what is no longer wanted
+is deleted. While S3 cannot be asked, all stays as it is.
 """
 
-import contextlib
 import logging
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from repository.bucket import AwayError
@@ -19,7 +15,8 @@ from repository.location import S3Location
 from repository.manifest import RepositoryError
 from repository.problem import Problem
 from repository.s3_store import Listing, S3Store, model_names
-from repository.store import STAGING_PREFIX, ModelStore
+from repository.staging import remove_leftovers, staging_in
+from repository.store import ModelStore
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +80,7 @@ class ModelMirror:
         config = parse_config(text)
         listing = self.remote.listing()
         self.local.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.local.folder.glob(f"{STAGING_PREFIX}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        remove_leftovers(self.local.folder)
         wanted = self._bring(listing, config)
         if not wanted:
             return  # an emptied bucket, or a wrong prefix, is no reason to stop answering
@@ -137,7 +133,7 @@ class ModelMirror:
         return True
 
     def _fetch(self, number: int, folder: Path) -> None:
-        with _staging(self.local.folder) as staging:
+        with staging_in(self.local.folder) as staging:
             fetched = staging / str(number)
             fetched.mkdir()
             fetched.chmod(0o755)
@@ -145,16 +141,6 @@ class ModelMirror:
             if folder.exists():
                 folder.rename(staging / "damaged")
             fetched.rename(folder)
-
-
-@contextlib.contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """A hidden folder on the same file system."""
-    staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _stamps(folder: Path) -> Stamps:

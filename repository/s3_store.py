@@ -160,6 +160,7 @@ class S3Store(VersionHistory):
         if number not in self._folders():
             raise self._missing(number)
         self._end_trial(number, "retracted by hand")
+        self._use_up(number)  # whoever put it there: it must not come again with other content
         self._delete(number)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
@@ -211,12 +212,17 @@ class S3Store(VersionHistory):
         used = [*self._folders(), *(int(name) for name in names if is_version_name(name))]
         while True:
             number = next_number(used)
-            try:
-                self._bucket.write(f"{NUMBERS}/{number}", b"", IfNoneMatch="*")
-            except NotChangedError:
-                used.append(number)  # another publisher's
-            else:
+            if self._use_up(number):
                 return number
+            used.append(number)  # another publisher's
+
+    def _use_up(self, number: int) -> bool:
+        """Give the number out for good; returns whether it was free, as that of a version put there by hand is."""
+        try:
+            self._bucket.write(f"{NUMBERS}/{number}", b"", IfNoneMatch="*")
+        except NotChangedError:
+            return False
+        return True
 
     def _folders(self) -> dict[int, dict[str, StoredObject]]:
         folders: dict[int, dict[str, StoredObject]] = {}

@@ -1,12 +1,11 @@
 """The versions of one model on disk: list, publish, roll back, prune and verify them.
 
-A version is written into a hidden folder beside its final place and renamed into it, so that Triton, which polls
-the folder, finds it whole or not at all. Triton ignores folders whose names are no numbers.
+A version is written into a folder beside its final place and renamed into it, so that Triton, which polls the folder,
+finds it whole or not at all. What is there besides has names for which Triton loads no version again (see
+`repository.staging` and `repository.used_numbers`).
 """
 
-import fcntl
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,9 @@ from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 from repository.spelling import as_called
+from repository.staging import new_staging, remove_leftovers, staging_name, write_whole
 from repository.student_view import update_view
-
-STAGING_PREFIX = ".staging-"
-LOCK_FILE = ".versions.lock"
+from repository.used_numbers import UsedNumbers
 
 
 class ModelStore(VersionHistory):
@@ -33,6 +31,7 @@ class ModelStore(VersionHistory):
         self.model_name = model_name
         self.folder = repository / model_name
         self._state = repository / state_name(model_name)
+        self._used = UsedNumbers(self.folder)
 
     @classmethod
     def from_settings(cls, settings: RepositorySettings) -> "ModelStore":
@@ -83,7 +82,7 @@ class ModelStore(VersionHistory):
             if trials.running is not None and trials.running.version in self.numbers():
                 refuse_over(trials)
             self.refuse_untried(plan)
-            staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
+            staging = new_staging(self.folder)
             try:
                 _copy_version(source, staging, manifest)
                 probe_graph(staging, manifest)
@@ -101,7 +100,7 @@ class ModelStore(VersionHistory):
                 raise
             flush(self.folder)
             self._remember(number)
-            update_view(self.folder, STAGING_PREFIX)
+            update_view(self.folder)
         return number
 
     def ensure_config(self, text: str) -> None:
@@ -112,7 +111,7 @@ class ModelStore(VersionHistory):
         with self._locked():
             if not path.exists():  # else another publisher's
                 self._write_config(text)
-                update_view(self.folder, STAGING_PREFIX)
+                update_view(self.folder)
 
     def change_config(self, change: Callable[[str], str]) -> None:
         """Write `change(text)` in place of the text of `config.pbtxt`; a running Triton follows within a second or two.
@@ -122,12 +121,12 @@ class ModelStore(VersionHistory):
         """
         with self._locked():
             self._write_config(change(self.config()))
-            update_view(self.folder, STAGING_PREFIX)
+            update_view(self.folder)
 
     def serve_students(self) -> None:
         """Let Triton serve the students of the versions that are there; what writes through this store does so."""
         with self._locked():
-            update_view(self.folder, STAGING_PREFIX)
+            update_view(self.folder)
 
     def config(self) -> str:
         """The text of `config.pbtxt`. Raises RepositoryError: there is none."""
@@ -138,11 +137,7 @@ class ModelStore(VersionHistory):
             raise RepositoryError(f"{path} is missing: publish a version first") from None
 
     def _write_config(self, text: str) -> None:
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
-        (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
-        flush(staging / CONFIG_FILE)
-        (staging / CONFIG_FILE).rename(self.folder / CONFIG_FILE)
-        staging.rmdir()
+        write_whole(self.folder / CONFIG_FILE, text, self.folder)
 
     def republish(self, number: int) -> int:
         """Publish a version's content once more, as the next number. Raises RepositoryError: it is damaged or gone."""
@@ -162,7 +157,7 @@ class ModelStore(VersionHistory):
             if (ended := trials.ended(number, "rejected", "retracted by hand")) is not trials:
                 self._write_trials(ended)
             self._remember(max([last_number, *self.numbers()]))
-            update_view(self.folder, STAGING_PREFIX, [number])
+            update_view(self.folder, [number])
             self._delete(number)
 
     def trials(self) -> Trials:
@@ -181,11 +176,7 @@ class ModelStore(VersionHistory):
             return changed
 
     def _write_trials(self, trials: Trials) -> None:
-        staging = self._state.with_suffix(".new")  # the lock is held: nobody else writes it
-        staging.write_text(trials.text(), encoding="utf-8")
-        flush(staging)
-        staging.rename(self._state)
-        flush(self._state.parent)
+        write_whole(self._state, trials.text(), self.folder)
 
     def prune(self, keep: int, spared: int | None = None) -> list[int]:
         """Delete all but the newest `keep` versions and the `spared` one; returns the numbers deleted.
@@ -199,31 +190,30 @@ class ModelStore(VersionHistory):
             # Remembered even if the newest folders are later removed by hand: a number is never used twice.
             self._remember(max([last_number, *numbers]))
             doomed = self._doomed(keep, spared)
-            update_view(self.folder, STAGING_PREFIX, doomed)
+            update_view(self.folder, doomed)
             for number in doomed:
                 self._delete(number)
         return doomed
 
     def _delete(self, number: int) -> None:
-        """Rename the version away first, so that it is never there by half."""
-        trash = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.folder))
-        (self.folder / str(number)).rename(trash / str(number))
+        """Rename the version away first, so that it is never there by half.
+
+        No folder is made for it: on a full disk there is no room for one, and room is what is to be made.
+        """
+        trash = staging_name(self.folder)
+        (self.folder / str(number)).rename(trash)
         shutil.rmtree(trash)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the one writer's place; yields the highest number ever used. Removes what a killed writer left."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK_FILE).open("a+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in self.folder.glob(f"{STAGING_PREFIX}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            lock.seek(0)
-            text = lock.read().strip()
-            yield int(text) if is_version_name(text) else 0
+        with self._used.locked():
+            remove_leftovers(self.folder)
+            yield self._used.last()
 
     def _remember(self, number: int) -> None:
-        (self.folder / LOCK_FILE).write_text(f"{number}\n")
+        self._used.remember(number)
 
 
 def numbers_in(folder: Path) -> list[int]:
@@ -244,6 +234,6 @@ def _copy_version(source: Path, staging: Path, manifest: Manifest) -> None:
         flush(staging / name)
     manifest.write(staging)
     flush(staging / MANIFEST_FILE)
-    # mkdtemp makes private folders; Triton may run as another user.
+    # It was private until now; Triton may run as another user.
     staging.chmod(0o755)
     flush(staging)

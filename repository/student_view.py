@@ -8,25 +8,24 @@ a model with a link that leads nowhere.
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from repository.cascade import student_model
 from repository.manifest import CONFIG_FILE, Manifest, RepositoryError
 from repository.names import is_model_name, is_version_name
+from repository.staging import new_staging, write_whole
 
 logger = logging.getLogger(__name__)
 
 
-def update_view(model_folder: Path, staging_prefix: str, leaving: Collection[int] = ()) -> None:
+def update_view(model_folder: Path, leaving: Collection[int] = ()) -> None:
     """Make the view what the model's versions and config say now; the caller holds the model's lock.
 
     What keeps students from being served is logged and nothing else: the model answers alone then.
 
     Args:
         model_folder: the model's folder in the repository.
-        staging_prefix: how hidden folders begin that are removed if a writer is killed.
         leaving: versions that are about to be deleted.
     """
     view = model_folder.with_name(student_model(model_folder.name))
@@ -37,11 +36,11 @@ def update_view(model_folder: Path, staging_prefix: str, leaving: Collection[int
         _require_own(view, model_folder)
         text = _config_of(model_folder, wanted) if wanted else None
         if text is None:
-            _remove(view, model_folder, staging_prefix)
+            _remove(view, model_folder)
         elif view.exists():
-            _change(view, model_folder, wanted, text, staging_prefix)
+            _change(view, model_folder, wanted, text)
         else:
-            _create(view, model_folder, wanted, text, staging_prefix)
+            _create(view, model_folder, wanted, text)
     except (RepositoryError, OSError) as error:
         logger.warning("No student of %s is served: %s", model_folder.name, error)
 
@@ -87,8 +86,8 @@ def _config_of(model_folder: Path, wanted: set[int]) -> str | None:
     return student_config(text) if pinned is None or pinned in wanted else None
 
 
-def _create(view: Path, model_folder: Path, wanted: set[int], text: str, staging_prefix: str) -> None:
-    staging = Path(tempfile.mkdtemp(prefix=staging_prefix, dir=model_folder))
+def _create(view: Path, model_folder: Path, wanted: set[int], text: str) -> None:
+    staging = new_staging(model_folder)
     (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
     for number in wanted:
         link = staging / str(number)
@@ -97,24 +96,21 @@ def _create(view: Path, model_folder: Path, wanted: set[int], text: str, staging
     staging.rename(view)
 
 
-def _change(view: Path, model_folder: Path, wanted: set[int], text: str, staging_prefix: str) -> None:
+def _change(view: Path, model_folder: Path, wanted: set[int], text: str) -> None:
     present = {int(entry.name) for entry in view.iterdir() if is_version_name(entry.name)}
     for number in present - wanted:
         (view / str(number)).unlink()
     config = view / CONFIG_FILE
     if not config.is_file() or config.read_text(encoding="utf-8") != text:
-        staging = Path(tempfile.mkdtemp(prefix=staging_prefix, dir=model_folder))
-        (staging / CONFIG_FILE).write_text(text, encoding="utf-8")
-        (staging / CONFIG_FILE).rename(config)
-        staging.rmdir()
+        write_whole(config, text, model_folder)
     for number in wanted - present:
         link = view / str(number)
         link.symlink_to(_target(model_folder, link))
 
 
-def _remove(view: Path, model_folder: Path, staging_prefix: str) -> None:
+def _remove(view: Path, model_folder: Path) -> None:
     if not view.exists():
         return
-    trash = Path(tempfile.mkdtemp(prefix=staging_prefix, dir=model_folder))
+    trash = new_staging(model_folder)
     view.rename(trash / view.name)
     shutil.rmtree(trash)  # links are removed, not followed

@@ -70,6 +70,8 @@ class FaultyServer:
         self.hung_up = 0
         """Requests whose caller did not wait for the answer."""
         self.most_at_once = 0
+        self.connected = 0
+        """Connections that are open."""
         self._now = self._connections = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -105,16 +107,23 @@ class FaultyServer:
     def _talk(self, reader: Any, writer: Any, connection: Any) -> None:
         with self._lock:
             self._connections += 1
+            self.connected += 1
             mine = self._connections
-        while (request := self._read(reader, mine)) is not None:
-            reply = self.behave(request)
-            try:
-                whole = self._send(reply, request, writer, connection)
-            finally:
-                with self._lock:
-                    self._now -= 1
-            if not whole:
-                return
+        try:
+            while (request := self._read(reader, mine)) is not None and self._reply(request, writer, connection):
+                pass
+        finally:
+            with self._lock:
+                self.connected -= 1
+
+    def _reply(self, request: Request, writer: Any, connection: Any) -> bool:
+        """Whether the connection may go on."""
+        reply = self.behave(request)
+        try:
+            return self._send(reply, request, writer, connection)
+        finally:
+            with self._lock:
+                self._now -= 1
 
     def _read(self, reader: BinaryIO, connection: int) -> Request | None:
         first = reader.readline().decode().split()
@@ -133,7 +142,7 @@ class FaultyServer:
         return request
 
     def _send(self, reply: Reply, request: Request, writer: Any, connection: Any) -> bool:
-        """Whether the connection may go on."""
+        """The same of this reply."""
         if reply.after_s and self._waits(reply.after_s, connection):
             return False
         content = _encoded(reply, request)

@@ -24,6 +24,7 @@ from repository.manifest import (
     ProblemType,
     digest_file,
 )
+from repository.store import numbers_in
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
@@ -178,7 +179,7 @@ def write_manifest(
 
 def versions_in(folder: Path) -> list[int]:
     """The versions of the model in a repository's folder, each of which has all the files of its manifest."""
-    found = sorted(int(entry.name) for entry in (folder / "classifier").iterdir() if entry.name.isdecimal())
+    found = numbers_in(folder / "classifier")
     for number in found:
         version = folder / "classifier" / str(number)
         Manifest.read(version).verify_files(version)

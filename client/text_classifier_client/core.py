@@ -68,8 +68,15 @@ class Core:
         return Cutter(lambda: self._most_texts, asked.raises)
 
     async def one(self, text: object, asked: Asked) -> Outcome:
-        """The answer to one text."""
-        (outcome,) = await self.all([text], asked)
+        """The answer to one text, which makes a request by itself."""
+        try:
+            texts = [checked(text, 0)]
+        except TextError as error:
+            if asked.raises:
+                raise
+            return error
+        deadline = Deadline(asked.deadline_s)
+        (outcome,) = await deadline.bound(self._outcomes(texts, [0], asked, deadline))
         return outcome
 
     async def all(self, texts: Sequence[object], asked: Asked) -> list[Outcome]:

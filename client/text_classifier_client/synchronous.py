@@ -13,12 +13,12 @@ from typing import Any, Literal, Self, Unpack, overload
 
 from text_classifier_client.answers import Answer
 from text_classifier_client.batching import Batch, batches
+from text_classifier_client.client_loop import CLOSED, ClientLoop, result_of
 from text_classifier_client.columns import column_of
 from text_classifier_client.config import DEFAULT_URL, Config, Settings
 from text_classifier_client.core import Asked, Core, Outcome
 from text_classifier_client.errors import ClosedError, TextError
 from text_classifier_client.feedback import feedback_fields
-from text_classifier_client.loop_thread import CLOSED, LoopThread, result_of
 from text_classifier_client.options import Options
 from text_classifier_client.texts import Pair, Text, refuse_odd
 
@@ -172,7 +172,7 @@ class Client:
         loop.run(core.feedback(feedback_fields(answer, label, labels, value), deadline))
 
     def close(self) -> None:
-        """Give up what is under way, close all connections and end the client's thread."""
+        """Give up what is under way, close all connections and end the client's thread, if it has one."""
         self._is_closed = True
         with self._lock:
             running, self._running = self._running, None
@@ -189,7 +189,7 @@ class Client:
         """Close it."""
         self.close()
 
-    def _started(self) -> tuple[Core, LoopThread]:
+    def _started(self) -> tuple[Core, ClientLoop]:
         if self._pid != os.getpid():  # a forked process has no threads of its parent, one of which may hold the lock
             self._lock, self._running, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
@@ -224,12 +224,12 @@ class Client:
 
 
 class _Running:
-    """What a client has once it is used: a core and the thread that it runs on."""
+    """What a client has once it is used: a core and the loop that it runs on."""
 
     def __init__(self, config: Config) -> None:
         self.pid = os.getpid()
         self.core = Core(config)
-        self.loop = LoopThread(self.core.aclose)
+        self.loop = ClientLoop(self.core.aclose)
 
     def stop(self) -> None:
         """Only in the process that started it; a second time does nothing."""

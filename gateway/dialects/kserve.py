@@ -34,6 +34,8 @@ from gateway.errors import (
     SentenceTooLongError,
     TooManySentencesError,
     UnknownModelError,
+    UnknownVersionError,
+    UnusedVersionError,
 )
 from gateway.middleware import record_of
 from gateway.schemas import LAST_VERSION, ErrorBody
@@ -47,8 +49,13 @@ STATUSES = {
     SentenceTooLongError: 400,
     TooManySentencesError: 400,
     ModelFailedError: 500,
+    UnknownVersionError: 404,
+    UnusedVersionError: 503,
 }
-"""Triton answers whatever is wrong with a request with 400."""
+"""Triton's: 400 for whatever is wrong with a request, 404 for what there is not, 503 for what is not ready.
+
+A model of which no version can answer is 503, too, where Triton says 404 unless a version is named: it passes.
+"""
 
 INPUTS_SHAPE = (
     "inputs: give one, the texts, like "
@@ -156,11 +163,7 @@ async def v2_model(request: Request, name: str) -> ModelMetadata:
 async def v2_version(request: Request, name: str, version: Version) -> ModelMetadata:
     """What a request gives and gets, of one version."""
     service = service_of(request, name)
-    known = {each.version: each.labels for each in service.models().versions}
-    labels = known.get(version)
-    if version not in _served(service) or labels is None:
-        raise UnknownModelError(f"Request for unknown model: {name!r} version {version} is not at ready state.")
-    return _metadata(service, labels, [version])
+    return _metadata(service, service.labels_of(version), [version])
 
 
 @kserve_routes.post("/v2/models/{name}/infer", **_INFER, summary="Classify texts, in the v2 protocol")
@@ -196,10 +199,10 @@ def _check_ready(request: Request, name: str, version: int | None) -> None:
     try:
         service = service_of(request, name)
         service.versions.ready()
-    except (NotReadyError, UnknownModelError) as error:
+        if version is not None:
+            service.classifier.check_version(version)
+    except (NotReadyError, UnknownModelError, UnknownVersionError, UnusedVersionError) as error:
         raise InvalidRequestError(str(error)) from None
-    if version is not None and version not in _served(service):
-        raise InvalidRequestError(f"Version {version} is not ready: GET /models says which are.")
 
 
 def _served(service: Service) -> list[int]:

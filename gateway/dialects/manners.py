@@ -68,7 +68,7 @@ class Manner:
         assert isinstance(error, GatewayError)
         kind = type(error)
         about = "model" if kind is UnknownModelError else None
-        return Fault(self.statuses.get(kind, STATUS[kind]), kind_of(error), str(error), kind, about)
+        return Fault(self._status(kind), kind_of(error), str(error), kind, about)
 
     def response(self, fault: Fault) -> Response:
         """The answer to a request that was refused."""
@@ -83,8 +83,12 @@ class Manner:
 
     def openapi(self, model: type[BaseModel], *others: int) -> dict[int | str, dict[str, Any]]:
         """The statuses of refusals, all with the same body, for OpenAPI."""
-        own = {self.statuses.get(kind, STATUS[kind]) for kind in _OF_SENTENCES}
+        own = {self._status(kind) for kind in _OF_SENTENCES}
         return {status: {"model": model} for status in sorted({*own, self.invalid, 400, *others})}
+
+    def _status(self, kind: type[GatewayError]) -> int:
+        """Of an error, or of what it is a kind of, where this dialect says nothing of it by itself."""
+        return next((self.statuses[each] for each in kind.__mro__ if each in self.statuses), STATUS[kind])
 
     def _invalid(self, error: RequestValidationError) -> Fault:
         first = error.errors()[0]

@@ -148,8 +148,11 @@ class JobDesk:
     def gauges(self, model: str) -> Iterator[Metric]:
         """What Prometheus reads of a model's jobs, as they are on the disk."""
         records = [record for job in self._store.ids() if (record := self._store.record(job)) is not None]
-        counts = Counter[str](self._store.state(record.id).state for record in records if record.model == model)
-        return families(counts, self._store.used_bytes())
+        states = [(record, self._store.state(record.id).state) for record in records if record.model == model]
+        queued = [record.created for record, state in states if state == "queued"]
+        waited_s = max(0.0, time.time() - min(queued)) if queued else 0.0
+        counts = Counter[str](state for _, state in states)
+        return families(counts, waited_s, self._store.used_bytes(), self._store.most_bytes)
 
 
 async def _check(service: Service, options: JobOptions) -> None:

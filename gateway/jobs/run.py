@@ -39,8 +39,7 @@ CHUNK_ROWS = 512
 """Rows that are sorted by length together, and written at once: to read them takes a thread some 3 ms, for which
 everybody else may have to wait, and on two cores they are scored in a second."""
 PATIENCE_S = 30.0
-"""How long a version that was asked for by its number may seem to be gone: Triton may be starting anew."""
-
+"""How long a version that was asked for by its number may be unfit to be asked, while it is there."""
 
 GONE_PAUSE_S = 0.2
 
@@ -168,7 +167,15 @@ class Run:
 
     async def _version(self) -> LoadedVersion:
         number = self._options.version
-        return await version_from(lambda: self._service.classifier.version(number), PATIENCE_S if number else None)
+        classifier, versions = self._service.classifier, self._service.versions
+        if number is None:
+            return await version_from(lambda: classifier.version(None), None)
+
+        async def is_gone() -> bool:
+            await versions.refresh()
+            return versions.lacks(number)
+
+        return await version_from(lambda: classifier.version(number), PATIENCE_S, is_gone)
 
     def _check(self, version: LoadedVersion) -> None:
         """Raise VersionGoneError for one whose files were changed: nobody knows whose logits come now."""

@@ -6,20 +6,22 @@ import logging
 import time
 from collections.abc import Callable
 
-from prometheus_client import Counter
-
-from gateway.errors import GatewayError, UnknownModelError
+from gateway.batch.errors import UsageError
+from gateway.errors import BodyTooLongError, GatewayError, UnknownModelError
 from gateway.jobs.lane import Lane
 from gateway.jobs.record import ENDED, JobRecord, JobState
 from gateway.jobs.run import Run
 from gateway.jobs.store import JobStore
+from gateway.metrics import ModelMetrics
 from gateway.service import Service
 from gateway.services import Services
 from repository.problem import Problem
 
 logger = logging.getLogger(__name__)
 
-RowsDone = Callable[[str], Callable[[str], Counter]]
+UNREADABLE = "unreadable"
+"""Outcome of a job that failed by its caller's mistake: `failed` to the caller, and no trouble of the service's."""
+OUTCOMES = ("done", "failed", UNREADABLE, "cancelled")
 
 LOOKED_EVERY_S = 1.0
 """How often a worker looks for a job that waits; one that comes to it by itself begins at once."""
@@ -30,11 +32,12 @@ STOPPED_LOOKED_EVERY_S = 0.3
 class Runner:
     """Runs the jobs of a folder as one of its workers."""
 
-    def __init__(self, store: JobStore, services: Services, rows_done: RowsDone) -> None:
-        """`rows_done` counts those of a model, by outcome."""
+    def __init__(self, store: JobStore, services: Services, counts: Callable[[str], ModelMetrics]) -> None:
+        """`counts` is where those of a model are counted."""
         self._store = store
         self._services = services
-        self._rows_done = rows_done
+        self._counts = counts
+        self._counted: set[str] = set()
         settings = services.settings
         self._keep_s = settings.jobs_keep_hours * 3600
         self._slots = settings.jobs_running
@@ -51,6 +54,7 @@ class Runner:
         problem, swept_at = Problem(logger), 0.0
         while True:
             try:
+                self._begin_counts()
                 if time.monotonic() - swept_at > SWEPT_EVERY_S:
                     swept_at = time.monotonic()
                     await asyncio.to_thread(self._store.sweep, self._keep_s)
@@ -62,6 +66,14 @@ class Runner:
             self.came.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.came.wait(), LOOKED_EVERY_S)
+
+    def _begin_counts(self) -> None:
+        """Show every outcome from the start: of a counter that begins with its first failure, nobody sees it rise."""
+        for service in self._services.all():
+            if (model := service.settings.model_name) not in self._counted:
+                self._counted.add(model)
+                for outcome in OUTCOMES:
+                    self._counts(model).jobs_ended(outcome)
 
     async def _run_next(self) -> bool:
         """Run the oldest job that nobody runs; False: there is none, or others run as many as may be run."""
@@ -94,9 +106,10 @@ class Runner:
         state = self._store.state(record.id)
         started = time.time() if state.started is None else state.started
         running = JobState(state="running", started=started)
+        failure: BaseException | None = None
         try:
             await asyncio.to_thread(self._store.write_state, record.id, running)
-            ended = await self._work(record)
+            ended, failure = await self._work(record)
         except asyncio.CancelledError:
             with contextlib.suppress(OSError):
                 self._store.write_state(record.id, running.model_copy(update={"state": "queued"}))
@@ -109,22 +122,25 @@ class Runner:
         ended = ended.model_copy(update={"started": started, "finished": time.time()})
         logger.info("Job %s of %s: %s. %s", record.id, record.model, ended.state, ended.error or "")
         await asyncio.to_thread(self._end, record.id, ended)
+        by_caller = isinstance(failure, UsageError | BodyTooLongError)
+        self._counts(record.model).jobs_ended(UNREADABLE if by_caller else ended.state).inc()
 
-    async def _work(self, record: JobRecord) -> JobState:
-        """What became of a job: done, failed or cancelled."""
+    async def _work(self, record: JobRecord) -> tuple[JobState, BaseException | None]:
+        """What became of a job: done, failed or cancelled; and by which error it failed."""
         service = self._services.of(record.model)
         try:
-            run = Run(record, self._store, service, self._lane, self._calls, self._rows_done(record.model))
+            run = Run(record, self._store, service, self._lane, self._calls, self._counts(record.model).job_rows)
         except GatewayError as error:
-            return JobState(state="failed", error=str(error))
+            return JobState(state="failed", error=str(error)), error
         work = asyncio.create_task(run.run())
         watch = asyncio.create_task(self._until_stopped(record, service))
         try:
             await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                return watch.result()
-            failure = work.exception()
-            return JobState(state="done") if failure is None else JobState(state="failed", error=run.reason(failure))
+                return watch.result(), None
+            if (failure := work.exception()) is not None:
+                return JobState(state="failed", error=run.reason(failure)), failure
+            return JobState(state="done"), None
         finally:
             for task in (work, watch):
                 task.cancel()

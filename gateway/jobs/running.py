@@ -17,7 +17,7 @@ async def running_jobs(folder: Path, services: Services, metrics: Metrics) -> As
     """What takes jobs, while what runs them does. Raises OSError: the folder cannot be used."""
     settings = services.settings
     store = JobStore(folder, settings.jobs_kept, settings.jobs_max_mb * MB)
-    runner = Runner(store, services, lambda model: metrics.of(model).job_rows)
+    runner = Runner(store, services, metrics.of)
     task = asyncio.create_task(runner.run())
     try:
         yield JobDesk(store, settings.jobs_max_bytes, runner.came)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gateway.batch.rows import Chunk
 from gateway.batch.scoring import FIRST_PAUSE_S, LONGEST_PAUSE_S, first_error
-from gateway.errors import GatewayError, ModelFailedError, NotReadyError, VersionGoneError
+from gateway.errors import GatewayError, InvalidRequestError, ModelFailedError, NotReadyError, VersionGoneError
 from gateway.jobs.lane import Lane
 from gateway.jobs.prepared import Prepared
 from gateway.loaded_version import LoadedVersion
@@ -24,6 +24,10 @@ MOST_UNWRITTEN = 3
 """Chunks that are begun and not written."""
 LEAST_DEADLINE_S = 60.0
 """Of one call: nobody waits for it."""
+LOOKED_EVERY_S = 1.0
+GONE_LOOKS = 2
+"""Looks in a row that must not find a version: what one Triton of several says may be late."""
+GONE = "The version that was asked for is gone: it was retracted, pruned, or newer ones took its place."
 
 Prepare = Callable[[Chunk], Awaitable[Prepared]]
 Write = Callable[[Prepared], Awaitable[None]]
@@ -155,17 +159,25 @@ class Stretch:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-async def version_from(pick: Callable[[], Awaitable[LoadedVersion]], patience_s: float | None) -> LoadedVersion:
+async def version_from(
+    pick: Callable[[], Awaitable[LoadedVersion]],
+    patience_s: float | None,
+    is_gone: Callable[[], Awaitable[bool]] | None = None,
+) -> LoadedVersion:
     """The version to ask, once there is one.
 
     Args:
         pick: finds it.
         patience_s: after which what `pick` says is believed; None: never, if it says that there is none *now*.
+        is_gone: whether the only one that will do is taken away for good, and not merely its Triton; asked while `pick`
+            finds none, and believed when it says so twice in a row.
 
     Raises:
+        InvalidRequestError: it is gone.
         GatewayError: there is none that may be asked.
     """
     gives_up_at = None if patience_s is None else time.monotonic() + patience_s
+    gone_in_a_row = 0
     while True:
         try:
             return await pick()
@@ -174,4 +186,8 @@ async def version_from(pick: Callable[[], Awaitable[LoadedVersion]], patience_s:
         except GatewayError:
             if gives_up_at is None or time.monotonic() > gives_up_at:
                 raise
-        await asyncio.sleep(1.0)
+        if is_gone is not None:
+            gone_in_a_row = gone_in_a_row + 1 if await is_gone() else 0
+            if gone_in_a_row == GONE_LOOKS:
+                raise InvalidRequestError(GONE)
+        await asyncio.sleep(LOOKED_EVERY_S)

@@ -21,7 +21,9 @@ from gateway.errors import (
     UnknownAnswerError,
     UnknownJobError,
     UnknownModelError,
+    UnknownVersionError,
     UnsupportedMediaTypeError,
+    UnusedVersionError,
     VersionGoneError,
 )
 
@@ -33,7 +35,9 @@ CODES: dict[type[GatewayError], str] = {
     MalformedBodyError: "INVALID_ARGUMENT",
     SentenceTooLongError: "INVALID_ARGUMENT",
     TooManySentencesError: "INVALID_ARGUMENT",
+    UnknownVersionError: "INVALID_ARGUMENT",
     UnsupportedMediaTypeError: "INVALID_ARGUMENT",
+    UnusedVersionError: "INVALID_ARGUMENT",
     UnauthorizedError: "UNAUTHENTICATED",
     UnknownAnswerError: "NOT_FOUND",
     UnknownModelError: "NOT_FOUND",
@@ -49,6 +53,9 @@ CODES: dict[type[GatewayError], str] = {
     RangeError: "OUT_OF_RANGE",
     UnknownJobError: "NOT_FOUND",
 }
+
+INFERENCE_CODES = {**CODES, UnknownVersionError: "NOT_FOUND", UnusedVersionError: "UNAVAILABLE"}
+"""The same for the Open Inference Protocol, where Triton says these; `gateway/dialects/kserve.py` has the statuses."""
 
 PASSING = ("RESOURCE_EXHAUSTED", "UNAVAILABLE")
 """Codes of what passes by itself."""

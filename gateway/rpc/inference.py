@@ -7,12 +7,11 @@ import numpy as np
 from pydantic_core import to_json
 
 from gateway.answers import logged, refuse_too_many, told
-from gateway.errors import GatewayError, InvalidRequestError, NotReadyError, UnknownModelError
+from gateway.errors import GatewayError, InvalidRequestError, NotReadyError
 from gateway.meaning.labels import shown_scores
 from gateway.rpc.calls import Call
 from gateway.rpc.messages import message
 from gateway.rpc.tensors import LABEL, SCORES, TEXT, outputs_wanted, put_outputs, texts_in
-from gateway.schemas import ModelVersion
 from gateway.service import Service
 from gateway.services import Services
 from repository.names import is_version_name
@@ -53,7 +52,7 @@ class Inference:
             service = self._of(call, call.message.name)
             current = service.versions.ready()
             if number not in (None, current.number):
-                _served(service, number)
+                service.classifier.check_version(number)
         except GatewayError:
             return ModelReady(ready=False)
         return ModelReady(ready=True)
@@ -70,17 +69,17 @@ class Inference:
         """Which versions of a model can be asked, with which tensors.
 
         Raises:
-            UnknownModelError: there is no such model, or no such version of it.
-            NotReadyError: it has none that can answer.
+            UnknownModelError, UnknownVersionError: there is no such model, or no such version of it.
+            UnusedVersionError, NotReadyError: that one, or none of it, can answer.
         """
         service = self._of(call, call.message.name)
         number = _number(call.message.version) or service.versions.ready().number
-        found = _served(service, number)
+        labels = service.labels_of(number)
         versions = [str(each.version) for each in service.models().versions if each.state in SERVED]
         response = ModelMetadata(name=service.settings.model_name, versions=versions, platform=PLATFORM)
         response.inputs.add(name=TEXT, datatype="BYTES", shape=[-1])
         response.outputs.add(name=LABEL, datatype="BYTES", shape=[-1])
-        response.outputs.add(name=SCORES, datatype="FP32", shape=[-1, len(found.labels or [])])
+        response.outputs.add(name=SCORES, datatype="FP32", shape=[-1, len(labels)])
         return response
 
     async def model_infer(self, call: Call) -> Any:
@@ -120,11 +119,3 @@ def _number(given: str) -> int | None:
     if not is_version_name(given):
         raise InvalidRequestError(f"Version {given[:40]!r} is no number: ModelMetadata lists the versions.")
     return int(given)
-
-
-def _served(service: Service, number: int | None) -> ModelVersion:
-    """What is known of a version that can be asked. Raises UnknownModelError: it cannot."""
-    for found in service.models().versions:
-        if found.version == number and found.state in SERVED:
-            return found
-    raise UnknownModelError(f"Version {number} is not served: ModelMetadata lists those that are.")

@@ -11,6 +11,7 @@ from gateway.connections import ConnectionLimits
 from gateway.keys import KeyCheck
 from gateway.rpc.calls import Answering, Calls
 from gateway.rpc.classify import Classify
+from gateway.rpc.codes import INFERENCE_CODES
 from gateway.rpc.health import Health
 from gateway.rpc.inference import Inference
 from gateway.rpc.messages import CLASSIFIER, HEALTH, INFERENCE, REFLECTION
@@ -18,6 +19,7 @@ from gateway.rpc.reflection import ALPHA, Reflection
 from gateway.rpc.streams import Streams
 from gateway.services import Services
 from gateway.settings import GatewaySettings
+from gateway.tracing.parts import Tracing
 from repository.addresses import host_and_port
 
 logger = logging.getLogger(__name__)
@@ -56,14 +58,18 @@ def _ms(seconds: float) -> int:
 
 @contextlib.asynccontextmanager
 async def running_grpc(
-    settings: GatewaySettings, services: Services, keys: Sequence[str], log: Callable[..., None] | None
+    settings: GatewaySettings,
+    services: Services,
+    keys: Sequence[str],
+    log: Callable[..., None] | None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[None]:
     """Answer callers by gRPC within the block; at its end new calls are refused, and those under way finish.
 
     Raises:
         RuntimeError: the port is taken.
     """
-    handlers, streams = handlers_of(services, settings, keys, log)
+    handlers, streams = handlers_of(services, settings, keys, log, tracing)
     server = grpc.aio.server(
         options=options(settings), maximum_concurrent_rpcs=ConnectionLimits.of(settings).connections
     )
@@ -80,10 +86,15 @@ async def running_grpc(
 
 
 def handlers_of(
-    services: Services, settings: GatewaySettings, keys: Sequence[str], log: Callable[..., None] | None
+    services: Services,
+    settings: GatewaySettings,
+    keys: Sequence[str],
+    log: Callable[..., None] | None,
+    tracing: Tracing | None = None,
 ) -> tuple[tuple[Any, ...], Streams]:
     """What answers each service, and the streams among its calls."""
-    calls = Calls(services.metrics, log, KeyCheck(list(keys)) if keys else None, settings.body_timeout_seconds)
+    key_check = KeyCheck(list(keys)) if keys else None
+    calls = Calls(services.metrics, log, key_check, settings.body_timeout_seconds, tracing)
     streams = Streams(calls, settings.send_timeout_seconds)
     inference = Inference(services)
     health = Health(services, streams, settings.version_poll_ms / 1000)
@@ -99,7 +110,7 @@ def handlers_of(
     found: dict[str, dict[str, Any]] = {
         CLASSIFIER: {"Classify": calls.handler(CLASSIFIER, "Classify", Classify(services))},
         INFERENCE: {
-            method: calls.handler(INFERENCE, method, answer, is_open)
+            method: calls.handler(INFERENCE, method, answer, is_open, INFERENCE_CODES)
             for method, (answer, is_open) in of_inference.items()
         },
         HEALTH: {

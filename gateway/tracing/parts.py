@@ -23,12 +23,12 @@ class RequestTrace(Protocol):
     def asked_again(self, reason: str) -> None:
         """Something that was asked of Triton in vain is asked anew."""
 
-    def end(self, route: str | None, status: int, model: str, facts: Mapping[str, Any]) -> dict[str, str] | None:
+    def end(self, route: str | None, status: int | str, model: str, facts: Mapping[str, Any]) -> dict[str, str] | None:
         """It is answered.
 
         Args:
             route: template of its path; None where there is none.
-            status: of the answer.
+            status: of the answer, HTTP's number or the name of gRPC's code.
             model: name of the model that was asked; may be empty.
             facts: what its log line says of it.
 
@@ -46,6 +46,18 @@ class Tracing(Protocol):
         Args:
             scope: what is asked.
             path: the same as `scope` has, without slashes that change nothing.
+            caller: the span of the caller's that it belongs to.
+        """
+
+    def begin_call(
+        self, method: str, metadata: Sequence[tuple[str, str | bytes]], peer: str, caller: TraceIds | None
+    ) -> RequestTrace:
+        """A call by gRPC came.
+
+        Args:
+            method: what is called, `package.Service/Method`.
+            metadata: what came with it.
+            peer: the caller's end of the connection, as gRPC names it.
             caller: the span of the caller's that it belongs to.
         """
 

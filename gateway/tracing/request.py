@@ -1,10 +1,12 @@
 """What does the span of a request say? What OpenTelemetry's conventions for HTTP servers ask, and nothing of its text.
 
 Neither the query nor the headers are in it, but for host and user agent; the path is there if it is one of ours.
+`gateway.tracing.rpc_call` has those of calls by gRPC.
 """
 
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -41,10 +43,10 @@ REQUEST: ContextVar["OpenTelemetryRequest | None"] = ContextVar("request", defau
 """The request that the running task answers, if it is recorded."""
 
 
-class OpenTelemetryRequest:
+class OpenTelemetryRequest(ABC):
     """One request and its span; those of its parts are children of that."""
 
-    def __init__(self, span: Span, name: str, path: str) -> None:
+    def __init__(self, span: Span) -> None:
         self.span = span
         self.context = set_span_in_context(span, Context())
         """For children; without anything else that a caller sent, such as baggage."""
@@ -54,8 +56,6 @@ class OpenTelemetryRequest:
         self.asked_ns = 0
         """When its last call to Triton ended, in nanoseconds since 1970; 0 before."""
         self.calls = 0
-        self._name = name
-        self._path = path
         self._error: str | None = None
 
     def failed(self, error: BaseException) -> None:
@@ -66,7 +66,7 @@ class OpenTelemetryRequest:
         """Triton is asked anew."""
         self.span.add_event("retry", {"classifier.retry.reason": reason})
 
-    def end(self, route: str | None, status: int, model: str, facts: Mapping[str, Any]) -> dict[str, str] | None:
+    def end(self, route: str | None, status: int | str, model: str, facts: Mapping[str, Any]) -> dict[str, str] | None:
         """It is answered: its span ends, and an exemplar may name it."""
         span = self.span
         if not span.is_recording():
@@ -75,39 +75,66 @@ class OpenTelemetryRequest:
         found: dict[str, Any] = {f"classifier.{name}": facts[name] for name in FACTS if name in facts}
         if model:
             found["classifier.model"] = model
-        if route is not None:
-            span.update_name(f"{self._name} {route}")
-            found["http.route"] = route
-            found["url.path"] = self._path
-        if status == HUNG_UP:
-            found["error.type"] = "caller hung up"  # no status was sent
-        else:
-            found["http.response.status_code"] = status
-        if status >= 500:
+        found |= self._outcome(route, status)
+        if self._is_servers(status):
             found["error.type"] = self._error or str(status)
             span.set_status(Status(StatusCode.ERROR))
         span.set_attributes(found)
         span.end()
         return {"trace_id": self.ids.trace_id, "span_id": self.ids.span_id} if self.ids.sampled else None
 
+    @abstractmethod
+    def _outcome(self, route: str | None, status: Any) -> dict[str, Any]:
+        """Attributes that say how it ended."""
 
-def begin_request(tracer: Tracer, scope: Scope, path: str, caller: TraceIds | None) -> OpenTelemetryRequest:
+    @abstractmethod
+    def _is_servers(self, status: Any) -> bool:
+        """Whether it failed by the server's doing, not by a mistake of its caller's."""
+
+
+class HttpRequest(OpenTelemetryRequest):
+    """One request by HTTP."""
+
+    def __init__(self, span: Span, name: str, path: str) -> None:
+        super().__init__(span)
+        self._name = name
+        self._path = path
+
+    def _outcome(self, route: str | None, status: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if route is not None:
+            self.span.update_name(f"{self._name} {route}")
+            found["http.route"] = route
+            found["url.path"] = self._path
+        if status == HUNG_UP:
+            found["error.type"] = "caller hung up"  # no status was sent
+        else:
+            found["http.response.status_code"] = status
+        return found
+
+    def _is_servers(self, status: int) -> bool:
+        return status >= 500
+
+
+def begin_request(tracer: Tracer, scope: Scope, path: str, caller: TraceIds | None) -> HttpRequest:
     """Begin the span of a request, in the caller's trace if there is one; the sampler decides whether it is kept."""
     method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-    context = Context() if caller is None else _of_caller(scope, caller)
+    states = [value for name, value in scope["headers"] if name == TRACESTATE]
     name = "HTTP" if method == OTHER_METHOD else method
     span = tracer.start_span(
         name,
-        context,
+        context_of(caller, states),
         SpanKind.SERVER,
         _attributes(scope, method),
         start_time=time.time_ns(),
     )
-    return OpenTelemetryRequest(span, name, path[:LONGEST_VALUE])
+    return HttpRequest(span, name, path[:LONGEST_VALUE])
 
 
-def _of_caller(scope: Scope, caller: TraceIds) -> Context:
-    states = [value for name, value in scope["headers"] if name == TRACESTATE]
+def context_of(caller: TraceIds | None, states: Sequence[bytes]) -> Context:
+    """What a span of ours is below: the caller's span, with the values of `tracestate` that came with it."""
+    if caller is None:
+        return Context()
     state = b",".join(states).decode("latin-1")
     known = TraceState.from_header([state]) if state and len(state) <= LONGEST_STATE else TraceState()
     flags = TraceFlags(TraceFlags.SAMPLED if caller.sampled else TraceFlags.DEFAULT)

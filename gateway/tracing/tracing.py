@@ -15,6 +15,7 @@ from gateway.tokenization import Side
 from gateway.tracing.calls import OpenTelemetryCalls
 from gateway.tracing.export import Export
 from gateway.tracing.request import REQUEST, OpenTelemetryRequest, begin_request
+from gateway.tracing.rpc_call import Metadata, begin_call
 from gateway.tracing.traceparent import TraceIds
 from repository.cascade import student_model
 
@@ -34,6 +35,12 @@ class OpenTelemetryTracing:
         # Set each time: a request that came behind another on its connection inherits what that one had.
         REQUEST.set(request if request is not None and request.span.is_recording() else None)
         return request
+
+    def begin_call(self, method: str, metadata: Metadata, peer: str, caller: TraceIds | None) -> OpenTelemetryRequest:
+        """Begin the span of a call by gRPC."""
+        call = begin_call(self._tracer, method, metadata, peer, caller)
+        REQUEST.set(call if call.span.is_recording() else None)
+        return call
 
     def follow(self, service: Service) -> None:
         """Follow what is asked of a model from now on."""

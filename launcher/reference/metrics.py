@@ -80,6 +80,7 @@ def _families() -> Iterator[Metric]:
     of_model.watched.add({aspect: {"bin": 1} for aspect in ASPECTS})
     of_model.feedback.taken("yes")
     of_model.job_rows("answered")
+    of_model.jobs_ended("done")
     of_model.mirrored("compared")
     of_model.canary("candidate")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
@@ -89,7 +90,7 @@ def _families() -> Iterator[Metric]:
     drift = Drift(100, 60, True, [Shift("label", 0.1, 0.25)], 0.0, 0.0)
     given = [VersionFigures(1, 100, 10, 9, None), VersionFigures(2, 100, 10, 0, 0.5)]
     others = [lambda: drift_families(drift), lambda: feedback_families(given), lambda: candidate_metrics(_candidate())]
-    others.append(lambda: job_families({}, 0))
+    others.append(lambda: job_families({}, 0.0, 0, 0))
     shown = metrics.render([ModelState("classifier", versions, batcher, students, others)])
     for family in text_string_to_metric_families(shown.decode()):
         if not family.name.endswith("_created"):  # when a count began, which the client adds to each

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from repository.bucket import Bucket, StoredObject
 from repository.candidates.tally import Tally
 from repository.location import S3Location
+from repository.staging import write_whole
 
-_OWN_PART = re.compile(r"[0-9a-f]{16}\.(json|tmp)")
+_OWN_PART = re.compile(r"[0-9a-f]{16}\.(json|new|tmp)")
 """What is left of a tally's name without what all of its trial begin with; the names of other models do not fit."""
 
 
@@ -45,8 +46,7 @@ class LocalTallies:
         """Raises OSError: it cannot be written there."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{_prefix(self._model_name, version)}{process}.json"
-        path.with_suffix(".tmp").write_text(tally.model_dump_json(), encoding="utf-8")
-        path.with_suffix(".tmp").rename(path)  # whole or not at all
+        write_whole(path, tally.model_dump_json(), self._folder / self._model_name, durable=False)
 
     def read(self, version: int) -> list[Tally]:
         """Raises OSError: the folder cannot be read."""

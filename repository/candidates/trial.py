@@ -1,7 +1,7 @@
 """Which version is on trial, in which way, and how did earlier trials end?
 
 It is one small JSON file beside the model's folder, not in it: Triton loads every version of a model again when a file
-of its folder changes.
+of such a name changes in its folder (see `repository.staging`).
 """
 
 from datetime import UTC, datetime

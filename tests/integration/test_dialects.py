@@ -6,9 +6,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.dialects import MAX_SENTENCES, MODELS, MOODS, TEXTS, dialects_stack, every_score
+from tests.integration.dialects import (
+    MAX_SENTENCES,
+    MODELS,
+    MOODS,
+    TEXTS,
+    TOPICS,
+    dialects_stack,
+    every_score,
+    is_ready,
+)
 from tests.integration.gateways import Gateway, gateway_beside
 from tests.integration.stack import Stack
+from tests.waiting import wait_until
 
 KEY = "open-sesame"
 Scores = dict[str, float]
@@ -96,6 +106,34 @@ def test_every_dialect_answers_the_numbers_of_classify_to_the_last_digit(
     expected = [by_label(every_score(stack.client, text, model)) for text in TEXTS]
     assert ALL[dialect](stack.client, TEXTS, model) == expected
     assert [ALL[dialect](stack.client, [text], model)[0] for text in TEXTS] == expected
+
+
+@pytest.fixture(scope="module")
+def choosy(stack: Stack) -> Iterator[Gateway]:
+    """A gateway whose own API answers no label that is not nearly certain, and `unsure` in its place."""
+    settings = {"MIN_SCORE": "0.999", "UNKNOWN_LABEL": "unsure"}
+    with gateway_beside(stack, stack.log.with_name("choosy"), **settings) as gateway:
+        wait_until(lambda: all(is_ready(gateway.client, name) for name in MODELS), 30, "all models are ready")
+        yield gateway
+
+
+@pytest.mark.parametrize("model", [TOPICS, MOODS])
+@pytest.mark.parametrize("dialect", ALL)
+def test_settings_that_leave_labels_out_are_those_of_classify_alone(
+    stack: Stack, choosy: Gateway, dialect: str, model: str
+) -> None:
+    text = "cat oak stone"
+    own = choosy.client.get("/classify", params={"sentence": text, "model": model})
+    assert [one["label"] for one in own.json()] == ["unsure"]
+    assert ALL[dialect](choosy.client, [text], model) == [by_label(every_score(stack.client, text, model))]
+
+
+def test_moderations_have_every_category_and_flag_those_that_reach_min_score(stack: Stack, choosy: Gateway) -> None:
+    (found,) = sent(choosy.client, "/v1/moderations", {"input": "🦊 🦊 oak", "model": MOODS})["results"]
+    scores = by_label(every_score(stack.client, "🦊 🦊 oak", MOODS))
+    assert found["category_scores"] == scores
+    assert found["categories"] == {label: score >= 0.999 for label, score in scores.items()}
+    assert set(found["categories"].values()) == {True, False}
 
 
 def test_moderations_answer_the_numbers_and_the_labels_of_classify(stack: Stack) -> None:

@@ -113,7 +113,7 @@ def test_what_is_ready_and_what_a_model_takes_is_told(client: Any) -> None:
     [
         ("unheard of", "", ["cat"], "NOT_FOUND", "No model of that name"),
         ("none", "", ["cat"], "UNAVAILABLE", "no usable version of none"),
-        ("classifier", "7", ["cat"], "INVALID_ARGUMENT", "Version 7 is not served"),
+        ("classifier", "7", ["cat"], "NOT_FOUND", "Version 7 is not served"),
         ("classifier", "newest", ["cat"], "INVALID_ARGUMENT", "'newest' is no number"),
         ("classifier", "", ["cat", " "], "INVALID_ARGUMENT", "Sentence 2 is empty"),
         ("classifier", "", ["cat"] * 101, "INVALID_ARGUMENT", "at most 100 are taken"),

@@ -100,6 +100,30 @@ def test_a_full_disk_ends_the_job_and_not_the_gateway(stack: Stack, folder: Path
         assert gateway.client.get("/classify", params={"sentence": "pan"}).status_code == 200
 
 
+def test_metrics_tell_what_became_of_jobs_and_how_long_one_waits(stack: Stack, folder: Path) -> None:
+    with gateway_beside(stack, folder / "told.log", JOBS=str(folder / "told"), JOBS_MAX_MB="1") as gateway:
+
+        def count(outcome: str) -> float:
+            return gateway.metric(f'classifier_jobs_ended_total{{outcome="{outcome}"}}')
+
+        shown = 'classifier_jobs_ended_total{model="classifier",outcome="failed"} 0.0'
+        wait_until(lambda: shown in gateway.client.get("/metrics").text, 10, "the count begins at 0")
+        ended(gateway, begin(gateway, "text\npan\n", CSV))
+        ended(gateway, begin(gateway, 'text\n"pan\n', CSV), "failed")  # the quotation has no end
+        wait_until(lambda: (count("done"), count("unreadable")) == (1, 1), 10, "both are counted")
+        assert count("failed") == 0
+        with stack.hanging("tritonserver"):
+            first, second = (begin(gateway, many_rows(number), CSV) for number in (100, 200))
+            wait_until(lambda: gateway.metric("classifier_jobs_oldest_queued_seconds") > 1, 30, "the second waits")
+            assert gateway.client.delete(f"/jobs/{first['id']}").status_code == 202
+        ended(gateway, second)
+        assert gateway.metric("classifier_jobs_oldest_queued_seconds") == 0
+        wait_until(lambda: (count("done"), count("cancelled")) == (2, 1), 10, "both are counted")
+        ended(gateway, begin(gateway, many_rows(30_000), CSV), "failed")
+        wait_until(lambda: count("failed") == 1, 10, "there was no room for it")
+        assert gateway.metric("classifier_jobs_bytes_limit") == 1_000_000
+
+
 def test_a_table_in_s3_is_fetched_from_where_that_is_allowed_and_from_nowhere_else(stack: Stack, folder: Path) -> None:
     with s3_server(folder / "s3.log") as server:
         server.write("tables/april.csv", many_rows(700).encode())

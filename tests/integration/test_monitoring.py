@@ -28,7 +28,11 @@ OF_PROMETHEUS = {"up"}
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("monitoring")
-    features = {"WATCH": "true", "FEEDBACK": str(folder / "feedback")}  # which tell more where they are on
+    features = {
+        "WATCH": "true",
+        "FEEDBACK": str(folder / "feedback"),
+        "JOBS": str(folder / "jobs"),
+    }  # which tell more where they are on
     with Stack(new_store(folder).folder.parent, folder / "log", **features) as stack:
         assert stack.classify("cat").status_code == 200
         gateway = stack.client.get("/metrics").text

@@ -1,5 +1,6 @@
 """Threads, processes, Ctrl-C and closing: what the synchronous client leaves behind."""
 
+import asyncio
 import gc
 import os
 import subprocess
@@ -90,11 +91,71 @@ def test_a_closed_client_leaves_no_thread_and_says_that_it_is_closed() -> None:
 def test_a_client_that_is_forgotten_ends_its_thread() -> None:
     with faulty_server() as server:
         client = Client(server.url)
-        client.classify("a")
+        assert next(client.classify(iter(NUMBERS))).label == "0"
         assert len(own_threads()) == 1
         del client
         gc.collect()
         assert own_threads() == []
+
+
+def test_calls_that_come_alone_are_made_by_the_thread_that_makes_them() -> None:
+    with faulty_server() as server:
+        client = Client(server.url)
+        for text in NUMBERS[:5]:
+            assert client.classify(text).label == text
+        assert labels(client.classify(NUMBERS)) == NUMBERS
+        assert own_threads() == []
+        del client
+        gc.collect()
+        wait_until(lambda: not server.connected, 30, "its connections are closed")
+
+
+def test_within_a_running_loop_such_as_a_notebooks_another_thread_makes_them() -> None:
+    async def within() -> list[Any]:
+        with Client(server.url) as client:
+            found = [client.classify(text).label for text in NUMBERS[:3]]
+            assert len(own_threads()) == 1
+            return found
+
+    async def closed_within(client: Client) -> None:
+        client.close()
+
+    with faulty_server() as server:
+        assert asyncio.run(within()) == NUMBERS[:3]
+        client = Client(server.url)
+        client.classify("a")
+        asyncio.run(closed_within(client))
+        with pytest.raises(ClosedError):
+            client.classify("a")
+    assert own_threads() == []
+
+
+def test_calls_beside_each_other_do_not_wait_for_each_other() -> None:
+    """The thread that makes the first one runs the loop for both, and leaves it to a thread of its own."""
+    released = {"first": threading.Event(), "second": threading.Event()}
+
+    def waits(request: Request) -> Reply:
+        if (event := released.get(request.texts[0])) is not None:
+            event.wait(60)
+        return Reply()
+
+    with faulty_server(waits) as server, Client(server.url) as client:
+        found: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda text=text: found.append(client.classify(text).label))  # type: ignore[misc]
+            for text in released
+        ]
+        for place, thread in enumerate(threads):
+            thread.start()
+            wait_until(lambda place=place: len(server.requests) > place, 30, "it is under way")  # type: ignore[misc]
+        assert client.classify("third").label == "third"
+        assert found == []
+        for thread, event in zip(threads, released.values(), strict=True):
+            event.set()
+            thread.join()
+        assert found == ["first", "second"]
+        assert len(own_threads()) == 1
+        assert client.classify("fourth").label == "fourth"
 
 
 def test_a_forked_process_asks_by_connections_of_its_own() -> None:
@@ -117,15 +178,16 @@ def test_a_forked_process_asks_by_connections_of_its_own() -> None:
 SCRIPT = """
 import sys, threading
 from text_classifier_client import Client
+client = Client(sys.argv[1])
 try:
-    Client(sys.argv[1]).classify("a")
+    client.classify("a")
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    print("interrupted", client.classify("b").label, flush=True)
 """
 
 
-def test_ctrl_c_ends_a_call_and_the_program() -> None:
-    with faulty_server(lambda _: Reply(after_s=60)) as server:
+def test_ctrl_c_ends_a_call_and_the_program_may_go_on() -> None:
+    with faulty_server(lambda request: Reply(after_s=60 if request.texts == ["a"] else 0)) as server:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "client")}
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, server.url], env=environment, stdout=subprocess.PIPE, text=True
@@ -135,4 +197,4 @@ def test_ctrl_c_ends_a_call_and_the_program() -> None:
             time.sleep(0.01)
         process.send_signal(2)
         out, _ = process.communicate(timeout=60)
-        assert (out, process.returncode) == ("interrupted\n", 0)
+        assert (out, process.returncode) == ("interrupted b\n", 0)

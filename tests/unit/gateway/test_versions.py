@@ -1,6 +1,7 @@
 """Which version answers while Triton is in trouble, or several Tritons disagree; Triton is a script of answers."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ class ScriptedTriton:
         self.ready = list(ready)
         self.everywhere = set(ready)
         self.trouble: dict[int, Exception] = {}
+        self.away = False
 
     async def versions(self) -> list[VersionState]:
+        if self.away:
+            raise NotReadyError("Triton is away")
         return [VersionState(number, READY, "") for number in sorted(self.ready, reverse=True)]
 
     async def is_everywhere(self, version: int) -> bool:
@@ -125,5 +129,31 @@ def test_the_only_version_is_kept_although_no_triton_had_it_a_moment_ago(folder:
         await follower.refresh()
         await follower.refresh(lost=1)
         assert follower.ready().number == 1
+
+    asyncio.run(test())
+
+
+def test_a_version_is_known_to_be_gone_only_from_a_triton_that_answers(folder: Path) -> None:
+    async def test() -> None:
+        triton = ScriptedTriton(1)
+        follower = follower_of(triton, folder)
+        assert not follower.lacks(1)  # nobody has looked yet
+        await follower.refresh()
+        assert not follower.lacks(1)
+        triton.ready.remove(1)
+        await follower.refresh()
+        assert not follower.lacks(1)  # it is in the repository: a Triton that has just begun may load it
+        triton.ready.append(2)
+        await follower.refresh()
+        assert follower.lacks(1)  # a newer one took its place
+        assert not follower.lacks(2)
+        shutil.rmtree(folder / "2")
+        triton.ready.clear()
+        triton.away = True
+        await follower.refresh()
+        assert not follower.lacks(2)
+        triton.away = False
+        await follower.refresh()
+        assert follower.lacks(2)
 
     asyncio.run(test())

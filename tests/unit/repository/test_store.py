@@ -1,15 +1,19 @@
 """Publishing, rolling back and pruning never leave half a version, lose one, or use a number twice."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from repository.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, RepositoryError
-from repository.store import STAGING_PREFIX, ModelStore
+from repository.staging import is_staging
+from repository.store import ModelStore
 from tests.version_folders import write_manifest, write_version
 from tests.waiting import wait_until
 
@@ -27,6 +31,10 @@ def exported(tmp_path: Path) -> Path:
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     return write_version(tmp_path / "other", {"red": "Colour", "two": "Number"}, weight=3.0)
+
+
+def staged(store: ModelStore) -> list[str]:
+    return [path.name for path in store.folder.iterdir() if is_staging(path.name)]
 
 
 def test_versions_are_numbered_from_one(store: ModelStore, exported: Path, other: Path) -> None:
@@ -49,13 +57,48 @@ def test_a_number_is_never_used_twice(store: ModelStore, exported: Path) -> None
     assert store.publish(exported) == 4
 
 
+def test_no_number_is_forgotten_and_a_version_is_deleted_where_nothing_can_be_written(
+    store: ModelStore, exported: Path
+) -> None:
+    for _ in range(4):
+        store.publish(exported)
+    store.retract(4)
+    with nothing_written():
+        store.retract(3)
+        assert store.prune(2) == []
+    assert store.numbers() == [1, 2]
+    assert store.publish(exported) == 5
+
+
+def test_a_number_that_cannot_be_written_down_leaves_the_one_before(store: ModelStore, exported: Path) -> None:
+    for _ in range(3):
+        store.publish(exported)
+    store.retract(3)
+    (store.folder / "2").rename(store.folder / "7")  # by hand, past `publish`
+    with nothing_written(), pytest.raises(OSError, match="too large"):
+        store.retract(7)
+    (store.folder / "7").rename(store.folder / "2")
+    assert store.publish(exported) == 4
+
+
+@contextlib.contextmanager
+def nothing_written() -> Iterator[None]:
+    """As on a full disk: a file may be made, but nothing can be written to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_changed_file_is_not_published(store: ModelStore, exported: Path) -> None:
     with (exported / MODEL_FILE).open("ab") as stream:
         stream.write(b"x")
     with pytest.raises(RepositoryError, match="export it again"):
         store.publish(exported)
     assert store.numbers() == []
-    assert not list(store.folder.glob(f"{STAGING_PREFIX}*"))
+    assert not staged(store)
 
 
 def test_a_graph_that_does_not_load_is_not_published(store: ModelStore, exported: Path) -> None:
@@ -142,14 +185,14 @@ def test_a_killed_publish_leaves_nothing_that_counts_and_the_next_cleans_up(stor
         "ModelStore(Path(sys.argv[1]), 'classifier').publish(Path(sys.argv[2]))"
     )
     publisher = subprocess.Popen([sys.executable, "-c", script, str(store.folder.parent), str(exported)])
-    wait_until(lambda: list(store.folder.glob(f"{STAGING_PREFIX}*")), 30, "it begins to copy", pause_s=0.005)
+    wait_until(lambda: staged(store), 30, "it begins to copy", pause_s=0.005)
     os.kill(publisher.pid, signal.SIGKILL)
     publisher.wait()
     assert store.numbers() == [1]
     store.verify(1)
-    assert list(store.folder.glob(f"{STAGING_PREFIX}*")), "the kill came too late to show anything"
+    assert staged(store), "the kill came too late to show anything"
     store.prune(keep=2)
-    assert not list(store.folder.glob(f"{STAGING_PREFIX}*"))
+    assert not staged(store)
 
 
 def test_folders_that_are_no_versions_are_not_listed(store: ModelStore, exported: Path) -> None:

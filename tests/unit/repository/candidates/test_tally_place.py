@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from repository.candidates.tally import Agreement, Tally
 from repository.candidates.tally_place import LocalTallies
 
@@ -42,3 +44,24 @@ def test_what_cannot_be_read_is_left_out_and_what_a_kill_left_is_cleared(tmp_pat
     assert [each.overall.compared for each in place.read(4)] == [1]
     place.clear(4)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_repository_nothing_beside_the_models_goes_away_while_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton unloads every model when a name goes away while it lists the repository."""
+    (tmp_path / "m").mkdir()
+    place = LocalTallies(tmp_path, "m")
+    place.write(4, ONE, tally(1))
+    before, there = sorted(tmp_path.iterdir()), []
+    rename = Path.rename
+
+    def watched(self: Path, to: Path) -> Path:
+        there.append(sorted(tmp_path.iterdir()))
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    place.write(4, ONE, tally(2))
+    assert there == [before]
+    assert sorted(tmp_path.iterdir()) == before
+    assert list((tmp_path / "m").iterdir()) == []

@@ -16,7 +16,7 @@ from repository.location import S3Location
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE
 from repository.mirror import Mirror
 from repository.s3_store import NUMBERS, S3Store
-from repository.store import STAGING_PREFIX
+from repository.staging import is_staging
 from tests.s3_server import BUCKET, S3Server
 from tests.version_folders import write_version
 from tests.waiting import wait_until
@@ -165,14 +165,14 @@ def test_the_process_that_syncs_ends_at_once_when_told_with_nothing_by_half(
     settings = {"MODEL_REPOSITORY": server.repository(name), "REPOSITORY_POLL_SECONDS": "600"}
     process = subprocess.Popen([*as_process_1(), *command], env={**os.environ, **settings})
     try:
-        begun = f"{STAGING_PREFIX}*/1/{MODEL_FILE}" if moment == "downloading" else "config.pbtxt"
+        begun = f"0*/1/{MODEL_FILE}" if moment == "downloading" else "config.pbtxt"
         wait_until(lambda: any(model.glob(begun)), SOON_S, "it has begun", pause_s=0.01)
         os.kill(child_of(process.pid) if as_process_1() else process.pid, signal.SIGTERM)
         assert process.wait(timeout=SOON_S) == 0
     finally:
         process.kill()
     left = {path.name for path in model.iterdir()}
-    assert not [entry for entry in left if entry.startswith(STAGING_PREFIX)]
+    assert not [entry for entry in left if is_staging(entry)]
     assert ("1" in left) == (moment == "waiting")
 
 

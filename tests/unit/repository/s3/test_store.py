@@ -96,6 +96,17 @@ def test_a_number_is_never_used_twice(store: S3Store, exported: Path) -> None:
         store.retract(9)
 
 
+def test_the_number_of_a_version_that_came_past_publish_is_used_up_too(
+    store: S3Store, server: S3Server, exported: Path
+) -> None:
+    assert store.publish(exported) == 1
+    for path in sorted(exported.iterdir(), key=lambda each: each.name == MANIFEST_FILE):
+        server.write(f"{store.location.prefix}/2/{path.name}", path.read_bytes())
+    assert store.numbers() == [1, 2]
+    store.retract(2)
+    assert store.publish(exported) == 3
+
+
 def test_two_publishers_get_two_numbers(server: S3Server, exported: Path, name: str) -> None:
     command = [sys.executable, "-m", "repository", "publish", str(exported), "--to", server.repository(name)]
     publishers = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]

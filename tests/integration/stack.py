@@ -36,6 +36,8 @@ class Stack:
         }
         self.use_host("127.0.0.1")
         self.process: subprocess.Popen[bytes] | None = None
+        self.own_group = False
+        """Whether Ctrl-C at the terminal leaves it to this object to end the service."""
 
     def use_host(self, host: str) -> None:
         """Ask the gateway there."""
@@ -45,7 +47,12 @@ class Stack:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "launcher"], cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "launcher"],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0 if self.own_group else None,
             )
         try:
             wait_until(

@@ -90,6 +90,7 @@ def _serve(
     plan: Plan, place: Place, contents: dict[str, Path], folder: Path, recorder: Recorder, tell: Callable[[], None]
 ) -> None:
     stack = Stack(place.address, folder / "service.log", LOG_REQUESTS="false", **place.settings)
+    stack.own_group = True  # it is to end after its clients
     stack.env["DEADLINE_MS"] = f"{1000 * DEADLINE_S:g}"
     commands = Commands(place, contents, {**stack.env}, recorder)
     commands.publish("content-0")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from repository.manifest import Manifest, digest_file
@@ -93,6 +94,16 @@ def ask_all(port: int, sentences: list[str]) -> None:
         list(pool.map(ask, sentences))
 
 
+def until_all_follow(gateway: Gateway, version: int | None) -> None:
+    """Until no worker is met, over fresh connections, that is starting or has not yet got beyond an older version."""
+
+    def all_follow() -> bool:
+        answers = [httpx.get(f"http://127.0.0.1:{gateway.port}/health/ready") for _ in range(30)]
+        return {answer.json().get("version") for answer in answers} == {version}
+
+    wait_until(all_follow, 20, f"each worker answers with version {version}")
+
+
 def drift(gateway: Gateway) -> dict[str, Any]:
     models = gateway.client.get("/models").json()
     found: dict[str, Any] = next(one for one in models["versions"] if one["state"] == "current")["drift"]
@@ -113,6 +124,7 @@ def test_two_workers_count_as_one_and_tell_what_moved(stack: Stack, folder: Path
     dealer = random.Random(0)
     usual = [sentence(dealer, 0.5) for _ in range(SENTENCES)]
     with gateway_beside(stack, folder / "two.log", WORKERS="2", **WINDOW) as gateway:
+        until_all_follow(gateway, stack.version())
         ask_all(gateway.port, usual)
         metric = gateway.metric
         by_label = [f'classifier_answers_by_label_total{{label="{label}"}}' for label in ("Animal", "Plant")]
@@ -174,6 +186,7 @@ def test_of_two_workers_none_counts_the_version_before_for_the_next(
 ) -> None:
     settings = {**WINDOW, "WATCH_WINDOW_MINUTES": "0.5", "WORKERS": "2"}
     with gateway_beside(stack, folder / "two-swap.log", **settings) as gateway:
+        until_all_follow(gateway, stack.version())
         ask_all(gateway.port, ["oak oak"] * 150)
         wait_until(lambda: drift(gateway)["sentences"] == 150, 10, "both have added what they counted")
         number = store.publish(write_version(folder / "fourth", {"cat": "Beast", "oak": "Wood"}))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from gateway.files import FileStamps, VersionFiles, stamps_of
-from gateway.tokenization import Tokenizers
+from gateway.tokenization import Tokenizers, shared
 from repository.cascade import STUDENT_GOLDEN_FILE
 from repository.golden import GOLDEN_FILE, Golden
 from repository.inference import load_tokenizer
-from repository.manifest import Manifest
+from repository.manifest import TOKENIZER_FILE, Manifest
 from repository.training_profile import PROFILE_FILE, TrainingProfile
 
 
@@ -35,7 +35,7 @@ class LoadedVersion:
 
     @classmethod
     def read(cls, files: VersionFiles, number: int) -> Self:
-        """Read a version. It takes as long as its tokenizer is large: not for the event loop.
+        """Read a version, which takes as long as its tokenizer is large unless that is held: not for the event loop.
 
         Raises:
             RepositoryError: a file is missing, or is not the one that the manifest describes.
@@ -48,6 +48,7 @@ class LoadedVersion:
         golden = Golden.read(folder) if GOLDEN_FILE in manifest.files else None
         listed = STUDENT_GOLDEN_FILE in manifest.files
         student_golden = Golden.read(folder, STUDENT_GOLDEN_FILE) if listed else None
-        tokenizers = Tokenizers(load_tokenizer(folder, manifest.max_length))
+        limit = manifest.max_length
+        tokenizers = shared(manifest.files[TOKENIZER_FILE].sha256, limit, lambda: load_tokenizer(folder, limit))
         profile = TrainingProfile.read(folder) if PROFILE_FILE in manifest.files else None
         return cls(number, manifest, tokenizers, golden, student_golden, stamps, profile)

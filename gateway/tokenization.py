@@ -2,6 +2,7 @@
 
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
@@ -50,6 +51,31 @@ class Tokenizers:
                 whole.no_truncation()
                 self._whole = whole
         return self._whole
+
+
+_known: "weakref.WeakValueDictionary[tuple[str, int], Tokenizers]" = weakref.WeakValueDictionary()
+_known_lock = threading.Lock()
+
+
+def shared(digest: str, max_length: int, load: Callable[[], Any]) -> Tokenizers:
+    """The tokenizers of a version: those of another one that is held, where both have the same file and limit.
+
+    Reading a large tokenizer keeps Python's lock for a second or more, in which nobody is answered. Most versions that
+    follow each other are of one base model, and have one tokenizer: a swap between them is spared that.
+
+    Args:
+        digest: of `tokenizer.json`, which was compared with the file.
+        max_length: at which texts are cut, in tokens.
+        load: reads the version's own. Blocks: call this on a thread.
+    """
+    key = (digest, max_length)
+    with _known_lock:
+        found = _known.get(key)
+    if found is None:
+        read = Tokenizers(load())
+        with _known_lock:
+            found = _known.setdefault(key, read)
+    return found
 
 
 def _copy(own: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from gateway.tokenization import Tokenizers
+from gateway.tokenization import Tokenizers, shared
 
 WORDS = ("<s>", "</s>", "<unk>", "plan", "a", "family", "trip", "to", "spain", "with", "kids")
 LIMIT = 6
@@ -79,3 +79,25 @@ def test_ids_with_a_gap_between_them_stay_as_they_are() -> None:
     left = Tokenizers(own).cutting("left")
     assert left.get_added_tokens_decoder().keys() == own.get_added_tokens_decoder().keys()
     assert left.encode(TEXTS[2]).ids == read_anew(own, "left").encode(TEXTS[2]).ids
+
+
+def test_versions_with_one_tokenizer_hold_it_once_for_as_long_as_one_of_them_is_there() -> None:
+    read: list[str] = []
+
+    def tokenizers(digest: str, limit: int) -> Tokenizers:
+        def load() -> Any:
+            read.append(digest)
+            return tokenizer_with()
+
+        return shared(digest, limit, load)
+
+    first, second = tokenizers("one", LIMIT), tokenizers("one", LIMIT)
+    assert first is second
+    assert tokenizers("one", LIMIT + 1) is not first
+    assert tokenizers("other", LIMIT) is not first
+    assert read == ["one", "one", "other"]
+    del first
+    assert tokenizers("one", LIMIT) is second
+    del second
+    tokenizers("one", LIMIT)
+    assert read == ["one", "one", "other", "one"], "it is let go with the last version that has it"

@@ -38,9 +38,22 @@ def is_staging(name: str) -> bool:
 
 def new_staging(model_folder: Path) -> Path:
     """A new folder to write in, which its maker alone may read."""
-    staging = staging_name(model_folder)
+    staging = _new_name(model_folder)
     staging.mkdir(mode=0o700)
     return staging
+
+
+def delete_whole(folder: Path, model_folder: Path) -> None:
+    """Delete a folder that Triton reads: renamed away first, so that it is never there by half.
+
+    No folder is made for it: on a full disk there is no room for one, and room is what is to be made.
+
+    Raises:
+        OSError: it cannot be renamed, as across file systems.
+    """
+    trash = _new_name(model_folder)
+    folder.rename(trash)
+    shutil.rmtree(trash)
 
 
 @contextlib.contextmanager
@@ -78,7 +91,7 @@ def write_whole(path: Path, text: str, model_folder: Path, *, durable: bool = Tr
     Raises:
         OSError: it cannot be written.
     """
-    for aside in (staging_name(model_folder), path.with_suffix(".new")):
+    for aside in (_new_name(model_folder), path.with_suffix(".new")):
         try:
             aside.write_text(text, encoding="utf-8")
             if durable:
@@ -96,6 +109,6 @@ def write_whole(path: Path, text: str, model_folder: Path, *, durable: bool = Tr
         flush(path.parent)
 
 
-def staging_name(model_folder: Path) -> Path:
+def _new_name(model_folder: Path) -> Path:
     """A path that nothing has yet, for what is not whole, or is on its way out."""
     return model_folder / f"0{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"

@@ -19,7 +19,7 @@ from repository.names import is_version_name
 from repository.probe import probe_graph
 from repository.settings import RepositorySettings
 from repository.spelling import as_called
-from repository.staging import new_staging, remove_leftovers, staging_name, write_whole
+from repository.staging import delete_whole, new_staging, remove_leftovers, write_whole
 from repository.student_view import update_view
 from repository.used_numbers import UsedNumbers
 
@@ -158,7 +158,7 @@ class ModelStore(VersionHistory):
                 self._write_trials(ended)
             self._remember(max([last_number, *self.numbers()]))
             update_view(self.folder, [number])
-            self._delete(number)
+            delete_whole(self.folder / str(number), self.folder)
 
     def trials(self) -> Trials:
         """The trials of candidates; none where there is no record."""
@@ -192,17 +192,8 @@ class ModelStore(VersionHistory):
             doomed = self._doomed(keep, spared)
             update_view(self.folder, doomed)
             for number in doomed:
-                self._delete(number)
+                delete_whole(self.folder / str(number), self.folder)
         return doomed
-
-    def _delete(self, number: int) -> None:
-        """Rename the version away first, so that it is never there by half.
-
-        No folder is made for it: on a full disk there is no room for one, and room is what is to be made.
-        """
-        trash = staging_name(self.folder)
-        (self.folder / str(number)).rename(trash)
-        shutil.rmtree(trash)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -7,14 +7,13 @@ a model with a link that leads nowhere.
 """
 
 import logging
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from repository.cascade import student_model
 from repository.manifest import CONFIG_FILE, Manifest, RepositoryError
 from repository.names import is_model_name, is_version_name
-from repository.staging import new_staging, write_whole
+from repository.staging import delete_whole, new_staging, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,8 @@ def update_view(model_folder: Path, leaving: Collection[int] = ()) -> None:
         _require_own(view, model_folder)
         text = _config_of(model_folder, wanted) if wanted else None
         if text is None:
-            _remove(view, model_folder)
+            if view.exists():
+                delete_whole(view, model_folder)  # its links are removed, not followed
         elif view.exists():
             _change(view, model_folder, wanted, text)
         else:
@@ -106,11 +106,3 @@ def _change(view: Path, model_folder: Path, wanted: set[int], text: str) -> None
     for number in wanted - present:
         link = view / str(number)
         link.symlink_to(_target(model_folder, link))
-
-
-def _remove(view: Path, model_folder: Path) -> None:
-    if not view.exists():
-        return
-    trash = new_staging(model_folder)
-    view.rename(trash / view.name)
-    shutil.rmtree(trash)  # links are removed, not followed

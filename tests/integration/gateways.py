@@ -27,6 +27,12 @@ def publish(repository: Path, model: str, version_folder: Path) -> ModelStore:
     return store
 
 
+def versions_of_workers(url: str) -> set[int | None]:
+    """The current version of each worker, None of one that is starting; fresh connections are dealt between them."""
+    answers = [httpx.get(f"{url}/health/ready") for _ in range(30)]
+    return {answer.json()["version"] if answer.status_code == 200 else None for answer in answers}
+
+
 class Gateway:
     """A running `python -m gateway`."""
 

@@ -1,43 +1,29 @@
 """Faults strike the service while it is asked and its versions change: short runs, as `make nemesis` does long ones."""
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.integration.programs import start_in, started_by
 from tests.nemesis.run import HISTORY
 from tests.places import ROOT
 from tests.waiting import PATIENCE, wait_until
 
 RUN_S = 30
-NEMESIS = [sys.executable, "-m", "tests.nemesis"]
+NEMESIS = "tests.nemesis"
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
-    command = [*NEMESIS, "run", "--folder", str(folder / "run"), *options]
-    env = {**os.environ, "TMPDIR": str(folder)}  # by which its processes are known
-    with (folder / "log").open("wb") as output:
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
-
-
-def started_by(folder: Path) -> list[int]:
-    """The run in this folder, and all that it started."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(folder):
-                found.append(process.pid)
-    return found
+    return start_in(folder, NEMESIS, "run", "--folder", str(folder / "run"), *options)
 
 
 def check_again(folder: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*NEMESIS, "check", str(folder / "run")], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", NEMESIS, "check", str(folder / "run")]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("options", [(), ("--s3",)], ids=["disk", "S3"])

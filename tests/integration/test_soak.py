@@ -1,37 +1,19 @@
 """The soak in short, as `make soak` runs it: six swaps, by two of which a tokenizer of 250,000 pieces is read."""
 
-import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from launcher.promises.slo import SLO_FILE
-from tests.integration.stack import ROOT
+from tests.integration.programs import start_in, started_by
 from tests.waiting import PATIENCE, wait_until
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "benchmarks", "soak", "--results", str(folder / "results"), *options]
-    env = {**os.environ, "TMPDIR": str(folder)}  # by which its processes are known
-    with (folder / "log").open("wb") as output:
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
-
-
-def started_by(folder: Path) -> list[int]:
-    """The soak in this folder, and all that it started."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(folder):
-                found.append(process.pid)
-    return found
+    return start_in(folder, "benchmarks", "soak", "--results", str(folder / "results"), *options)
 
 
 def test_memory_does_not_creep_and_no_answer_is_wrong_while_versions_are_swapped(tmp_path: Path) -> None:

@@ -25,17 +25,12 @@ from tests.integration.collector import (
     running_collector,
     traceparent,
 )
-from tests.integration.gateways import Gateway, gateway_beside, publish
+from tests.integration.gateways import Gateway, gateway_beside
 from tests.integration.stack import Stack
+from tests.integration.traced import OF_TRITON, PARTS, WAITING, traced_stack
 from tests.integration.wire import Wire, get
-from tests.version_folders import write_version
 from tests.waiting import wait_until
 
-NATURE = {"cat": "Animal", "oak": "Plant", "xylophone": "Music"}
-SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
-PARTS = ["tokenize", "wait for a call", "call Triton"]
-OF_TRITON = ["InferRequest", "classifier", "compute"]
-WAITING = "classifier_waiting_sentences"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0, text/plain; q=0.5"}
 
 
@@ -47,10 +42,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("tracing")
-    publish(folder / "repository", "classifier", write_version(folder / "version", NATURE, unknown_to_graph=["bad"]))
-    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "TRITON_TRACES": "true", **SOON}
-    with Stack(folder / "repository", folder / "log", **traces) as running:
+    with traced_stack(collector, tmp_path_factory.mktemp("tracing")) as running:
         yield running
 
 

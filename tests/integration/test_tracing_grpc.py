@@ -27,20 +27,14 @@ from tests.integration.collector import (
     running_collector,
     traceparent,
 )
-from tests.integration.gateways import Gateway, publish
+from tests.integration.gateways import Gateway
 from tests.integration.ports import free_ports
 from tests.integration.rpc import Caller, ClassifyRequest, Outcome, rpc_gateway
 from tests.integration.stack import Stack
-from tests.version_folders import write_version
+from tests.integration.traced import OF_TRITON, PARTS, SPANS, WAITING, traced_stack
 from tests.waiting import wait_until
 
-NATURE = {"cat": "Animal", "oak": "Plant", "xylophone": "Music"}
-SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
 ROOT = "text_classifier.v1.Classifier/Classify"
-PARTS = ["tokenize", "wait for a call", "call Triton"]
-OF_TRITON = ["InferRequest", "classifier", "compute"]
-SPANS = 1 + len(PARTS) + len(OF_TRITON)
-WAITING = "classifier_waiting_sentences"
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +45,8 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("tracing")
-    publish(folder / "repository", "classifier", write_version(folder / "version", NATURE, unknown_to_graph=["bad"]))
     (port,) = free_ports(1)
-    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "TRITON_TRACES": "true", **SOON}
-    with Stack(folder / "repository", folder / "log", GRPC_PORT=str(port), **traces) as running:
+    with traced_stack(collector, tmp_path_factory.mktemp("tracing"), GRPC_PORT=str(port)) as running:
         yield running
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from repository.manifest import Manifest, digest_file
 from repository.stability import MUCH, stability_index
 from repository.store import ModelStore
 from repository.training_profile import LENGTH_EDGES, PROFILE_FILE, SCORE_EDGES, TrainingProfile, binned
-from tests.integration.gateways import Gateway, gateway_beside
+from tests.integration.gateways import Gateway, gateway_beside, versions_of_workers
 from tests.integration.stack import Stack
 from tests.integration.test_service import NATURE, new_store
 from tests.version_folders import write_version
@@ -95,13 +94,9 @@ def ask_all(port: int, sentences: list[str]) -> None:
 
 
 def until_all_follow(gateway: Gateway, version: int | None) -> None:
-    """Until no worker is met, over fresh connections, that is starting or has not yet got beyond an older version."""
-
-    def all_follow() -> bool:
-        answers = [httpx.get(f"http://127.0.0.1:{gateway.port}/health/ready") for _ in range(30)]
-        return {answer.json().get("version") for answer in answers} == {version}
-
-    wait_until(all_follow, 20, f"each worker answers with version {version}")
+    """Until no worker is met that is starting, or has not yet got beyond an older version."""
+    url = f"http://127.0.0.1:{gateway.port}"
+    wait_until(lambda: versions_of_workers(url) == {version}, 20, f"each worker answers with version {version}")
 
 
 def drift(gateway: Gateway) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import httpx
-
 from repository.candidates.trial import Rule, Trial
 from repository.history import VersionHistory
+from tests.integration.gateways import versions_of_workers
 from tests.integration.stack import Stack
 from tests.integration.swapping import SWAP_S
 from tests.waiting import wait_until
@@ -15,12 +14,8 @@ NEVER = Rule(after=10**6, agreement=0.9, latency_ratio=50, errors=0)
 
 
 def until_workers_ready(stack: Stack) -> None:
-    """Until no worker is met that is still starting, over fresh connections, which are dealt between them."""
-
-    def all_ready() -> bool:
-        return all(httpx.get(f"{stack.url}/health/ready").status_code == 200 for _ in range(30))
-
-    wait_until(all_ready, SWAP_S, "each worker is ready")
+    """Until no worker is met that is still starting."""
+    wait_until(lambda: None not in versions_of_workers(stack.url), SWAP_S, "each worker is ready")
 
 
 def candidate_of(stack: Stack) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.nemesis.commands import Commands
 from tests.nemesis.contents import BROKEN, write_broken
 from tests.nemesis.history import OK, Recorder
 from tests.nemesis.place import Place, Remote
+from tests.nemesis.s3_cut import Door
 
 TRITON, GATEWAY, BACKEND = "Triton", "gateway", "backend"
 DEAD_S = 20.0
@@ -160,24 +161,29 @@ def fill_disk(scene: Scene, chance: random.Random, wait: Wait) -> None:
 
 def cut_s3(scene: Scene, chance: random.Random, wait: Wait) -> None:
     """Connections to S3 are reset, and new ones refused."""
-    assert isinstance(scene.place, Remote)
-    with scene.fault("cut-s3", *COMMANDS):
-        scene.place.door.cut()
-        try:
-            wait(chance.uniform(1, 8))
-        finally:
-            scene.place.door.restore()
+    _shut_s3("cut-s3", Door.cut, Door.restore, scene, chance, wait)
 
 
 def pause_s3(scene: Scene, chance: random.Random, wait: Wait) -> None:
     """S3 takes connections and says nothing."""
+    _shut_s3("pause-s3", Door.hold, Door.release, scene, chance, wait)
+
+
+def _shut_s3(
+    name: str,
+    shut: Callable[[Door], None],
+    reopen: Callable[[Door], None],
+    scene: Scene,
+    chance: random.Random,
+    wait: Wait,
+) -> None:
     assert isinstance(scene.place, Remote)
-    with scene.fault("pause-s3", *COMMANDS):
-        scene.place.door.hold()
+    with scene.fault(name, *COMMANDS):
+        shut(scene.place.door)
         try:
             wait(chance.uniform(1, 8))
         finally:
-            scene.place.door.release()
+            reopen(scene.place.door)
 
 
 Fault = Callable[[Scene, random.Random, Wait], None]

@@ -248,6 +248,7 @@ class _State(Collector):
         ready = _gauge("classifier_ready", "1 while a sentence can be answered.")
         current = _gauge("classifier_current_version", "Version that answers, 0 for none.")
         waiting = _gauge("classifier_waiting_sentences", "Sentences that wait for a call.")
+        calls = _gauge("classifier_calls_in_flight", "Calls to Triton that are not answered yet.")
         failed = _gauge(
             "classifier_failed_version", "1 for each version that is not used, with the reason.", "version", "reason"
         )
@@ -255,9 +256,10 @@ class _State(Collector):
             ready.add_metric([name], 0 if versions.problem else 1)
             current.add_metric([name], versions.current.number if versions.current else 0)
             waiting.add_metric([name], batcher.waiting)
+            calls.add_metric([name], batcher.calls_under_way)
             for number, reason in versions.failures().items():
                 failed.add_metric([name, str(number), visible(reason)], 1)
-        yield from (ready, current, waiting, failed)
+        yield from (ready, current, waiting, calls, failed)
         yield from _cascades({each.name: each.students.state() for each in self._models if each.students is not None})
         yield from _by_model((each.name, other) for each in self._models for other in each.others)
 

@@ -84,7 +84,7 @@ def _families() -> Iterator[Metric]:
     of_model.mirrored("compared")
     of_model.canary("candidate")
     versions: Any = SimpleNamespace(current=None, problem=None, failures=lambda: {1: "reason"})
-    batcher: Any = SimpleNamespace(waiting=0)
+    batcher: Any = SimpleNamespace(waiting=0, calls_under_way=0)
     watch: Any = SimpleNamespace(delta=0.005, bar=0.9, raised=0, observed=lambda: (0.0, 0.0, 1.0))
     students: Any = SimpleNamespace(state=lambda: StudentState("answers", "", watch))
     drift = Drift(100, 60, True, [Shift("label", 0.1, 0.25)], 0.0, 0.0)

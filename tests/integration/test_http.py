@@ -163,6 +163,7 @@ def test_metrics_count_what_was_done(stack: Stack, tmp_path: Path) -> None:
             "classifier_ready": 1,
             "classifier_current_version": 1,
             "classifier_waiting_sentences": 0,
+            "classifier_calls_in_flight": 0,
         }
         assert {name: gateway.metric(name) for name in expected} == expected
         assert gateway.metric("classifier_padding_tokens_total") >= 0

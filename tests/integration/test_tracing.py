@@ -27,7 +27,7 @@ from tests.integration.collector import (
 )
 from tests.integration.gateways import Gateway, gateway_beside
 from tests.integration.stack import Stack
-from tests.integration.traced import OF_TRITON, PARTS, WAITING, traced_stack
+from tests.integration.traced import OF_TRITON, PARTS, WAITING, traced_stack, wait_until_queued
 from tests.integration.wire import Wire, get
 from tests.waiting import wait_until
 
@@ -207,7 +207,7 @@ def test_requests_that_share_a_call_are_linked(stack: Stack, single: Gateway, co
         with stack.hanging("tritonserver"):
             for place, (wire, trace_id) in enumerate(zip(wires, numbers, strict=True)):
                 wire.send(get("cat", f"traceparent: 00-{trace_id}-{SPAN}-01\r\n".encode()))
-                wait_until(lambda place=place: single.metric(WAITING) == place, 5, f"{place} wait")
+                wait_until_queued(single, place)
         assert [wire.answer().status for wire in wires] == [200] * len(numbers)
     lone = named(collector.wait_for(first, 7), "call Triton")
     assert lone.attributes["classifier.batch.sentences"] == 1

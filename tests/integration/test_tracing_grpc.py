@@ -31,7 +31,7 @@ from tests.integration.gateways import Gateway
 from tests.integration.ports import free_ports
 from tests.integration.rpc import Caller, ClassifyRequest, Outcome, rpc_gateway
 from tests.integration.stack import Stack
-from tests.integration.traced import OF_TRITON, PARTS, SPANS, WAITING, traced_stack
+from tests.integration.traced import OF_TRITON, PARTS, SPANS, traced_stack, wait_until_queued
 from tests.waiting import wait_until
 
 ROOT = "text_classifier.v1.Classifier/Classify"
@@ -172,7 +172,6 @@ def test_callers_of_both_doors_that_share_a_call_are_linked(
 ) -> None:
     gateway, caller = single
     url = f"http://127.0.0.1:{gateway.port}/classify"
-    assert gateway.metric(WAITING) == 0
     with ThreadPoolExecutor() as pool:
         with stack.hanging("tritonserver"):
             answers: list[Any] = []
@@ -182,7 +181,7 @@ def test_callers_of_both_doors_that_share_a_call_are_linked(
                     answers.append(pool.submit(httpx.get, url, params={"sentence": "cat"}, headers=sent, timeout=60))
                 else:
                     answers.append(pool.submit(ask, caller, "cat", **sent))
-                wait_until(lambda place=place: gateway.metric(WAITING) == place, 10, f"{place} wait")
+                wait_until_queued(gateway, place)
         lone, by_http, by_grpc = (answer.result() for answer in answers)
     assert (lone.code, by_http.status_code, by_grpc.code) == ("OK", 200, "OK")
     collector.wait_for(fresh(20), SPANS)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.integration.collector import Collector
-from tests.integration.gateways import publish
+from tests.integration.gateways import Gateway, publish
 from tests.integration.stack import Stack
 from tests.version_folders import write_version
+from tests.waiting import wait_until
 
 NATURE = {"cat": "Animal", "oak": "Plant", "xylophone": "Music"}
 PARTS = ["tokenize", "wait for a call", "call Triton"]
@@ -16,6 +17,7 @@ OF_TRITON = ["InferRequest", "classifier", "compute"]
 SPANS = 1 + len(PARTS) + len(OF_TRITON)
 """Of one request."""
 WAITING = "classifier_waiting_sentences"
+CALLS = "classifier_calls_in_flight"
 
 
 @contextlib.contextmanager
@@ -29,3 +31,13 @@ def traced_stack(collector: Collector, folder: Path, **settings: str) -> Iterato
     }
     with Stack(folder / "repository", folder / "log", **traces, **settings) as running:
         yield running
+
+
+def wait_until_queued(gateway: Gateway, sentences: int) -> None:
+    """Until one sentence is in a call that hangs and so many others wait for the next.
+
+    Without the first condition two sentences that have just come could still be taken to one call.
+    """
+    wait_until(
+        lambda: (gateway.metric(CALLS), gateway.metric(WAITING)) == (1, sentences), 10, f"{sentences} wait for a call"
+    )

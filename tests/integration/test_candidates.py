@@ -1,7 +1,6 @@
 """A candidate beside the current version, under load: it is shown sentences, answers some, is promoted, or rejected."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,6 @@ def test_a_canary_answers_its_share_of_texts_and_the_same_ones_everywhere(store:
         manage(store, "publish", str(candidate), "--as", "candidate", "--canary", "0.5")
         until_running(stack, 2)
         wait_until(lambda: beside.metric("classifier_candidate_running") == 1, SWAP_S, "it is on trial there, too")
-        time.sleep(1)  # each worker looks every half second
         with traffic_at(stack) as traffic:
             wait_until(lambda: traffic.asked > 3000, SWAP_S, "3000 requests")
         assert_undisturbed(traffic, own, stack)
@@ -119,7 +117,7 @@ def test_a_canary_answers_its_share_of_texts_and_the_same_ones_everywhere(store:
             stack.client.get("/classify", params={"sentence": "word20", "version": 1}).headers["x-model-version"] == "1"
         )
         manage(store, "canary", "0")
-        time.sleep(2)
+        until_running(stack, 2, canary=0)
         with traffic_at(stack) as traffic:
             wait_until(lambda: traffic.asked > 500, SWAP_S, "500 requests")
         assert traffic.versions == {1}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import httpx
+
 from repository.candidates.trial import Rule, Trial
 from repository.history import VersionHistory
 from tests.integration.gateways import versions_of_workers
@@ -28,12 +30,18 @@ def compared(stack: Stack) -> int:
     return int((candidate_of(stack).get("agreement") or {}).get("compared", 0))
 
 
-def until_running(stack: Stack, version: int) -> None:
-    wait_until(
-        lambda: (now := candidate_of(stack)).get("version") == version and now["state"] == "runs",
-        SWAP_S,
-        f"version {version} is on trial",
-    )
+def until_running(stack: Stack, version: int, canary: float | None = None) -> None:
+    """Until each worker asks the candidate, with this share of requests if one is given."""
+    wanted: dict[str, Any] = {"version": version, "state": "runs"}
+    if canary is not None:
+        wanted["canary"] = canary
+
+    def is_seen() -> bool:
+        """By fresh connections, which are dealt between the workers."""
+        found = [httpx.get(f"{stack.url}/models").json()["candidate"] or {} for _ in range(30)]
+        return all(wanted.items() <= each.items() for each in found)
+
+    wait_until(is_seen, SWAP_S, f"version {version} is on trial in each worker")
 
 
 def until_ended(store: VersionHistory, version: int, outcome: str) -> Trial:

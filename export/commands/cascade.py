@@ -1,7 +1,7 @@
 """`python -m export export --cascade`: exports a student with the model, and chooses from when on it may answer."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def load_student(source: str, model: "Checkpoint", trust_remote_code: bool) -> "
 def build_with_student(
     builds: "tuple[Build, Build]",
     student: "Checkpoint",
-    files: "tuple[DataFile, DataFile | None]",
+    read: "Mapping[str, DataFile]",
     scales: Sequence[str],
     delta: float,
     loaded: "Checkpoint",
@@ -46,7 +46,7 @@ def build_with_student(
         builds: write the version folder of the student and of the model. The student's comes first: it is soon done,
             or refused.
         student: the student.
-        files: what the export compares on, and maybe more sentences to choose the bar on.
+        read: the files of sentences, by the options that named them.
         scales: sentences that set int8's scales.
         delta: most of all sentences on which the student may answer otherwise.
         output: version folder to write, whole or not at all.
@@ -60,7 +60,7 @@ def build_with_student(
     from export.texts.cascade_sentences import cascade_sentences
     from export.version.placing import put_in_place
 
-    sentences = cascade_sentences(*files, (loaded.split, student.split), scales)
+    sentences = cascade_sentences(read, (loaded.split, student.split), scales)
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:

@@ -79,8 +79,7 @@ def export_checkpoint(
     build = partial(build, golden=golden, golden_data=read.get("--golden"))
     build_model = partial(build, finish=fitting(loaded, read, label_precision)) if calibrated_scores else build
     if student is not None:
-        files, scales = (read["--data"], read.get("--cascade-texts")), texts.calibration
-        build_model = partial(build_with_student, (build, build_model), student, files, scales, cascade_delta)
+        build_model = partial(build_with_student, (build, build_model), student, read, texts.calibration, cascade_delta)
     manifest, choice = build_model(loaded, output)
     show_choice(choice, output)
     _warn(manifest)

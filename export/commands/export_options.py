@@ -74,8 +74,8 @@ ServesOnOption = Annotated[
 Validation = Annotated[
     Path | None,
     typer.Option(
-        help="Sentences that auto is judged on, a file of the same kinds as --data; for checkpoints with split files "
-        "of their own.",
+        help="Sentences that auto is judged on and a student's bar is chosen on, a file of the same kinds as --data; "
+        "for checkpoints with split files of their own.",
         show_default="the validation split in --data or --calibration, or a part of other data",
     ),
 ]
@@ -170,7 +170,7 @@ CascadeDelta = Annotated[
         min=0.0001,
         max=0.5,
         help="Most of all sentences that the student may answer otherwise than the model: the 95 % bound, on sentences "
-        "of --data that neither was trained on. 0.005 takes 598 of them or more.",
+        "of --data and --validation that neither was trained on. 0.005 takes 598 of them or more.",
     ),
 ]
 CascadeTexts = Annotated[

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from export.texts.data_file import DataFile, read_examples_of
@@ -26,14 +26,15 @@ class CascadeSentences:
 
 
 def cascade_sentences(
-    data: DataFile, others: DataFile | None, records: Sequence[SplitRecord | None], kept: Iterable[str]
+    read: Mapping[str, DataFile], records: Sequence[SplitRecord | None], kept: Iterable[str]
 ) -> CascadeSentences:
-    """Deal a file's sentences.
+    """Deal the sentences of `--data`, `--validation`, `--calibration` and `--cascade-texts`.
 
     Args:
-        data: the file that the export compares on: its validation split chooses and its test split reports. Of a file
-            that was not split when the models were trained, half of the groups choose and the others report.
-        others: more sentences to choose on, such as unlabelled ones of the service that it is for.
+        read: the files, by the options that named them. `--data`'s validation split chooses and its test split reports;
+            of a file that was not split when the models were trained, half of the groups choose and the others report.
+            The validation split of each other file chooses too, and what no model knows of `--validation` and
+            `--cascade-texts`: in `--calibration` that may be what an older model was trained on.
         records: what model and student keep of their splits.
         kept: sentences that set int8's scales, which do neither.
 
@@ -41,18 +42,20 @@ def cascade_sentences(
         ExportError: a table has no columns that are known.
     """
     seen = set(kept)
-    validation, test, origin = _dealt(data, records)
+    validation, test, origin = _dealt(read["--data"], records)
     reported = {example.text: example for example in test if example.text not in seen}
-    choosing = validation
-    if others is not None:
-        more = _by_split(others, records)
-        choosing = [*validation, *more.get("validation", []), *more.get(None, [])]
-        origin = f"{origin} and {others.path.name}" if validation else others.path.name
+    choosing, origins = list(validation), [origin] if validation else []
+    for option in ("--validation", "--calibration", "--cascade-texts"):
+        if option in read:
+            by_split = _by_split(read[option], records)
+            more = by_split.get("validation", []) + ([] if option == "--calibration" else by_split.get(None, []))
+            choosing += more
+            origins += [read[option].path.name] if more else []
     once = dict.fromkeys(example.text for example in choosing if example.text not in seen)
     truth = {text: example.target for text, example in reported.items() if isinstance(example.target, str)}
     return CascadeSentences(
         _sample([text for text in once if text not in reported]),
-        origin,
+        " and ".join(origins),
         list(reported),
         {text: label for text, label in truth.items() if label},
     )

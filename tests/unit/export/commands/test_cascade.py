@@ -68,8 +68,9 @@ def export(folder: Path, output: Path, *options: str) -> Result:
     return CliRunner().invoke(app, [*arguments, *options], catch_exceptions=False)
 
 
-def test_a_version_holds_model_and_student_with_the_proof(folder: Path, tmp_path: Path) -> None:
-    texts = ("--data", str(folder / "few.txt"), "--cascade-texts", str(folder / "many.txt"))
+@pytest.mark.parametrize("option", ["--cascade-texts", "--validation"])
+def test_a_version_holds_model_and_student_with_the_proof(folder: Path, tmp_path: Path, option: str) -> None:
+    texts = ("--data", str(folder / "few.txt"), option, str(folder / "many.txt"))
     result = export(folder, tmp_path / "out", "--cascade", str(folder / "student"), *texts)
     assert result.exit_code == 0, result.output
     manifest = Manifest.read(tmp_path / "out")

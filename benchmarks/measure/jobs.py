@@ -17,7 +17,6 @@ from benchmarks.measure.http_load import closed_loop_for, get_requests
 from benchmarks.measure.open_loop import open_loop
 from benchmarks.measure.service import Service, running_service
 
-HALF = 0.5
 CONNECTIONS = 64
 LOAD_S = 10.0
 QUIET_S = 3.0
@@ -33,12 +32,26 @@ class JobError(Exception):
     """A job did not do what it was to do; the message says what."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is measured."""
+
+    pairs: int
+    """Of each measurement."""
+    seconds: float
+    """Of each half of a pair beside other requests."""
+    rows: int
+    """Of a job that nobody disturbs."""
+    load: float
+    """Of the other requests: a share of what 64 connections are answered in a closed loop."""
+
+
 @dataclass
 class Jobs:
     """What a run has found."""
 
     rate: float = 0.0
-    """Requests a second at half load."""
+    """Other requests a second."""
     without_p99_ms: list[float] = field(default_factory=list)
     with_p99_ms: list[float] = field(default_factory=list)
     without_p50_ms: list[float] = field(default_factory=list)
@@ -67,9 +80,7 @@ def measure_jobs(
     published: tuple[Path, str],
     sentences: Sequence[str],
     folder: Path,
-    pairs: int,
-    seconds: float,
-    rows: int,
+    plan: Plan,
     report: Report,
 ) -> Jobs:
     """Measure, in alternating pairs.
@@ -78,9 +89,7 @@ def measure_jobs(
         published: repository and name of the model.
         sentences: that are asked.
         folder: for tables and results.
-        pairs: how many of each.
-        seconds: of each half of a pair at half load.
-        rows: of a job that nobody disturbs.
+        plan: what is measured.
         report: is told of progress.
 
     Raises:
@@ -90,26 +99,26 @@ def measure_jobs(
     found = Jobs()
     with running_service(*published, JOBS=str(folder / "jobs"), WORKERS="1", LOG_REQUESTS="false") as service:
         requests = get_requests(f"{service.url}/classify", sentences)
-        found.rate = HALF * closed_loop_for(service.url, requests, CONNECTIONS, LOAD_S).per_second
-        report(f"half load, {found.rate:.0f} requests a second, with and without a job")
-        for pair in range(pairs):
+        found.rate = plan.load * closed_loop_for(service.url, requests, CONNECTIONS, LOAD_S).per_second
+        report(f"{found.rate:.0f} requests a second, with and without a job")
+        for pair in range(plan.pairs):
             for with_job in (False, True) if pair % 2 == 0 else (True, False):
                 if with_job:
-                    _with_job(service, sentences, requests, seconds, found)
+                    _with_job(service, sentences, requests, plan.seconds, found)
                 else:
-                    result = open_loop(service.url, requests, found.rate, seconds)
+                    result = open_loop(service.url, requests, found.rate, plan.seconds)
                     found.without_p50_ms.append(result.percentile_ms(0.5))
                     found.without_p99_ms.append(result.percentile_ms(0.99))
             report(f"p99 {found.without_p99_ms[-1]:.1f} ms without, {found.with_p99_ms[-1]:.1f} ms with a job")
         table = folder / "table.jsonl"
-        table.write_bytes(_table(sentences, rows))
-        for pair in range(pairs):
+        table.write_bytes(_table(sentences, plan.rows))
+        for pair in range(plan.pairs):
             for as_job in (False, True) if pair % 2 == 0 else (True, False):
                 time.sleep(QUIET_S)
                 if as_job:
                     found.alone_rows_per_s.append(_alone(service, table))
                 else:
-                    found.file_rows_per_s.append(_by_command(service, published, table, rows))
+                    found.file_rows_per_s.append(_by_command(service, published, table, plan.rows))
             report(f"{found.alone_rows_per_s[-1]:.0f} rows/s as a job, {found.file_rows_per_s[-1]:.0f} by the command")
     return found
 

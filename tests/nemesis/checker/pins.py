@@ -1,8 +1,18 @@
-"""Once a pinned version has answered, it alone answers until a command or a fault takes the pin or the version away."""
+"""Once Triton serves the pinned version alone, it answers until a command or a fault takes the pin or the version away.
+
+That the pinned version answers is no sign that the pin is in force: it may have answered before, while Triton was
+loading a newer one, which then answers until Triton looks into the repository again.
+"""
 
 from tests.nemesis.checker.faults import Faults
 from tests.nemesis.checker.rules import Operation, Rule, answering_version
 from tests.nemesis.history import OK, Entry
+
+FAILED = "failed"
+
+
+LOOK_S = 1.0
+"""After a pin, until what GET /models says of Triton is not from before it."""
 
 
 class Pins(Rule):
@@ -18,7 +28,7 @@ class Pins(Rule):
         self._seen_at: float | None = None
 
     def begun(self, entry: Entry) -> tuple[int, float] | None:
-        """The pin that this operation has to heed: one that had answered before it was invoked."""
+        """The pin that this operation has to heed: one that was in force before it was invoked."""
         if entry.kind in ("pin", "unpin") or (entry.kind == "retract" and entry.value["version"] == self._pinned):
             self._pinned = self._seen_at = None
         if self._pinned is None or self._seen_at is None:
@@ -37,5 +47,10 @@ class Pins(Rule):
             is_in_force = pinned == self._pinned and not self._faults.may_move(pinned, seen_at, operation.ended.at)
             if is_in_force and version != pinned:
                 self.broken(operation, f"version {version} answers, although version {pinned} is pinned")
-        elif version == self._pinned and operation.invoked.at > self._pinned_at and self._seen_at is None:
+        elif self._seen_at is None and operation.invoked.at > self._pinned_at + LOOK_S and self._is_alone(operation):
             self._seen_at = operation.ended.at
+
+    def _is_alone(self, operation: Operation) -> bool:
+        """Whether GET /models says that Triton has the pinned version, and no other but such as it could not load."""
+        states = operation.got.get("states", {})
+        return {int(version) for version, state in states.items() if state != FAILED} == {self._pinned}

@@ -18,6 +18,6 @@ def test_figures_are_compared_pair_by_pair() -> None:
     assert round(found.p99_ratio, 6) == 1.1
     assert found.alone_ratio == 0.9
     table = jobs_table(found)
-    assert ["p99 at half load, ms", "10.0 / 20.0 / 10.0", "11.0 / 22.0 / 30.0"] in table.rows
+    assert ["p99 of other requests, ms", "10.0 / 20.0 / 10.0", "11.0 / 22.0 / 30.0"] in table.rows
     assert "1.10 times" in table.note
     assert "0.90 times as fast" in table.note

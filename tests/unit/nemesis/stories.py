@@ -38,6 +38,11 @@ class Story:
         asked = {"sentences": [0], "version": named}
         return self.add("classify", begin, end, asked, version=version, answers=[list(OWN[content][0])])
 
+    def models(self, begin: float, end: float, current: int, *others: int) -> Self:
+        """GET /models: the current version, and others that Triton serves."""
+        states = {str(current): "current", **{str(version): "ready" for version in others}}
+        return self.add("models", begin, end, {}, current=current, states=states)
+
     def refused(self, begin: float, end: float, status: int, named: int | None = None, **got: Any) -> Self:
         """A status other than 200."""
         got = {"error": "no", "retry_after": "1", "deadline_s": 5.0, **got}

@@ -131,9 +131,16 @@ def test_a_pin_explains_an_older_version_and_its_end_a_newer_one() -> None:
 
 
 def test_another_version_while_one_is_pinned_is_caught() -> None:
-    story = swapped().command("pin", 2.5, 2.8, 1).answer(3.1, 3.2, 1, "a").answer(4, 4.1, 2, "b")
+    story = swapped().command("pin", 2.5, 2.8, 1).models(3.9, 4, 1).answer(5, 5.1, 2, "b")
     assert story.rules() == ["pins"]
-    assert story.fault(3.5, 3.6, moves=[1]).rules() == []
+    assert story.fault(4.5, 4.6, moves=[1]).rules() == []
+
+
+@pytest.mark.parametrize(("at", "others"), [(3.0, ()), (3.9, (2,))], ids=["as it was before", "beside another"])
+def test_a_pin_is_in_force_once_triton_serves_nothing_else(at: float, others: tuple[int, ...]) -> None:
+    """Until then a newer version that Triton was loading may become current."""
+    story = swapped().command("pin", 2.5, 2.8, 1).answer(2.9, 2.95, 1, "a").models(at, at + 0.1, 1, *others)
+    assert story.answer(5, 5.1, 2, "b").rules() == []
 
 
 def test_the_retraction_of_a_pinned_version_ends_the_pin() -> None:

@@ -185,13 +185,12 @@ def _make_backends(triton: EmbeddedTriton) -> None:
 def _link_libpython(triton: EmbeddedTriton, python: preflight.Interpreter) -> None:
     """Puts the interpreter's own libpython where the stub finds it, under the name that the stub asks for.
 
-    The stub for 3.13 asks for the copy in the wheel, whose name carries a hash. Where the interpreter has a libpython,
-    that one takes its place: a library and a standard library of one patch version belong together.
+    The stub for 3.13 asks for the copy in the wheel, whose name carries a hash. The interpreter's takes its place: a
+    library and a standard library of one patch version belong together.
     """
     triton.libpython.mkdir()
     library = preflight.find_libpython(python)
-    if library is None:
-        return
+    assert library is not None  # it was looked for before anything was installed
     names = [f"libpython{python.minor}.so.1.0", *(p.name for p in triton.libraries.glob("libpython3-*.so.1.0"))]
     for name in names:
         if name.startswith("libpython3.") or f".{python.version[1]}.so" in name:

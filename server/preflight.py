@@ -138,8 +138,8 @@ def check_python(python: Interpreter) -> list[str]:
     if python.missing_modules:
         missing = " and ".join(python.missing_modules)
         found.append(f"Python {python.minor} has no {missing}: {_install(f'python{python.minor}-venv')}")
-    # The wheel brings a libpython of its own for 3.13, and for no other version.
-    if python.minor != "3.13" and find_libpython(python) is None:
+    # For 3.13 the wheel brings a libpython, of one patch release: the modules of another want symbols that it lacks.
+    if find_libpython(python) is None:
         advice = _install(f"libpython{python.minor}")
         found.append(f"libpython{python.minor}.so.1.0, which Triton's Python backend loads, is missing: {advice}")
     return found

@@ -65,9 +65,9 @@ def test_a_python_that_the_project_does_not_run_on_is_named_once(
 ) -> None:
     assert bool(preflight.check_own_python(version)) is refused
     monkeypatch.setattr(preflight.check_own_python, "__defaults__", (version,))
-    found = [line for line in preflight.check_all(None, tmp_path) if "ython" in line]
-    assert len(found) == refused
-    assert all(f"Python {version[0]}.{version[1]} " in line and "CPython 3.11 to 3.14" in line for line in found)
+    monkeypatch.setattr(preflight, "check_python", lambda _: ["what Triton lacks of a Python"])
+    (found,) = [line for line in preflight.check_all(None, tmp_path) if "ython" in line]
+    assert (f"Python {version[0]}.{version[1]} " in found and "CPython 3.11 to 3.14" in found) is refused
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import onnx
 import pytest
 
 from repository.manifest import MODEL_FILE, TOKENIZER_FILE, Manifest
@@ -140,6 +141,37 @@ def test_after_a_restart_the_good_version_beside_one_that_is_off_is_served(tmp_p
         assert answer.status_code == 500
         assert OFF in answer.json()["error"]
         assert infer(stack, 1).status_code == 200
+
+
+def test_a_graph_that_was_loaded_damaged_is_not_used_once_its_file_is_mended(
+    stack: Stack, store: ModelStore, tmp_path: Path
+) -> None:
+    """Weights of words that are in no golden sentence: only the file itself tells, and the mended one tells no more."""
+    current = store.numbers()[-1]
+    number = current + 1
+    folder = write_model(tmp_path / "whole", 1, seed=number)
+    write_golden(folder, ["word59"])
+    damaged = shutil.copytree(folder, tmp_path / "damaged")
+    garble(damaged / MODEL_FILE)
+    own = {current: own_answers(store.folder / str(current)), number: own_answers(folder)}
+    with traffic_at(stack) as traffic:
+        until_answered(traffic, current)
+        shutil.copytree(damaged, store.folder / str(number))
+        reason = "model.onnx is not the file that manifest.json describes"
+        until_failed(stack, number, reason)
+        wait_until(lambda: reason in infer(stack, number).text, SWAP_S, "Triton has loaded it and refuses to answer")
+        shutil.copyfile(folder / MODEL_FILE, store.folder / str(number) / MODEL_FILE)
+        until_answered(traffic, number)
+    assert_undisturbed(traffic, own, stack)
+
+
+def garble(path: Path) -> None:
+    """Changes weights so that the graph can still be loaded."""
+    content = bytearray(path.read_bytes())
+    weights = max(onnx.load(path).graph.initializer, key=lambda each: len(each.raw_data)).raw_data
+    place = content.index(weights)
+    content[place : place + len(weights) // 2] = weights[: len(weights) // 2][::-1]
+    path.write_bytes(content)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 import ort_session
 import shared_weights
 import triton_python_backend_utils as pb_utils
+import version_files
 
 # The native backend gives a model that accepts batches this max_batch_size when its config names none.
 _DEFAULT_MAX_BATCH_SIZE = 4
@@ -63,6 +64,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"], args["model_version"], filename)
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{filename} is missing in version {args['model_version']}")
+        stamps = version_files.stamps(path)
         on_gpu = args["model_instance_kind"] == "GPU"
         cores = 1 if on_gpu else ort_session.threads_to_share(config)
         one_thread = None
@@ -77,7 +79,7 @@ class TritonPythonModel:
         ort_session.check_fit(config, self.session)
         self.batches = config["max_batch_size"] > 0
         self.output_names = [output["name"] for output in config["output"]]
-        self.fault = golden_answers.find_fault(path, self.session)
+        self.fault = version_files.find_fault(path, stamps) or golden_answers.find_fault(path, self.session)
         if self.fault is not None:
             # Not raised: Triton takes a model's versions in together when it starts, and one that fails to load would
             # keep the good version before it from being served. So this one loads, and refuses every request.

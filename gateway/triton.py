@@ -180,12 +180,17 @@ class TritonClient:
             return VersionGoneError(f"Version {version} of {self.model_name} is no longer served; try again.", version)
         if answer.status == _STOPPING or "Exceeds maximum queue size" in message:
             return NotReadyError("Triton's queue is full; try again shortly.")
+        if _LOST_STUB in message:
+            return NotReadyError("Triton's backend does not answer; try again shortly.")
         logger.warning("Version %d failed in Triton: %s", version, message)
         return ModelFailedError(f"Version {version} of {self.model_name} failed in Triton.", message)
 
 
 _STOPPING = 503
 """Status of a Triton that stops, or whose queue is full."""
+_LOST_STUB = "is not healthy"
+"""Of "Stub process 'classifier_0_0' is not healthy.": the Python backend's process has ended or hangs, whatever it was
+asked. Triton starts another, or is started again itself."""
 
 
 def _serves(answer: WireAnswer) -> bool:

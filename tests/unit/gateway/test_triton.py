@@ -98,6 +98,16 @@ def test_a_triton_whose_queue_is_full_is_asked_once_more_and_no_oftener() -> Non
     ask(server, test)
 
 
+def test_a_backend_that_hangs_or_has_ended_says_nothing_of_the_version() -> None:
+    server = Server([lambda: error(500, "Stub process 'classifier_0_0' is not healthy.")])
+
+    async def test(client: TritonClient) -> None:
+        with pytest.raises(NotReadyError, match="backend does not answer; try again"):
+            await client.infer(2, INPUTS)
+
+    ask(server, test)
+
+
 def test_a_version_that_no_triton_has_is_given_up_after_a_bounded_search() -> None:
     server = Server([lambda: error(400, UNKNOWN)])
 

@@ -250,7 +250,7 @@ class _State(Collector):
         waiting = _gauge("classifier_waiting_sentences", "Sentences that wait for a call.")
         calls = _gauge("classifier_calls_in_flight", "Calls to Triton that are not answered yet.")
         failed = _gauge(
-            "classifier_failed_version", "1 for each version that is not used, with the reason.", "version", "reason"
+            "classifier_failed_version", "1 for each version not used, with the reason.", "version", "reason"
         )
         for name, versions, batcher, *_ in self._models:
             ready.add_metric([name], 0 if versions.problem else 1)

@@ -249,9 +249,7 @@ class _State(Collector):
         current = _gauge("classifier_current_version", "Version that answers, 0 for none.")
         waiting = _gauge("classifier_waiting_sentences", "Sentences that wait for a call.")
         calls = _gauge("classifier_calls_in_flight", "Calls to Triton that are not answered yet.")
-        failed = _gauge(
-            "classifier_failed_version", "1 for each version not used, with the reason.", "version", "reason"
-        )
+        failed = _gauge("classifier_failed_version", "1 for a version not used, with the reason.", "version", "reason")
         for name, versions, batcher, *_ in self._models:
             ready.add_metric([name], 0 if versions.problem else 1)
             current.add_metric([name], versions.current.number if versions.current else 0)

@@ -30,6 +30,7 @@ WEIGHTS_FILE = "weights.sha256"
 # Every exported graph looks the same from outside.
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "logits"
+_SHOWN = 250  # characters of a place, and of what is wrong there: a file may hold anything
 
 
 class RepositoryError(Exception):
@@ -287,7 +288,7 @@ def first_mistake(error: ValidationError) -> str:
     """Where in a file the first thing is wrong, and what."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "file"
-    return f"{where}: {first['msg']}"
+    return f"{where[:_SHOWN]}: {first['msg'][:_SHOWN]}"
 
 
 def digest_file(path: Path) -> FileDigest:

@@ -1,6 +1,7 @@
 """JSON Lines, an object a line: its columns and their types are known once it has been read through."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -10,6 +11,8 @@ from gateway.batch.rows import CHUNK_ROWS, Broken, BrokenRowError, Chunk, Place,
 from gateway.batch.source import Source
 
 _INT64 = 2**63
+_SHOWN = 40
+"""Characters of a number that are repeated in a message."""
 _REPORT_EVERY = 1000
 
 
@@ -104,7 +107,7 @@ class JsonLinesReader:
 def _record(line: bytes) -> Values:
     """Return the object of a line. Raises BrokenRowError: it is none, or holds more than can be written again."""
     try:
-        record = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        record = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise BrokenRowError("is not in UTF-8") from None
     except json.JSONDecodeError as error:
@@ -126,6 +129,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> Values:
 
 def _no_constant(name: str) -> NoReturn:
     raise BrokenRowError(f"holds {name}, which is no JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise BrokenRowError(f"holds {number[:_SHOWN]}, which is too large for a number")
+    return value
 
 
 def _kind(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Tables whose rows are records: JSON Lines, a JSON list of objects, Parquet."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any, NoReturn
 
 from training.data.examples import DataError
 from training.data.file_text import decode, split_lines
+
+_SHOWN = 40
+"""Characters of a number that are repeated in a message."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def _parse(path: Path, where: str, text: str) -> Any:
         return record
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         place = f"column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
         hint = (
@@ -67,6 +71,12 @@ def _parse(path: Path, where: str, text: str) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number[:_SHOWN]} is too large for a number")
+    return value
 
 
 def read_parquet(path: Path, content: bytes) -> Records:

@@ -168,6 +168,11 @@ REFUSED = {
     "half a pair": ("a.jsonl", json.dumps(RECORD | {"idea_title": "\ud800"}), "column idea_title holds U+D800"),
     "no JSON": ("a.jsonl", json.dumps(RECORD) + "\n{'a': 1}", "line 2 is not JSON"),
     "NaN": ("a.jsonl", json.dumps(RECORD | {"map_title": float("nan")}), "line 1 is not the JSON that is needed (NaN"),
+    "a number past all": (
+        "a.jsonl",
+        json.dumps(RECORD | {"map_title": 5}).replace("5", "51e999"),
+        "line 1 is not the JSON that is needed (51e999 is too large for a number",
+    ),
     "a number": (
         "a.jsonl",
         json.dumps(RECORD | {"idea_title": 5}),

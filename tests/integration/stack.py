@@ -73,7 +73,7 @@ class Stack:
         """Send a signal to the launcher, as Ctrl-C does, and wait for its end."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def version(self) -> int | None:
         """The current version, or None while the service is not ready."""

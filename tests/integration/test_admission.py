@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +44,6 @@ def test_a_text_without_a_token_is_refused_and_those_beside_it_are_answered(stac
         assert reply.status == (200 if sentence[0] in LETTERS else 422), reply
     refused = json.loads(load.replies[1].body)["error"]
     assert refused == "The sentence has no token: the model knows none of its signs."
-    assert load.slowest(200) < 5
     together = stack.client.post("/classify", json={"sentences": ["a", "日本語"]})
     assert together.status_code == 422
     assert "Sentence 2 has no token" in together.json()["error"]
@@ -63,7 +61,7 @@ def test_no_more_sentences_are_taken_in_than_may_wait(stack: Stack, tmp_path: Pa
         with triton_hanging(stack):
             answers, most = asyncio.run(post_at_once(gateway.port, 60))
             wait_until(lambda: gateway.metric(WAITING) == 0, 20, "every place is given back")
-        refused = [answer for answer, seconds in answers if answer.status_code == 503]
+        refused = [answer for answer in answers if answer.status_code == 503]
         assert len(refused) >= 58
         assert {answer.headers["retry-after"] for answer in refused} == {"1"}
         assert 0 < most <= LIMIT
@@ -71,19 +69,15 @@ def test_no_more_sentences_are_taken_in_than_may_wait(stack: Stack, tmp_path: Pa
         assert answer.status_code == 200
 
 
-async def post_at_once(port: int, count: int) -> tuple[list[tuple[httpx.Response, float]], float]:
+async def post_at_once(port: int, count: int) -> tuple[list[httpx.Response], float]:
     """As many requests of 1,024 sentences at the same moment; and the most that were seen to wait."""
     body = json.dumps({"sentences": ["a b a"] * 1024})
     headers = {"content-type": "application/json"}
     most = 0.0
 
-    async def one(client: httpx.AsyncClient) -> tuple[httpx.Response, float]:
-        start = time.monotonic()
-        return await client.post("/classify", content=body, headers=headers), time.monotonic() - start
-
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, limits=limits) as client:
-        asked = asyncio.gather(*(one(client) for _ in range(count)))
+        asked = asyncio.gather(*(client.post("/classify", content=body, headers=headers) for _ in range(count)))
         while not asked.done():
             for line in (await client.get("/metrics")).text.splitlines():
                 if line.startswith(f"{WAITING}{{"):

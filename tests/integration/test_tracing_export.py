@@ -25,7 +25,8 @@ from tests.waiting import wait_until
 NATURE = {"cat": "Animal", "oak": "Plant"}
 SPANS = 4
 """Of one request."""
-GRACE_S = 12
+ENDS_S = 30
+"""What waits for a collector for ever is told from what is only late."""
 EXPORTED = "gateway_spans_exported_total"
 FAILED = 'gateway_spans_dropped_total{reason="export_failed"}'
 FULL = 'gateway_spans_dropped_total{reason="queue_full"}'
@@ -58,10 +59,8 @@ def ask(gateway: Gateway, times: int = 1, **headers: str) -> None:
 
 
 def stop(gateway: Gateway) -> None:
-    start = time.monotonic()
     gateway.process.send_signal(signal.SIGTERM)
-    assert gateway.process.wait(timeout=60) in (0, -signal.SIGTERM)
-    assert time.monotonic() - start < GRACE_S
+    assert gateway.process.wait(timeout=ENDS_S) in (0, -signal.SIGTERM)
 
 
 def log_lines(log: Path) -> list[str]:

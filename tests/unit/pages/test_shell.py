@@ -37,7 +37,7 @@ def test_one_that_does_not_end_is_given_up_with_what_it_printed(tmp_path: Path) 
     shell = PageShell(tmp_path, {"PATH": os.environ["PATH"]})
     with shell, pytest.raises(ShellTimeoutError, match="waiting"):
         shell.run("echo waiting; sleep 60", 0.5)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 def test_what_a_page_leaves_running_ends_with_it(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,11 +99,9 @@ def test_what_a_server_left_when_it_failed_to_start_is_stopped(tmp_path: Path) -
 
 
 def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path) -> None:
-    start = time.monotonic()
     command = [sys.executable, "-c", "import time; print('still loading', flush=True); time.sleep(300)"]
     with (
         pytest.raises(AlternativeError, match="does not answer within 1 s: still loading"),
         running(command, {}, tmp_path, lambda: False, ready_s=1.0),
     ):
         pass
-    assert time.monotonic() - start < 10

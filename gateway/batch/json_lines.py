@@ -1,18 +1,15 @@
 """JSON Lines, an object a line: its columns and their types are known once it has been read through."""
 
-import json
-import math
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from gateway.batch.errors import UsageError
 from gateway.batch.formats import STREAM
 from gateway.batch.rows import CHUNK_ROWS, Broken, BrokenRowError, Chunk, Place, TextColumns, Values
 from gateway.batch.source import Source
+from repository.strict_json import StrictJsonError, read_strict_json
 
 _INT64 = 2**63
-_SHOWN = 40
-"""Characters of a number that are repeated in a message."""
 _REPORT_EVERY = 1000
 
 
@@ -107,34 +104,14 @@ class JsonLinesReader:
 def _record(line: bytes) -> Values:
     """Return the object of a line. Raises BrokenRowError: it is none, or holds more than can be written again."""
     try:
-        record = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        record = read_strict_json(line.decode())
     except UnicodeDecodeError:
         raise BrokenRowError("is not in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise BrokenRowError(f"is not JSON ({error.msg}, column {error.colno})") from None
-    except RecursionError:
-        raise BrokenRowError("is JSON of more levels than can be read") from None
+    except StrictJsonError as error:
+        raise BrokenRowError(str(error)) from None
     if not isinstance(record, dict):
         raise BrokenRowError("is no object")
     return record
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> Values:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise BrokenRowError(f"has the key {next(name for name in names if names.count(name) > 1)} twice")
-    return record
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise BrokenRowError(f"holds {name}, which is no JSON")
-
-
-def _finite(number: str) -> float:
-    if math.isinf(value := float(number)):
-        raise BrokenRowError(f"holds {number[:_SHOWN]}, which is too large for a number")
-    return value
 
 
 def _kind(value: Any) -> str:

@@ -61,7 +61,7 @@ def texts_in(argument: str) -> list[Text]:
         return [classified(*parts) for parts in TextsBody(**fields).texts()]
     except ValidationError as error:
         raise NoReceiptError(f"{_called(argument)} is no body of POST /classify: {first_mistake(error)}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoReceiptError(f"{_called(argument)} is no JSON") from None
 
 

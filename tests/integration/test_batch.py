@@ -93,10 +93,11 @@ def test_a_broken_row_is_named_or_left_out_and_costs_no_other(stack: Stack, tmp_
     lines = tmp_path / "in.jsonl"
     lines.write_text(
         '{"text": "pan"}\n{"text": 3}\n{"text"\n{"text": "\\ud800"}\n{"text": "x", "text": "y"}\n{"a": 1}\n'
+        f'{{"text": "x", "a": {"5" * 5000}}}\n'
     )
     status, said = score(stack, lines, tmp_path / "out.jsonl", "--on-error", "skip")
     assert status == 0, said
-    assert "5 rows skipped" in said
+    assert "6 rows skipped" in said
     source.write_text('id,text\n1,pan\n2,"never closed\n3,pan\n')
     status, said = score(stack, source, tmp_path / "open.csv", "--on-error", "skip")
     assert (status, "row 3 opens a quotation mark that is never closed" in said) == (2, True)

@@ -1,12 +1,11 @@
 """Tables whose rows are records: JSON Lines, a JSON list of objects, Parquet."""
 
-import json
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from repository.strict_json import StrictJsonError, read_strict_json
 from training.data.examples import DataError
 from training.data.file_text import decode, split_lines
 
@@ -49,34 +48,12 @@ def read_json(path: Path, content: bytes) -> Records:
 
 
 def _parse(path: Path, where: str, text: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"the key {twice} stands twice in one object")
-        return record
-
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=_no_constant, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        place = f"column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
-        hint = (
-            "" if where != ": line 1" or text.strip() != "{" else "; one object a line, or one list of them, is needed"
-        )
-        raise DataError(f"{path}{where} is not JSON ({error.msg}, {place}){hint}.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}{where} is not the JSON that is needed ({error}).") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(number: str) -> float:
-    if math.isinf(value := float(number)):
-        raise ValueError(f"{number[:_SHOWN]} is too large for a number")
-    return value
+        return read_strict_json(text)
+    except StrictJsonError as error:
+        begins_object = where == ": line 1" and text.strip() == "{"
+        hint = "; one object a line, or one list of them, is needed" if begins_object else ""
+        raise DataError(f"{path}{where} {error}{hint}.") from None
 
 
 def read_parquet(path: Path, content: bytes) -> Records:
@@ -120,5 +97,5 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"the number {value}"
+        return f"the number {str(value)[:_SHOWN]}"
     return {list: "a list", dict: "an object", str: "a text", type(None): "null"}.get(type(value), "no text")

@@ -27,6 +27,7 @@ FILES = (
     "gateway/batch/rows.py",
     "gateway/batch/source.py",
     "gateway/batch/tables.py",
+    "repository/strict_json.py",
 )
 WORDS = (*CSV_WORDS, *JSON_WORDS)
 KINDS = (Format.CSV, Format.TSV, Format.JSONL)

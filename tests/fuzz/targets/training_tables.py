@@ -20,6 +20,7 @@ FILES = (
     "training/data/records.py",
     "training/data/tables.py",
     "training/data/targets.py",
+    "repository/strict_json.py",
 )
 WORDS = (*CSV_WORDS, *JSON_WORDS, b"PAR1")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", "", ".csv.gz")

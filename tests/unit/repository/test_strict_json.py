@@ -1,4 +1,4 @@
-"""Every JSON that is written is JSON for every reader: no NaN, no Infinity."""
+"""Every JSON that is written is JSON for every reader: no NaN, no Infinity; and nothing is lost of what is read."""
 
 import ast
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from repository.strict_json import strict_json
+from repository.strict_json import StrictJsonError, read_strict_json, strict_json
 from tests.places import ROOT
 
 PACKAGES = ("benchmarks", "export", "launcher", "pretrained", "repository", "server", "training")
@@ -45,3 +45,32 @@ def _name(call: ast.Call) -> str:
 
 def _dumps(call: ast.Call) -> bool:
     return any(isinstance(part, ast.Call) and _name(part) == "json.dumps" for part in ast.walk(call))
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 0, -1, 2**200, 1.5, -1e308, 1e-320, "é\u2028", [], {}, {"a": [{"a": 1}, {"a": 1.0}]}]
+)
+def test_what_is_read_can_be_written_again(value: object) -> None:
+    found = read_strict_json(json.dumps(value))
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is not JSON (Expecting value, column 1)"),
+        ('{"a": 1,\n "b"}', "is not JSON (Expecting ':' delimiter, line 2, column 5)"),
+        ('[{"a": 1, "b": 2, "a": 1}]', "has the key a twice in one object"),
+        (f'{{"{"a" * 99}": 1, "{"a" * 99}": 2}}', f"has the key {'a' * 40} twice in one object"),
+        ("[NaN]", "holds NaN, which is no JSON"),
+        ("-Infinity", "holds -Infinity, which is no JSON"),
+        ("[-51e999]", "holds -51e999, which is too large for a number"),
+        (f"[{'9' * 400}.0]", f"holds {'9' * 40}, which is too large for a number"),
+        (f"[{'9' * 5000}]", "holds a whole number of more digits than can be read"),
+        ("[" * 100_000, "is JSON of more levels than can be read"),
+    ],
+)
+def test_what_is_refused_is_said_in_short(text: str, reason: str) -> None:
+    with pytest.raises(StrictJsonError) as caught:
+        read_strict_json(text)
+    assert str(caught.value) == reason

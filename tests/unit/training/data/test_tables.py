@@ -112,7 +112,7 @@ REFUSED = {
     "twice in JSON": (
         "a.jsonl",
         '{"map_id":1}\n{"map_id":1,"map_id":2}',
-        "line 2 is not the JSON that is needed (the key",
+        "line 2 has the key map_id twice in one object.",
     ),
     "backslashes": (
         "a.csv",
@@ -167,11 +167,21 @@ REFUSED = {
     "NUL in JSON": ("a.jsonl", json.dumps(RECORD | {"idea_title": "\0"}), "line 1, column idea_title holds U+0000"),
     "half a pair": ("a.jsonl", json.dumps(RECORD | {"idea_title": "\ud800"}), "column idea_title holds U+D800"),
     "no JSON": ("a.jsonl", json.dumps(RECORD) + "\n{'a': 1}", "line 2 is not JSON"),
-    "NaN": ("a.jsonl", json.dumps(RECORD | {"map_title": float("nan")}), "line 1 is not the JSON that is needed (NaN"),
+    "NaN": ("a.jsonl", json.dumps(RECORD | {"map_title": float("nan")}), "line 1 holds NaN, which is no JSON."),
     "a number past all": (
         "a.jsonl",
         json.dumps(RECORD | {"map_title": 5}).replace("5", "51e999"),
-        "line 1 is not the JSON that is needed (51e999 is too large for a number",
+        "line 1 holds 51e999, which is too large for a number.",
+    ),
+    "a number of many digits": (
+        "a.jsonl",
+        json.dumps(RECORD | {"map_title": 5}).replace("5", "5" * 5000),
+        "line 1 holds a whole number of more digits than can be read.",
+    ),
+    "a long number": (
+        "a.jsonl",
+        json.dumps(RECORD | {"idea_title": 5}).replace("5", "5" * 4000),
+        f"line 1, column idea_title: the number {'5' * 40}, where a text",
     ),
     "a number": (
         "a.jsonl",

@@ -89,4 +89,4 @@ def running_gateway(env: Mapping[str, str], log: Path, waits: bool = True, descr
         gateway.client.close()
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)

@@ -189,7 +189,7 @@ def by_requests(url: str, questions: list[Question]) -> Answers:
 
 
 def by_httpx(url: str, questions: list[Question]) -> Answers:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         answers = [client.request(q.method, url + q.path, content=q.sent(), headers=JSON) for q in questions]
         return [(answer.status_code, answer.text) for answer in answers]
 
@@ -255,6 +255,6 @@ def test_curl_through_nginx_with_tls(
 def test_httpx_through_nginx_with_tls(proxy: tuple[str, Path], questions: list[Question], expected: Answers) -> None:
     url, certificate = proxy
     context = ssl.create_default_context(cafile=certificate)
-    with httpx.Client(trust_env=False, verify=context) as client:
+    with httpx.Client(trust_env=False, verify=context, timeout=60) as client:
         answers = [client.request(q.method, url + q.path, content=q.sent(), headers=JSON) for q in questions]
     assert [(answer.status_code, answer.text) for answer in answers] == expected

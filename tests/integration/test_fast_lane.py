@@ -58,7 +58,7 @@ def test_the_fast_lane_answers_as_fastapi_does(stack: Stack, query: str) -> None
 
 def get_raw(stack: Stack, query: str) -> tuple[int, HTTPMessage, bytes]:
     """Status, headers and body of GET /classify with the query's characters as the bytes that they are in Latin-1."""
-    with socket.create_connection(("127.0.0.1", stack.ports["GATEWAY_PORT"]), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", stack.ports["GATEWAY_PORT"]), timeout=60) as connection:
         connection.sendall(b"GET /classify%b HTTP/1.1\r\nhost: gateway\r\n\r\n" % query.encode("latin-1"))
         answer = HTTPResponse(connection)
         answer.begin()

@@ -67,7 +67,7 @@ async def kill_triton_under_load(stack: Stack, gateway: Gateway) -> tuple[Load, 
     await asyncio.sleep(1)
     (triton,) = stack.processes("tritonserver")
     os.kill(triton, signal.SIGKILL)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         while not await triton_is_ready(client, stack):
             assert not load.done()
             await asyncio.sleep(0.05)

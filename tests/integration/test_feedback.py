@@ -192,10 +192,10 @@ def test_it_is_found_by_every_worker_by_another_gateway_and_after_a_kill(stack: 
     ):
         for number in range(24):
             # Without a kept connection the kernel deals each request to one of both workers.
-            with httpx.Client(base_url=f"http://127.0.0.1:{two.port}") as asking:
+            with httpx.Client(base_url=f"http://127.0.0.1:{two.port}", timeout=60) as asking:
                 request_id = ask(asking, "cat" if number % 2 else "oak")
             giving = one if number % 3 == 0 else two
-            with httpx.Client(base_url=f"http://127.0.0.1:{giving.port}", timeout=20) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{giving.port}", timeout=60) as client:
                 answer = give(client, request_id, label="Plant")
             assert answer.status_code == 200, answer.text
         late = ask(one.client, "oak")

@@ -169,14 +169,16 @@ def test_any_worker_shows_what_one_of_them_runs(stack: Stack, folder: Path) -> N
     with gateway_beside(stack, folder / "workers.log", JOBS=str(folder / "shared"), WORKERS="2") as gateway:
         jobs = []
         for number in range(6):
-            with httpx.Client(base_url=gateway.client.base_url) as client:  # a connection of its own: any worker
+            with httpx.Client(
+                base_url=gateway.client.base_url, timeout=60
+            ) as client:  # a connection of its own: any worker
                 answer = client.post("/jobs", content=many_rows(2000 + number), headers=CSV)
                 assert answer.status_code == 202
                 jobs.append(answer.json())
         most = 0
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with httpx.Client(base_url=gateway.client.base_url) as client:
+            with httpx.Client(base_url=gateway.client.base_url, timeout=60) as client:
                 found = client.get("/jobs").json()["jobs"]
             assert len(found) == 6
             most = max(most, sum(job["state"] == "running" for job in found))
@@ -185,6 +187,6 @@ def test_any_worker_shows_what_one_of_them_runs(stack: Stack, folder: Path) -> N
             time.sleep(0.05)
         assert most == 1
         for number, job in enumerate(jobs):
-            with httpx.Client(base_url=gateway.client.base_url) as client:
+            with httpx.Client(base_url=gateway.client.base_url, timeout=60) as client:
                 lines = client.get(f"/jobs/{job['id']}/result").text.splitlines()
             assert [json.loads(line)["index"] for line in lines] == list(range(2000 + number))

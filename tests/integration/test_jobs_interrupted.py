@@ -79,7 +79,7 @@ def test_killed_at_any_moment_a_job_ends_with_every_row_once(stack: Stack, tmp_p
             wait_until(lambda: look(gateway, job)["rows"]["done"] > seen, 60, "it goes on")  # noqa: B023
             time.sleep(chance.uniform(0, 0.3))  # anywhere between that and the next
             gateway.process.send_signal(signal.SIGTERM if kill == 2 else signal.SIGKILL)
-            gateway.process.wait(timeout=20)
+            gateway.process.wait(timeout=60)
         journal = json.loads((tmp_path / "jobs" / job / "result.partial" / "journal.json").read_text())
         assert journal["counts"]["rows"] >= seen
         seen = journal["counts"]["rows"]

@@ -130,7 +130,7 @@ def test_output_that_is_closed_from_the_start_keeps_nothing_from_working(stack: 
     finally:
         gateway.client.close()
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def test_triton_and_its_supervisor_do_not_wait_for_who_reads_their_output(stack: Stack, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def connection_to_each_worker(stack: Stack, workers: int) -> Iterator[list[http.
     found: dict[int, http.client.HTTPConnection] = {}
     with contextlib.ExitStack() as opened:
         for _ in range(500):
-            connection = http.client.HTTPConnection("127.0.0.1", stack.ports["GATEWAY_PORT"], timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", stack.ports["GATEWAY_PORT"], timeout=60)
             opened.callback(connection.close)
             get(connection, "/health/live")
             found.setdefault(worker_of(stack, connection), connection)

@@ -171,7 +171,7 @@ def test_without_triton_the_gateway_lives_and_says_what_is_missing(tmp_path: Pat
 
 def get(stack: Stack, target: str) -> tuple[int, str | None, bytes]:
     """Status, content type and body; by the standard library, since httpx sends no URL past 64 KiB."""
-    connection = http.client.HTTPConnection("127.0.0.1", stack.ports["GATEWAY_PORT"], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.ports["GATEWAY_PORT"], timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", target)
         answer = connection.getresponse()

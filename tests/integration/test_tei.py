@@ -157,7 +157,7 @@ def test_callers_who_cut_at_different_ends_do_not_disturb_each_other(stack: Stac
 def test_the_longest_pair_that_is_taken_costs_no_more_than_two_texts(stack: Stack) -> None:
     # Cut as one, this pair would be kept as millions of pieces, in gigabytes.
     side = "a " * 32_000
-    answer = stack.client.post("/predict", json={"inputs": [side, side], "truncate": True}, timeout=5)
+    answer = stack.client.post("/predict", json={"inputs": [side, side], "truncate": True}, timeout=60)
     assert answer.json() == TIE
     assert answer.headers["x-truncated"] == "true"
 

@@ -83,7 +83,7 @@ def ask_all(port: int, sentences: list[str]) -> None:
     def ask(text: str) -> None:
         status = 503
         while status == 503:  # of two workers, one may be ready before the other
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", f"/classify?sentence={quote(text)}")
             status = connection.getresponse().status
             connection.close()

@@ -13,6 +13,7 @@ from tests.integration.web import (
     choose,
     click,
     first_label,
+    hold_requests,
     is_displayed,
     look,
     look_as_usual,
@@ -200,7 +201,8 @@ def test_everything_is_done_by_keys_alone_in_the_order_of_the_page(chromium: Chr
 def test_focus_stays_in_place_when_a_run_that_had_it_is_cancelled(chromium: Chrome, web: Web) -> None:
     open_page(chromium, web.gateway("two").port)
     unfold(chromium, "several")
-    chromium.execute_script("document.getElementById('lines').value = 'cat\\n'.repeat(5000)")
+    hold_requests(chromium, after=1)
+    chromium.execute_script("document.getElementById('lines').value = 'cat\\n'.repeat(500)")
     chromium.find_element(By.ID, "run").send_keys(Keys.ENTER)
     wait_until(lambda: is_displayed(chromium, "cancel"), 10, "it runs")
     chromium.find_element(By.ID, "cancel").send_keys(Keys.ENTER)

@@ -18,6 +18,7 @@ from tests.integration.web import (
     answer_of,
     click,
     is_displayed,
+    keep_messages,
     open_page,
     open_question,
     set_sentence,
@@ -120,6 +121,7 @@ def test_a_key_is_read_from_the_environment_and_never_written_down(
 def test_what_is_copied_is_what_is_shown(chromium: Chrome, two: Gateway, host: str) -> None:
     open_question(chromium, two.port, host, sentence=HOSTILE_SENTENCES[0])
     wait_for_label(chromium, "Animal")
+    keep_messages(chromium)
     chromium.find_element(By.CSS_SELECTOR, "#request > summary").click()
     unfold(chromium, "several")
     for language in ("curl", "Python"):

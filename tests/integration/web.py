@@ -163,6 +163,28 @@ def wait_for_answer(browser: Chrome, expected: list[tuple[str, str]]) -> None:
     WebDriverWait(browser, 10).until(lambda _: answer_of(browser) == expected, str(expected))
 
 
+def hold_requests(browser: Chrome, after: int) -> None:
+    """Let the server answer so many requests by POST, and none after them: they wait until the page gives them up."""
+    browser.execute_script(
+        """
+        const real = window.fetch;
+        let left = arguments[0];
+        window.fetch = (path, options) => {
+            if (options.method !== "POST" || left-- > 0) return real(path, options);
+            const {signal} = options;
+            return new Promise((_, refuse) => signal.addEventListener("abort", () => refuse(signal.reason)));
+        };""",
+        after,
+    )
+
+
+def keep_messages(browser: Chrome) -> None:
+    """Let what the page shows for three seconds stay: on a busy machine they can pass between two looks."""
+    browser.execute_script("""
+        const real = window.setTimeout;
+        window.setTimeout = (then, ms) => ms === 3000 ? 0 : real(then, ms);""")
+
+
 def requested(browser: Chrome) -> list[str]:
     """Addresses that the page asked, or tried to ask, since it was opened; images that are part of it are none."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]

@@ -4,6 +4,7 @@ Several Tritons may share the address; each takes in a new version in its own ti
 again over fresh connections, which may lead to another, before it is believed.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -80,17 +81,19 @@ class TritonClient:
     async def is_everywhere(self, version: int) -> bool:
         """Whether every Triton that can be met serves the version; there may be more of them.
 
+        They are asked at the same moment: where turns are dealt out, calls that come between one question and the next
+        could lead each of them to the same Triton.
+
         Raises:
             NotReadyError: Triton does not answer.
         """
         path = f"/v2/models/{self._path_name}/versions/{version}/ready"
         try:
-            for _ in range(max(PROBES, len(await self._pool.addresses()))):
-                if (await self._control("GET", path)).status != 200:
-                    return False
+            count = max(PROBES, len(await self._pool.addresses()))
+            answers = await asyncio.gather(*(self._control("GET", path) for _ in range(count)))
         except OSError as error:
             raise self._away() from error
-        return True
+        return all(answer.status == 200 for answer in answers)
 
     async def model_config(self) -> bytes:
         """The model's config as Triton has it, in JSON. Raises NotReadyError: Triton does not answer."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gateway.errors import ModelFailedError, NotReadyError, VersionGoneError
-from gateway.triton import OTHERS_ASKED, TritonClient
+from gateway.triton import OTHERS_ASKED, PROBES, TritonClient
 from repository.inference import pad_batch
 
 INPUTS = pad_batch([[5, 6]], 0)
@@ -160,6 +160,25 @@ def test_a_version_is_everywhere_once_no_triton_that_is_met_lacks_it() -> None:
 
     ask(Server([ready]), everywhere)
     ask(Server([ready, lacking, ready]), not_yet)
+
+
+def test_no_call_can_come_between_the_questions_whether_a_version_is_everywhere() -> None:
+    """Of two Tritons that take turns, each question could else meet the same one."""
+    waiting: list[asyncio.StreamWriter] = []
+
+    async def answer_all_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        waiting.append(writer)
+        if len(waiting) == PROBES:
+            for each in waiting:
+                each.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async def test() -> None:
+        server = await asyncio.start_server(answer_all_at_once, "127.0.0.1", 0)
+        async with server, TritonClient("127.0.0.1", server.sockets[0].getsockname()[1], "m") as client:
+            assert await asyncio.wait_for(client.is_everywhere(2), 30)
+
+    asyncio.run(test())
 
 
 def test_every_address_of_the_host_is_used_and_one_that_is_down_is_passed_over(

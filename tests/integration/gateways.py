@@ -17,6 +17,9 @@ from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
 from tests.waiting import wait_until
 
+ENDS_S = 30
+"""Seconds in which a gateway ends: one that waits for others for ever is told from one that is only late."""
+
 
 def publish(repository: Path, model: str, version_folder: Path) -> ModelStore:
     """Make the version the next one of the model, which may be new."""
@@ -57,6 +60,11 @@ class Gateway:
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
         return 0.0
+
+    def end(self) -> None:
+        """Send SIGTERM, and wait for its end."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=ENDS_S) in (0, -signal.SIGTERM)  # uvicorn passes the signal on to itself
 
     def memory_mb(self) -> float:
         """Resident memory."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import math
 import os
 import signal
@@ -13,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from repository.strict_json import read_strict_json
 from server.ports import port_in_use
 from tests.integration.callers import Caller, Load, ask_at_once, for_seconds, keep_asking
-from tests.integration.gateways import Gateway, gateway_beside, publish
+from tests.integration.gateways import ENDS_S, Gateway, gateway_beside, publish
 from tests.integration.stack import Stack
 from tests.version_folders import write_version
 from tests.waiting import wait_until
@@ -181,7 +181,7 @@ def test_sigterm_lets_the_gateway_answer_what_it_has_taken_in(stack: Stack, tmp_
     with gateway_beside(stack, tmp_path / "log", **HOLD) as gateway:
         load = asyncio.run(end_under_load(stack, gateway, 150))
         assert load.statuses() == {200: 150}
-        assert gateway.process.wait(timeout=30) in (0, -signal.SIGTERM)  # uvicorn passes the signal on to itself
+        assert gateway.process.wait(timeout=ENDS_S) in (0, -signal.SIGTERM)  # uvicorn passes the signal on to itself
         assert "Traceback" not in gateway.log.read_text()
 
 
@@ -210,19 +210,9 @@ def test_a_word_that_breaks_the_model_costs_only_its_own_request(stack: Stack, t
     for sentence, reply in zip(sentences, load.replies, strict=True):
         if word in sentence:
             assert reply.status == 502
-            assert "error" in strict_json(reply.body)
+            assert "error" in read_strict_json(reply.body.decode())
         else:
             assert reply.status == 200
-            assert strict_json(reply.body)[0]["label"] == "Animal"
+            assert read_strict_json(reply.body.decode())[0]["label"] == "Animal"
     assert together.status_code == 502
-    assert list(strict_json(together.content)) == ["error"]
-
-
-def strict_json(body: bytes) -> list[dict[str, str]]:
-    """Python's own reader takes NaN, which is no JSON."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} in {body!r}")
-
-    content: list[dict[str, str]] = json.loads(body, parse_constant=refuse)
-    return content
+    assert list(read_strict_json(together.text)) == ["error"]

@@ -5,6 +5,7 @@ import json
 import resource
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,18 +168,17 @@ def test_a_table_in_s3_is_fetched_from_where_that_is_allowed_and_from_nowhere_el
 
 def test_any_worker_shows_what_one_of_them_runs(stack: Stack, folder: Path) -> None:
     with gateway_beside(stack, folder / "workers.log", JOBS=str(folder / "shared"), WORKERS="2") as gateway:
+        connection = partial(httpx.Client, base_url=gateway.client.base_url, timeout=60)  # each may meet any worker
         jobs = []
         for number in range(6):
-            with httpx.Client(
-                base_url=gateway.client.base_url, timeout=60
-            ) as client:  # a connection of its own: any worker
+            with connection() as client:
                 answer = client.post("/jobs", content=many_rows(2000 + number), headers=CSV)
                 assert answer.status_code == 202
                 jobs.append(answer.json())
         most = 0
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with httpx.Client(base_url=gateway.client.base_url, timeout=60) as client:
+            with connection() as client:
                 found = client.get("/jobs").json()["jobs"]
             assert len(found) == 6
             most = max(most, sum(job["state"] == "running" for job in found))
@@ -187,6 +187,6 @@ def test_any_worker_shows_what_one_of_them_runs(stack: Stack, folder: Path) -> N
             time.sleep(0.05)
         assert most == 1
         for number, job in enumerate(jobs):
-            with httpx.Client(base_url=gateway.client.base_url, timeout=60) as client:
+            with connection() as client:
                 lines = client.get(f"/jobs/{job['id']}/result").text.splitlines()
             assert [json.loads(line)["index"] for line in lines] == list(range(2000 + number))

@@ -17,7 +17,7 @@ import pytest
 
 from repository.manifest import MODEL_FILE
 from tests.integration.callers import Load, keep_asking
-from tests.integration.gateways import Gateway, gateway_beside, publish, running_gateway
+from tests.integration.gateways import ENDS_S, Gateway, gateway_beside, publish, running_gateway
 from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
 from tests.integration.swapping import until_failed
@@ -27,8 +27,6 @@ from tests.waiting import wait_until
 NATURE = {"cat": "Animal", "oak": "Plant"}
 DROPPED = "gateway_log_lines_dropped_total"
 REQUESTS = 1500
-ENDS_S = 30
-"""What waits for a reader for ever is told from what is only late."""
 
 
 @contextlib.contextmanager
@@ -63,11 +61,6 @@ def ask_often(port: int) -> Load:
     return asyncio.run(keep_asking(port, "cat", 8, enough))
 
 
-def assert_ends(gateway: Gateway) -> None:
-    gateway.process.send_signal(signal.SIGTERM)
-    assert gateway.process.wait(timeout=ENDS_S) in (0, -signal.SIGTERM)
-
-
 @pytest.mark.parametrize(("log", "workers"), [("unread", "1"), ("closed", "1"), ("full", "1"), ("full", "2")])
 def test_answers_do_not_depend_on_the_log_and_lost_lines_are_counted(
     stack: Stack, tmp_path: Path, log: str, workers: str
@@ -88,7 +81,7 @@ def test_answers_do_not_depend_on_the_log_and_lost_lines_are_counted(
             else:
                 wait_until(lambda: gateway.metric(DROPPED) >= REQUESTS, 5, "every line is counted")
             assert gateway.client.get("/health/live").status_code == 200
-            assert_ends(gateway)
+            gateway.end()
 
 
 def test_a_reader_gets_every_line_whole_and_in_order(stack: Stack, tmp_path: Path) -> None:
@@ -97,7 +90,7 @@ def test_a_reader_gets_every_line_whole_and_in_order(stack: Stack, tmp_path: Pat
         for place in range(300):
             gateway.client.get("/classify", params={"sentence": "cat"}, headers={"X-Request-ID": f"line-{place}"})
         assert gateway.metric(DROPPED) == 0
-        assert_ends(gateway)
+        gateway.end()
     lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
     found = [json.loads(line)["request_id"] for line in lines]
     assert [name for name in found if name.startswith("line-")] == [f"line-{place}" for place in range(300)]

@@ -5,7 +5,6 @@ Each gateway here stands before the same Triton.
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -25,8 +24,6 @@ from tests.waiting import wait_until
 NATURE = {"cat": "Animal", "oak": "Plant"}
 SPANS = 4
 """Of one request."""
-ENDS_S = 30
-"""What waits for a collector for ever is told from what is only late."""
 EXPORTED = "gateway_spans_exported_total"
 FAILED = 'gateway_spans_dropped_total{reason="export_failed"}'
 FULL = 'gateway_spans_dropped_total{reason="queue_full"}'
@@ -58,11 +55,6 @@ def ask(gateway: Gateway, times: int = 1, **headers: str) -> None:
         assert answer.json()[0]["label"] == "Animal"
 
 
-def stop(gateway: Gateway) -> None:
-    gateway.process.send_signal(signal.SIGTERM)
-    assert gateway.process.wait(timeout=ENDS_S) in (0, -signal.SIGTERM)
-
-
 def log_lines(log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if "gateway.tracing" in line]
 
@@ -72,7 +64,7 @@ def test_what_waits_is_sent_at_the_end(stack: Stack, tmp_path: Path, collector: 
     with gateway_beside(stack, tmp_path / "log", **settings) as gateway:
         ask(gateway, 3)
         assert collector.spans == []
-        stop(gateway)
+        gateway.end()
     assert len(collector.spans) == 3 * SPANS
     assert len({span.trace_id for span in collector.spans}) == 3
 
@@ -92,7 +84,7 @@ def test_a_collector_that_is_away_costs_spans_alone(stack: Stack, tmp_path: Path
             time.sleep(0.3)
         wait_until(lambda: gateway.metric(FAILED) == 20 * SPANS, 20, "every span is counted")
         assert gateway.metric(EXPORTED) == 0
-        stop(gateway)
+        gateway.end()
     lines = log_lines(log)
     assert [line for line in lines if "Failed to export" in line]
     assert len(lines) < 8  # and not some for each batch
@@ -122,7 +114,7 @@ def test_a_collector_that_hangs_fills_a_bounded_queue(stack: Stack, tmp_path: Pa
         ask(gateway, 10)
         # All but those that wait, and those that are being sent.
         assert gateway.metric(FULL) + gateway.metric(FAILED) >= 40 * SPANS - 16 - 8
-        stop(gateway)
+        gateway.end()
 
 
 def test_each_worker_is_an_instance(stack: Stack, tmp_path: Path, collector: Collector) -> None:
@@ -154,7 +146,7 @@ def test_only_a_share_is_recorded_and_keys_are_not(stack: Stack, tmp_path: Path,
         refused = gateway.client.get("/classify", headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
         assert refused.status_code == 401
         wait_until(lambda: len(collector.spans) > SPANS, 20, "the recorded ones")
-        stop(gateway)
+        gateway.end()
     assert {span.trace_id for span in collector.spans} == {TRACE}
     assert len(collector.spans) == SPANS + 1
     assert 401 in [span.attributes.get("http.response.status_code") for span in collector.spans]
@@ -182,7 +174,7 @@ def test_off_it_only_repeats_the_callers_ids_in_the_log(
         ask(gateway, 1, traceparent=f"00-{TRACE}-{SPAN}-01")
         ask(gateway, 1, traceparent="nonsense")
         ask(gateway)
-        stop(gateway)
+        gateway.end()
     lines = [json.loads(line) for line in log.read_text().splitlines() if '"/classify"' in line]
     assert [(line.get("trace_id"), line.get("span_id")) for line in lines] == [
         (TRACE, SPAN),
@@ -228,7 +220,7 @@ def test_the_console_gets_one_line_a_span(stack: Stack, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with gateway_beside(stack, log, OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="50") as gateway:
         ask(gateway, 1, traceparent=f"00-{TRACE}-{SPAN}-01")
-        stop(gateway)
+        gateway.end()
     spans = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and '"kind"' in line]
     assert len(spans) == SPANS
     assert {span["context"]["trace_id"] for span in spans} == {f"0x{TRACE}"}

@@ -12,6 +12,7 @@ from gateway.keys import KeyCheck
 from gateway.rpc.calls import Answering, Calls
 from gateway.rpc.classify import Classify
 from gateway.rpc.codes import INFERENCE_CODES
+from gateway.rpc.gone import leave_out_callers_who_are_gone
 from gateway.rpc.health import Health
 from gateway.rpc.inference import Inference
 from gateway.rpc.messages import CLASSIFIER, HEALTH, INFERENCE, REFLECTION
@@ -70,6 +71,7 @@ async def running_grpc(
         RuntimeError: the port is taken.
     """
     handlers, streams = handlers_of(services, settings, keys, log, tracing)
+    leave_out_callers_who_are_gone()
     server = grpc.aio.server(
         options=options(settings), maximum_concurrent_rpcs=ConnectionLimits.of(settings).connections
     )

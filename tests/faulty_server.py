@@ -133,7 +133,10 @@ class FaultyServer:
         while line := reader.readline().decode().strip():
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        body = json.loads(reader.read(int(headers["content-length"])))
+        content = reader.read(int(headers["content-length"]))
+        if len(content) < int(headers["content-length"]):
+            return None  # its caller left while sending
+        body = json.loads(content)
         with self._lock:
             request = Request(len(self.requests), connection, first[1], headers, body, time.monotonic())
             self.requests.append(request)

@@ -32,8 +32,9 @@ def test_an_iterator_that_is_left_ends_what_is_under_way() -> None:
     with faulty_server(first_alone) as server, Client(server.url, batch_size=1) as client:
         answers = client.classify(iter(NUMBERS))
         assert next(answers).label == "0"
+        wait_until(lambda: len(server.requests) > 1, 15, "others are asked")
         answers.close()  # type: ignore[attr-defined]
-        wait_until(lambda: server.hung_up == len(server.requests) - 1 > 0, 5, "all others hung up")
+        wait_until(lambda: server.hung_up == len(server.requests) - 1, 15, "all others hung up")
 
 
 def test_a_connection_is_used_again() -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from gateway.call_slots import CallSlots
 from gateway.errors import DeadlineExceededError, GatewayError, ModelFailedError, OverloadedError
-from gateway.neighbours import cheapest_batch
+from gateway.neighbours import cheapest_batch, tokens_for_student
 from gateway.pace import Pace
 from gateway.places import Places
 from gateway.rows import Row, rows_of
@@ -81,6 +81,7 @@ class Batcher:
         self._waiting: dict[Waiting, None] = {}  # ordered by arrival; a dict, so that one that hung up can leave
         self._waiting_tokens = self._held = 0
         self._calls: dict[asyncio.Task[None], int] = {}  # with the tokens of each
+        self._to_student = 0  # of these calls
         self._scheduled = self._closed = False
         self.calls_begun = 0  # to Triton, for who gives way to them
         self._pace = Pace()
@@ -96,6 +97,11 @@ class Batcher:
     def calls_under_way(self) -> int:
         """Calls to Triton that are not answered yet."""
         return len(self._calls)
+
+    @property
+    def calls_that_count(self) -> int:
+        """These, but for one to the student: it is soon over, and the model's cores would wait for the next one."""
+        return len(self._calls) - bool(self._to_student)
 
     @property
     def waits_since(self) -> float | None:
@@ -187,12 +193,14 @@ class Batcher:
         self.calls_begun += 1
         call = asyncio.get_running_loop().create_task(self._call(batch))
         self._calls[call] = tokens_of(batch)
+        self._to_student += batch[0].student
         call.add_done_callback(functools.partial(self._finished, batch))
         if not self._waiting:
             self._pace.backlog_ends()
 
     def _finished(self, batch: list[Waiting], call: "asyncio.Task[None]") -> None:
         del self._calls[call]
+        self._to_student -= batch[0].student
         # Whatever ended the call: nobody is left without an answer, but for those who are tried again by themselves.
         for waiting in batch:
             if waiting.row.done() or (waiting.alone and len(batch) > 1):
@@ -218,11 +226,14 @@ class Batcher:
         return batch
 
     def _with_neighbours(self, oldest: Waiting) -> list[Waiting]:
-        # Not all to one call: the others would have nothing to do while it computes.
-        share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
         wanted = (oldest.version, oldest.student)
         candidates = [w for w in self._waiting if (w.version, w.student) == wanted and not w.alone]
-        return cheapest_batch(candidates, oldest, min(share, self._limits.sentences), self._limits.tokens)
+        most, tokens = self._limits.sentences, self._limits.tokens
+        if oldest.student and (cascade := oldest.manifest.cascade) is not None:
+            return cheapest_batch(candidates, oldest, most, tokens_for_student(tokens, cascade.cost))
+        # Not all to one call: the others would have nothing to do while it computes.
+        share = max(SMALLEST_SHARE, -(-len(self._waiting) // self._limits.calls))
+        return cheapest_batch(candidates, oldest, min(share, most), tokens)
 
     async def _call(self, batch: list[Waiting]) -> None:
         """Answer or fail every sentence of the batch: none is left without, whatever happens on the way."""

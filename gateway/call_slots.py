@@ -11,8 +11,8 @@ class Caller(Protocol):
     """What has calls under way, and more that wait."""
 
     @property
-    def calls_under_way(self) -> int:
-        """How many."""
+    def calls_that_count(self) -> int:
+        """How many are under way, but for those that the others do not make room for."""
 
     @property
     def waits_since(self) -> float | None:
@@ -40,12 +40,12 @@ class CallSlots:
 
     def has_room(self, caller: Caller) -> bool:
         """Whether the caller may begin a call now."""
-        own = caller.calls_under_way
+        own = caller.calls_that_count
         if len(self._callers) == 1:  # as in most gateways: this is asked for each sentence
             return own < max(1, self._calls)
-        return own == 0 or sum(each.calls_under_way for each in self._callers) < self._calls
+        return own == 0 or sum(each.calls_that_count for each in self._callers) < self._calls
 
     def deal(self) -> None:
         """Let callers begin calls while there is room: who has the fewest first, of those who waits longest."""
         while waiting := [each for each in self._callers if each.waits_since is not None and self.has_room(each)]:
-            min(waiting, key=lambda each: (each.calls_under_way, each.waits_since)).begin_call()
+            min(waiting, key=lambda each: (each.calls_that_count, each.waits_since)).begin_call()

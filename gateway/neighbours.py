@@ -12,6 +12,10 @@ With 256 tokens, the default for a CPU, that is 16. Fitted to processor time ove
 tokens, ONNX Runtime's own part was 14 tokens in int8 and 12 in float32; the way to it comes on top."""
 
 
+MOST_FOR_STUDENT = 16
+"""A student's call is at most so many times as large as the model's: the memory it takes grows with it."""
+
+
 class HasTokens(Protocol):
     """A sentence of a length."""
 
@@ -55,3 +59,11 @@ def cheapest_batch(candidates: Sequence[Sized], chosen: Sized, most: int, most_t
             high += 1
             tokens += lengths[high]
     return ordered[best[0] : best[1] + 1]
+
+
+def tokens_for_student(most_tokens: int, cost: float) -> int:
+    """Most tokens of a call to a student that takes the share `cost` of the model's time for a token.
+
+    A call weighs the same whoever is asked. So what it is worth in tokens is more of the student's than of the model's.
+    """
+    return round(min(MOST_FOR_STUDENT, max(1.0, 1 / cost)) * most_tokens)

@@ -12,6 +12,8 @@ from repository.manifest import CONFIG_FILE, INPUTS, OUTPUT, RepositoryError
 TENSORRT = "tensorrt"
 # ONNX Runtime's threads for one execution, under the name that Triton's own backend gives it.
 THREADS = "intra_op_thread_count"
+# Of the backend in `server.backends` alone: several executions at a time, each on one thread.
+ONE_THREAD = "one_thread_a_run"
 # No engine cache: it would lie in Triton's working folder, and every version is another graph.
 TENSORRT_PARAMETERS = {"precision_mode": "FP16"}
 
@@ -97,12 +99,16 @@ def with_pin(text: str, pinned: int | None) -> str:
 def student_config(text: str) -> str:
     """The config of the view that serves the students of the model whose config this is (see `repository.cascade`).
 
+    A student's runs are short. Spread over the cores, each would wait after every operator for threads on cores that
+    compute the model meanwhile. So a run takes one thread. NVIDIA's backend does not know that setting.
+
     Raises:
         RepositoryError: it is no model config.
     """
     message = _parse(text)
     message.name = student_model(message.name)
     message.default_model_filename = STUDENT_FILE
+    message.parameters[ONE_THREAD].string_value = "1"
     return str(text_format.MessageToString(message))
 
 

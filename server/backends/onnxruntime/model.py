@@ -72,6 +72,8 @@ class TritonPythonModel:
             providers = ort_session.gpu_providers(config, args["model_instance_device_id"])
             self.session = ort_session.open_session(path, config, providers)
             ort_session.require_cuda(self.session, config["name"])
+        elif cores > 1 and ort_session.wants_one_thread_a_run(config):
+            self.session = one_thread = ort_session.open_session(path, config, ort_session.CPU, 1)
         elif cores > 1:
             self.session, one_thread = shared_weights.open_sessions(path, config, (None, 1), pb_utils.Logger.log_warn)
         else:
@@ -177,7 +179,8 @@ class _SideBySide:
     Threads that share one batch wait for each other after every operator: when another program (the gateway, say)
     takes a core for a moment, the other core waits too. Batches on a thread of their own wait for nobody, and answer
     more sentences a second. But what is alone would take longer, so that it is run on all cores: a lone sentence on
-    Triton's own thread, elsewhere, and a batch here when no other has come within a millisecond.
+    Triton's own thread, elsewhere, and a batch here when no other has come within a millisecond. Where the config wants
+    one thread a run, both sessions are the same.
     """
 
     def __init__(self, cores, all_cores_session, one_thread_session):
@@ -220,6 +223,8 @@ class _SideBySide:
             self._free.release()
 
     def _session(self, lone):
+        if self._all_cores_session is self._one_thread_session:
+            return self._one_thread_session
         with self._changed:
             alone = self._running == 1 and (
                 lone or not self._changed.wait_for(lambda: self._running > 1, timeout=_COMPANY_S)

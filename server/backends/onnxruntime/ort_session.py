@@ -134,6 +134,11 @@ def threads_to_share(config):
     return max(1, physical_cores() // _instances(config))
 
 
+def wants_one_thread_a_run(config):
+    """Whether no run is to take more than one core, however many are idle (see `repository.config.student_config`)."""
+    return bool(_parameter(config, "one_thread_a_run", 0))
+
+
 def _parameter(config, name, default):
     value = config.get("parameters", {}).get(name, {}).get("string_value", "")
     try:

@@ -12,7 +12,7 @@ class Model:
     name: str
     log: list[str]
     waiting: list[float] = field(default_factory=list)
-    calls_under_way: int = 0
+    calls_that_count: int = 0
 
     @property
     def waits_since(self) -> float | None:
@@ -20,7 +20,7 @@ class Model:
 
     def begin_call(self) -> None:
         self.waiting.pop(0)
-        self.calls_under_way += 1
+        self.calls_that_count += 1
         self.log.append(self.name)
 
 
@@ -52,11 +52,11 @@ def test_a_call_that_ends_is_followed_by_one_of_the_model_with_fewer() -> None:
     (first, _), log = models(slots, [1.0] * 5, [2.0] * 5)
     slots.deal()
     log.clear()
-    first.calls_under_way -= 1  # each has one now
+    first.calls_that_count -= 1  # each has one now
     slots.deal()
     assert log == ["a"], "it waits longer"
     log.clear()
-    first.calls_under_way -= 1
+    first.calls_that_count -= 1
     first.waiting = [9.0]
     slots.deal()
     assert log == ["b"]
@@ -70,7 +70,7 @@ def test_a_model_whose_calls_hang_leaves_one_to_each_of_the_others() -> None:
     second.waiting, third.waiting = [2.0, 2.0], [3.0]
     slots.deal()
     assert log == ["a", "a", "b", "c"]
-    assert (hanging.calls_under_way, second.calls_under_way, third.calls_under_way) == (2, 1, 1)
+    assert (hanging.calls_that_count, second.calls_that_count, third.calls_that_count) == (2, 1, 1)
 
 
 def test_a_model_that_is_gone_takes_no_room() -> None:

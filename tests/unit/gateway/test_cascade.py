@@ -101,6 +101,52 @@ def test_the_model_is_asked_only_what_the_student_is_not_sure_of(manifest: Manif
     run(use, Parts(manifest))
 
 
+def sizes_of_calls(manifest: Manifest, student: bool) -> list[int]:
+    """Sentences of each call, largest first, when twelve of 30 tokens wait for the same graph."""
+    sizes: list[int] = []
+
+    async def infer(_: int, inputs: dict[str, Int64Array]) -> Float32Array:
+        sizes.append(len(inputs["input_ids"]))
+        return np.zeros((sizes[-1], 2), dtype=np.float32)
+
+    async def use() -> None:
+        batcher = Batcher(infer, LIMITS, None, infer)
+        await asyncio.gather(*(batcher.submit(7, manifest, [SURE] * 30, student=student) for _ in range(12)))
+
+    asyncio.run(use())
+    return sorted(sizes, reverse=True)
+
+
+def test_a_students_call_takes_as_many_more_tokens_as_it_is_cheaper(manifest: Manifest) -> None:
+    assert manifest.cascade is not None
+    assert manifest.cascade.cost == 0.3
+    assert sizes_of_calls(manifest, student=False)[0] == 6  # dealt to two calls
+    assert sizes_of_calls(manifest, student=True) == [12]  # 360 tokens, of 256 / 0.3
+
+
+def test_a_call_to_the_student_keeps_no_call_to_the_model_waiting(manifest: Manifest) -> None:
+    async def use() -> None:
+        let_go, under_way = asyncio.Event(), []
+
+        async def infer(_: int, inputs: dict[str, Int64Array]) -> Float32Array:
+            under_way.append(int(inputs["input_ids"][0, 0]))
+            await let_go.wait()
+            return np.zeros((len(inputs["input_ids"]), 2), dtype=np.float32)
+
+        batcher = Batcher(infer, LIMITS, None, infer)
+        rows = []
+        for number in range(4):
+            rows.append(batcher.submit(7, manifest, [number], student=number in (0, 3)))
+            await asyncio.sleep(0.01)
+        assert under_way == [0, 1, 2], "one to the student beside the model's two; its second one waits"
+        assert batcher.calls_under_way == 3
+        let_go.set()
+        await asyncio.gather(*rows)
+        assert batcher.is_idle
+
+    asyncio.run(use())
+
+
 def test_the_score_of_a_students_answer_is_calibrated(manifest: Manifest) -> None:
     async def use(parts: Parts) -> None:
         (found,) = await parts.ask(SURE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.neighbours import cheapest_batch
+from gateway.neighbours import cheapest_batch, tokens_for_student
 
 CPU, GPU = 256, 16384
 """BATCH_TOKENS for each."""
@@ -41,6 +41,11 @@ def test_the_oldest_is_always_in_it_within_the_bounds(oldest: int) -> None:
     assert oldest in call
     assert len(call) <= 16
     assert len(call) * max(call) <= CPU
+
+
+@pytest.mark.parametrize(("cost", "tokens"), [(0.25, 1024), (1.0, 256), (1.3, 256), (0.02, 16 * 256)])
+def test_a_students_calls_grow_as_it_costs_less_up_to_a_bound(cost: float, tokens: int) -> None:
+    assert tokens_for_student(CPU, cost) == tokens
 
 
 def test_one_that_is_past_the_bound_goes_alone() -> None:

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
+from repository.config import ModelConfig, student_config
 from tests.places import ROOT
 
 
@@ -39,3 +40,13 @@ def test_tf32_is_switched_off_by_what_the_guide_shows(ort_session: Any) -> None:
 
 def test_without_options_cuda_runs_as_onnx_runtime_has_it(ort_session: Any) -> None:
     assert ort_session.gpu_providers({}, "1")[0] == ("CUDAExecutionProvider", {"device_id": "1"})
+
+
+def test_a_students_config_lets_no_run_take_several_cores(ort_session: Any) -> None:
+    config = ModelConfig("classifier").to_pbtxt()
+    found = []
+    for text in (config, student_config(config)):
+        message = text_format.Parse(text, model_config_pb2.ModelConfig())
+        as_told = json_format.MessageToDict(message, preserving_proto_field_name=True)
+        found.append(ort_session.wants_one_thread_a_run(as_told))
+    assert found == [False, True]

@@ -66,3 +66,18 @@ class DistillSettings(Settings):
     """Of the true labels, where they are known, against 1 for the teacher's answers."""
     hidden_weight: float = 1.0
     """Of what the layers give, against 1 for the teacher's answers."""
+
+
+def usual_distillation(layers: int) -> DistillSettings:
+    """Return how a student of so many layers is taught where nobody says."""
+    if layers:
+        return DistillSettings(layers=layers)
+    return DistillSettings(
+        layers=0,
+        epochs=8,
+        batch_size=64,
+        learning_rate=3e-4,  # its vectors learn faster (`training.fit.static.TOKEN_RATE`)
+        temperature=1.0,
+        truth_weight=0.0,
+        hidden_weight=0.0,
+    )

@@ -28,11 +28,13 @@ errors = Console(stderr=True)
 
 @takes_option_class
 def distill_classifier(given: DistillOptions) -> None:
-    """Teach a student, a classifier of fewer layers, to answer as a checkpoint does.
+    """Teach a student, a smaller classifier, to answer as a checkpoint does.
 
-    It begins with some of the teacher's layers: several ways to choose them are tried for a few steps. Then it learns
-    the teacher's answers and what its layers give, on the training texts, on those of --unlabelled, and on recombined
-    ones. The epoch that is best on validation is kept. What the teacher was validated and tested on stays that.
+    It begins with some of the teacher's layers: several ways to choose them are tried for a few steps. With --layers 0
+    it has none, but a vector for each token (static embeddings), and takes a few hundredths of the teacher's time. Then
+    it learns the teacher's answers and what its layers give, on the training texts, on those of --unlabelled, and on
+    others that are made of them. The epoch that is best on validation is kept. What the teacher was validated and
+    tested on stays that.
 
     python -m training distill --teacher checkpoints/classifier --layers 6
 
@@ -44,6 +46,8 @@ def distill_classifier(given: DistillOptions) -> None:
     start = perf_counter()
     output = given.output.absolute()
     try:
+        if given.layers == 0 and given.hidden_weight:
+            raise UserError("--hidden-weight: a student with --layers 0 has no layers; leave one of the two out.")
         checkpoint = _opened(given.teacher, output)
         teacher = as_teacher(checkpoint, given.layers)
         data, notes = data_of(given, checkpoint)
@@ -51,7 +55,7 @@ def distill_classifier(given: DistillOptions) -> None:
         for note in notes:
             errors.print(note)
         recombine = bool(data.columns.group_title) if given.recombine is None else given.recombine
-        others = other_texts(data, given.unlabelled or (), recombine, given.seed)
+        others = other_texts(data, given.unlabelled or (), recombine, given.seed, given.pieces_each)
         _tell_others(others)
         found = _run(data, teacher, others, given, output, start)
     except (DataError, UserError) as error:
@@ -84,6 +88,7 @@ def _opened(teacher: str, output: Path) -> "Checkpoint":
 def _tell_others(others: OtherTexts) -> None:
     counts = [f"{others.unlabelled} without a label"] if others.unlabelled else []
     counts += [f"{others.recombined} recombined"] if others.recombined else []
+    counts += [f"{others.pieces} pieces of them"] if others.pieces else []
     left_out = f"; {others.held_out} are held out and not learned from" if others.held_out else ""
     if counts or left_out:
         Console().print(f"Beside these texts: {', '.join(counts) or 'none'}{left_out}.")
@@ -140,5 +145,5 @@ def _distilled(
         run.discard()  # going on would end as it did
         raise UserError(
             f"training diverged ({error}), so nothing was written: give a lower --learning-rate than "
-            f"{given.learning_rate:g}."
+            f"{given.settings.learning_rate:g}."
         ) from None

@@ -1,6 +1,6 @@
 """Options of `distill`: which teacher, what size of student, which texts, and how it learns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +9,18 @@ import typer
 from training.commands import options
 from training.commands import train_options as usual
 from training.report.settings import UNKNOWN_LICENSE, ReportKind
-from training.settings import DistillSettings
+from training.settings import DistillSettings, usual_distillation
 
 DEFAULTS = DistillSettings()
+_STATIC = usual_distillation(layers=0)
+# On SIB-200 such a student got 0.83 of the test texts right with them, 0.80 without.
+STATIC_PIECES = 6
+
+
+def _shown(name: str) -> str:
+    """The default of an option that depends on the layers."""
+    return f"{getattr(DEFAULTS, name):g}, {getattr(_STATIC, name):g} with --layers 0"
+
 
 Teacher = Annotated[
     str,
@@ -23,7 +32,12 @@ Teacher = Annotated[
     ),
 ]
 Layers = Annotated[
-    int, typer.Option(min=1, help="Layers of the student. Time and cost of an answer are nearly in proportion to them.")
+    int,
+    typer.Option(
+        min=0,
+        help="Layers of the student. Time and cost of an answer are nearly in proportion to them. 0: static "
+        "embeddings, for a cascade.",
+    ),
 ]
 Data = Annotated[
     list[str] | None,
@@ -51,6 +65,15 @@ Recombine = Annotated[
         show_default="--recombine where groups have titles, as mind maps do",
     ),
 ]
+Pieces = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Let the teacher answer so many pieces of each training text too: some words in a row, alone or with some "
+        "of another text.",
+        show_default=f"0, {STATIC_PIECES} with --layers 0",
+    ),
+]
 Output = Annotated[
     Path,
     typer.Option(
@@ -58,18 +81,34 @@ Output = Annotated[
         "is whole."
     ),
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over all texts, at most.")]
-LearningRate = Annotated[float, typer.Option(min=0, help="Highest rate.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Passes over all texts, at most.", show_default=_shown("epochs"))
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts of a batch.", show_default=_shown("batch_size"))]
+LearningRate = Annotated[float | None, typer.Option(min=0, help="Highest rate.", show_default=_shown("learning_rate"))]
 Temperature = Annotated[
-    float,
-    typer.Option(min=0.1, help="Above 1, the labels that the teacher thinks unlikely count for more."),
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Above 1, the labels that the teacher thinks unlikely count for more.",
+        show_default=_shown("temperature"),
+    ),
 ]
 TruthWeight = Annotated[
-    float, typer.Option(min=0, help="Weight of the true labels, against 1 for the teacher's answers.")
+    float | None,
+    typer.Option(
+        min=0,
+        help="Weight of the true labels, against 1 for the teacher's answers.",
+        show_default=_shown("truth_weight"),
+    ),
 ]
 HiddenWeight = Annotated[
-    float,
-    typer.Option(min=0, help="Weight of what the teacher's layers give, against 1 for its answers; 0 is quicker."),
+    float | None,
+    typer.Option(
+        min=0,
+        help="Weight of what the teacher's layers give, against 1 for its answers; 0 is quicker.",
+        show_default=_shown("hidden_weight"),
+    ),
 ]
 
 
@@ -82,15 +121,16 @@ class DistillOptions(options.DataOptions):
     data: Data = None
     unlabelled: Unlabelled = None
     recombine: Recombine = None
+    pieces: Pieces = None
     output: Output = Path("checkpoints/student")
     resume: usual.Resume = False
-    epochs: Epochs = DEFAULTS.epochs
-    batch_size: usual.BatchSize = DEFAULTS.batch_size
+    epochs: Epochs = None
+    batch_size: BatchSize = None
     gradient_accumulation: usual.GradientAccumulation = DEFAULTS.gradient_accumulation
-    learning_rate: LearningRate = DEFAULTS.learning_rate
-    temperature: Temperature = DEFAULTS.temperature
-    truth_weight: TruthWeight = DEFAULTS.truth_weight
-    hidden_weight: HiddenWeight = DEFAULTS.hidden_weight
+    learning_rate: LearningRate = None
+    temperature: Temperature = None
+    truth_weight: TruthWeight = None
+    hidden_weight: HiddenWeight = None
     max_length: usual.MaxLength = DEFAULTS.max_length
     seed: usual.Seed = DEFAULTS.seed
     patience: usual.Patience = DEFAULTS.patience
@@ -101,17 +141,20 @@ class DistillOptions(options.DataOptions):
     track: options.Track = None
 
     @property
+    def pieces_each(self) -> int:
+        """How many pieces of each training text are learned from."""
+        usual_pieces = 0 if self.layers else STATIC_PIECES
+        return usual_pieces if self.pieces is None else self.pieces
+
+    @property
     def settings(self) -> DistillSettings:
         """How the student is taught."""
-        return DistillSettings(
-            layers=self.layers,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
+        by_layers = ("epochs", "batch_size", "learning_rate", "temperature", "truth_weight", "hidden_weight")
+        given = {name: value for name in by_layers if (value := getattr(self, name)) is not None}
+        return replace(
+            usual_distillation(self.layers),
+            **given,
             gradient_accumulation=self.gradient_accumulation,
-            learning_rate=self.learning_rate,
-            temperature=self.temperature,
-            truth_weight=self.truth_weight,
-            hidden_weight=self.hidden_weight,
             max_length=self.max_length,
             seed=self.seed,
             patience=self.patience,

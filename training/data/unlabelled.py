@@ -1,7 +1,8 @@
-"""Texts without a label, to learn from a teacher's answers to them: of files, and made of the training texts anew."""
+"""Texts without a label, to learn from a teacher's answers to them: of files, and made of the training texts."""
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ from training.data.sources import read_source
 from training.data.tables import Table, holds_records, suffix_of
 
 TEXT_SUFFIX = ".txt"
+# Words of a piece; of a long text up to half of it.
+_SHORTEST, _LONGEST = 3, 14
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese characters.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,9 @@ class OtherTexts:
     unlabelled: int
     """How many of them are of files."""
     recombined: int
-    """How many were made of the training texts."""
+    """How many were put together of training texts and titles."""
+    pieces: int
+    """How many are pieces of training texts."""
     held_out: int
     """Left out: of validation or test, or the same as a text there."""
 
@@ -37,7 +45,9 @@ class OtherTexts:
         return hashlib.sha256("\n".join(self.texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def other_texts(data: TrainingData, sources: Sequence[str], recombine: bool, seed: int) -> OtherTexts:
+def other_texts(
+    data: TrainingData, sources: Sequence[str], recombine: bool, seed: int, pieces_each: int = 0
+) -> OtherTexts:
     """Return what a student learns from beside the training texts.
 
     Args:
@@ -45,6 +55,7 @@ def other_texts(data: TrainingData, sources: Sequence[str], recombine: bool, see
         sources: files without labels, of the same columns, or of a text a line.
         recombine: whether texts are made of those that are trained on.
         seed: of what is put together.
+        pieces_each: pieces of each text that is trained on.
 
     Raises:
         DataError: a file can't be read, or has no text.
@@ -57,7 +68,11 @@ def other_texts(data: TrainingData, sources: Sequence[str], recombine: bool, see
     if recombine:
         for text in recombined(data.splits["train"], seed):
             kept.add(Example(text, "", text))
-    return OtherTexts(kept.texts, unlabelled, len(kept.texts) - unlabelled, kept.held_out)
+    recombined_texts = len(kept.texts) - unlabelled
+    for text in pieces([example.text for example in data.splits["train"]], pieces_each, seed):
+        kept.add(Example(text, "", text))
+    cut = len(kept.texts) - unlabelled - recombined_texts
+    return OtherTexts(kept.texts, unlabelled, recombined_texts, cut, kept.held_out)
 
 
 class _Kept:
@@ -95,6 +110,33 @@ def recombined(examples: Sequence[Example], seed: int) -> Iterator[str]:
         others = [title for title in dealer.sample(titles, min(2, len(titles))) if title != example.group_title]
         if others:
             yield joined_text((example.own_text, others[0]))
+
+
+def pieces(texts: Sequence[str], each: int, seed: int) -> Iterator[str]:
+    """Yield pieces of texts: some words in a row, and for each third piece those of another text after them.
+
+    They show a student which words of a text make the teacher answer as it does. Of scripts that put no space between
+    words, a character counts as one.
+
+    Args:
+        texts: to be cut.
+        each: pieces of each text.
+        seed: of where they are cut.
+    """
+    dealer = random.Random(seed)
+    for text in texts:
+        for number in range(each):
+            piece = _piece(text, dealer)
+            yield f"{piece} {_piece(dealer.choice(texts), dealer)}" if number % 3 == 2 else piece
+
+
+def _piece(text: str, dealer: random.Random) -> str:
+    words = list(_WORD.finditer(text))
+    if not words:
+        return text
+    length = min(len(words), dealer.randint(_SHORTEST, max(_LONGEST, len(words) // 2)))
+    first = dealer.randint(0, len(words) - length)
+    return text[words[first].start() : words[first + length - 1].end()]
 
 
 def _read(source: str, columns: Columns) -> Iterator[Example]:

@@ -1,7 +1,8 @@
-"""Distillation: a student of fewer layers learns to answer as its teacher does, the epoch kept that is best.
+"""Distillation: a smaller student learns to answer as its teacher does, the epoch kept that is best.
 
-It begins as a copy of the teacher with some of its layers left out (`training.fit.layers`), and learns from texts with
-and without a label what the teacher answers and what its layers give (`training.fit.lesson`).
+It begins as a copy of the teacher with some of its layers left out (`training.fit.layers`), or with none of them
+(`training.fit.static`), and learns from texts with and without a label what the teacher answers and what its layers
+give (`training.fit.lesson`).
 """
 
 import json
@@ -26,9 +27,12 @@ from training.fit.layer_choice import Choice, choose_layers, train_briefly
 from training.fit.layers import LayersError, candidates, check_outputs, find_layers, shortened
 from training.fit.lesson import PLACE, Lesson, Texts, soft_loss
 from training.fit.predict import DivergedError, encode, logits_of
+from training.fit.static import check_vectors, static_student, token_vectors, used_tokens
+from training.fit.static_student import StaticStudent
 from training.fit.student import Student
 from training.fit.tasks import Objective
 from training.fit.train import EVALUATED, TrainedModel, trained_by
+from training.fit.trainer import half_for
 from training.settings import DistillSettings
 
 # The way that was chosen, in the folder of a run: one that goes on keeps it.
@@ -61,6 +65,10 @@ class Distilled:
     """The teacher's, to the validation and the test texts."""
 
 
+NO_LAYERS = Choice("static embeddings", (), [])
+"""What a student begins with that takes no layer of its teacher."""
+
+
 def distil(
     data: TrainingData,
     teacher: Teacher,
@@ -85,12 +93,12 @@ def distil(
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a last checkpoint.
     """
     school = _School(data, teacher, others, settings, console)
-    choice = _kept_choice(run)
+    choice = _kept_choice(run) if settings.layers else NO_LAYERS
     if choice is None:
         choice = choose_layers(candidates(len(school.layers), settings.layers), school.loss_after, console)
         _keep_choice(run, choice)
     trained = trained_by(partial(school.student, choice.kept, run), run)
-    return Distilled(trained, choice, len(school.layers), school.answers)
+    return Distilled(trained, choice, teacher.model.config.num_hidden_layers, school.answers)
 
 
 class _School:
@@ -130,8 +138,9 @@ class _School:
 
     def student(self, kept: Sequence[int], run: Run) -> Student:
         """Return a student at its beginning."""
-        return Student(
-            partial(shortened, self._teacher.name, self._teacher.model, kept),  # `Learner` scales it
+        begin = partial(shortened, self._teacher.name, self._teacher.model, kept) if kept else self._static()
+        return (Student if kept else StaticStudent)(
+            begin,  # `Learner` scales it
             self._lesson(kept),
             self.answers["validation"],
             self._data,
@@ -141,16 +150,29 @@ class _School:
             self._console,
         )
 
+    def _static(self) -> Callable[[], Any]:
+        """Ask the teacher about its tokens; returns what makes a student of the answers."""
+        name, model, base = self._teacher.name, self._teacher.model, self._teacher.base
+        used = used_tokens(self._texts.encoded)
+        half = half_for(model, encode(base.tokenizer, ["a"], 8)[0], self._settings.mixed_precision)
+        count = model.get_input_embeddings().weight.shape[0]
+        with self._console.progress("asking about tokens", count, remaining=True, transient=True) as advance:
+            vectors = token_vectors(name, model, base.tokenizer, half, advance)
+        return partial(static_student, model.config, base, vectors, used, self._settings.seed)
+
     def _lesson(self, kept: Sequence[int]) -> Lesson:
         return Lesson(self._teacher.model, self.layers, kept, self._texts, self._objective, self._settings)
 
 
 def check_layers(teacher: Teacher, wanted: int) -> Any:
-    """Return a teacher's layers.
+    """Return a teacher's layers; none for a student that wants none.
 
     Raises:
-        LayersError: they can't be cut out, or are no more than is wanted.
+        LayersError: they can't be cut out, or are no more than is wanted; or there are no vectors of tokens.
     """
+    if not wanted:
+        check_vectors(teacher.name, teacher.model, teacher.base.tokenizer)
+        return []
     _, layers = find_layers(teacher.name, teacher.model)
     if wanted >= len(layers):
         raise LayersError(f"--layers {wanted}: {teacher.name} has {len(layers)} layers; a student has fewer.")

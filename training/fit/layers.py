@@ -73,7 +73,7 @@ def stands_for(kept: Sequence[int], count: int) -> list[int]:
         kept: layers of the teacher that the student has, in order.
         count: of the teacher's layers.
     """
-    return [following - 1 for following in (*kept[1:], count)]
+    return [following - 1 for following in (*kept[1:], count)] if kept else []
 
 
 def shortened(name: str, teacher: Any, kept: Sequence[int]) -> Any:

@@ -34,12 +34,26 @@ def is_of_head(model: Any, name: str) -> bool:
     return not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
 
 
-def optimizer(model: Any, learning_rate: float, head_rate: float = HEAD_RATE) -> torch.optim.Optimizer:
-    """Return AdamW over the weights of `model` that are trained, the head's at `head_rate` times the rate."""
+def optimizer(
+    model: Any, learning_rate: float, head_rate: float = HEAD_RATE, token_rate: float = 1
+) -> torch.optim.Optimizer:
+    """Return AdamW over the weights of `model` that are trained.
+
+    Args:
+        model: loaded.
+        learning_rate: of the layers.
+        head_rate: how many times as high it is for the head.
+        token_rate: the same for a table of words, where that is trained.
+    """
     groups: dict[tuple[float, bool], list[Any]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = head_rate if is_of_head(model, name) else LORA_RATE if ".lora_" in name else 1
+            if is_of_head(model, name):
+                factor = head_rate
+            elif ".word_embeddings." in name:
+                factor = token_rate
+            else:
+                factor = LORA_RATE if ".lora_" in name else 1
             groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [

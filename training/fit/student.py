@@ -45,6 +45,8 @@ class StudentTrainer(ClassifierTrainer):
 class Student(Learner):
     """A student on its way from the teacher's layers to what is saved."""
 
+    trainer_type: type[StudentTrainer] = StudentTrainer
+
     def __init__(
         self,
         model: Callable[[], Any],
@@ -91,8 +93,11 @@ class Student(Learner):
         parts["args"].metric_for_best_model = CHOSEN
         keywords = parts["data_collator"].keywords
         parts["data_collator"] = lambda encoded: collate_placed(encoded, **keywords)
-        _, layers = find_layers("the student", self.model)
-        return StudentTrainer(self._lesson, layers, **parts)
+        return self.trainer_type(self._lesson, self.watched_layers(), **parts)
+
+    def watched_layers(self) -> Sequence[nn.Module]:
+        """Return the layers that are to give what the teacher's do."""
+        return find_layers("the student", self.model)[1]
 
     def figures(self, prediction: Any) -> dict[str, float]:
         """Return the figures of validation, the agreement with the teacher, and what the best epoch is chosen by."""

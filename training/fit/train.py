@@ -134,7 +134,7 @@ class Learner:
         set_seed(settings.seed)
         # A moment of AdamW that fades below 1e-38 makes each later step of that weight many times slower on a CPU.
         torch.set_flush_denormal(True)
-        self.data, self.base = data, base
+        self.data, self.base, self.settings = data, base, settings
         self.model = self.begin()
         self.objective = Objective(data, settings.class_weights, settings.label_smoothing)
         self.objective.keep_what_the_head_can(self.model)
@@ -143,7 +143,7 @@ class Learner:
         self.known_labels = self.labels_of_head()
         if self.known_labels:
             self.objective.scale(self.model)
-        freeze_lower_layers(self.model, settings.frozen_share)
+        self.freeze()
         self._adapters = add_adapters(self.model, settings.lora_rank) if settings.lora_rank else None
         head_rate = 1 if self.known_labels == data.labels else HEAD_RATE
         train = self.train_texts(min(settings.max_length, base.longest))
@@ -156,7 +156,7 @@ class Learner:
             data_collator=partial(collate, pad_token_id=self.model.config.pad_token_id),
             compute_metrics=self.figures,
             compute_loss_func=self.objective.loss,
-            optimizers=(optimizer(self.model, settings.learning_rate, head_rate), None),
+            optimizers=(self.optimizer(head_rate), None),
             callbacks=[EarlyStoppingCallback(settings.patience), *([self._table] if self._table else [])],
         )
         self.trainer.remove_callback(PrinterCallback)
@@ -168,6 +168,14 @@ class Learner:
     def labels_of_head(self) -> list[str]:
         """Return the labels that it has a classifier for to begin with."""
         return known_labels(self.base.config, self.data.labels, self.data.task)
+
+    def freeze(self) -> None:
+        """Leave out of training what is not to be trained."""
+        freeze_lower_layers(self.model, self.settings.frozen_share)
+
+    def optimizer(self, head_rate: float) -> torch.optim.Optimizer:
+        """Return what trains the weights, the head's at `head_rate` times the rate of the others."""
+        return optimizer(self.model, self.settings.learning_rate, head_rate)
 
     def train_texts(self, max_length: int) -> list[dict[str, Any]]:
         """Return what is trained on: texts as the tokenizer gives them, each with its target."""
@@ -222,8 +230,7 @@ def load_classifier(base: BaseModel, labels: Sequence[str], task: ProblemType = 
         BaseModelError: the weights are missing, broken or of another shape.
     """
     config = copy.deepcopy(base.config)
-    known = known_labels(config, labels, task)
-    if not known:
+    if not (known := known_labels(config, labels, task)):
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = task.value
@@ -271,8 +278,7 @@ def _encode(
     examples: Sequence[Example], objective: Objective, base: BaseModel, max_length: int
 ) -> list[dict[str, Any]]:
     encoded = encode(base.tokenizer, [example.text for example in examples], max_length)
-    targets = objective.encoded(examples)
-    return [{**each, LABELS: target} for each, target in zip(encoded, targets, strict=True)]
+    return [{**each, LABELS: target} for each, target in zip(encoded, objective.encoded(examples), strict=True)]
 
 
 def _epochs(history: Sequence[dict[str, float]]) -> list[dict[str, float]]:

@@ -56,7 +56,7 @@ def _of_teacher(data: TrainingData, teacher: Teacher, distilled: Distilled, othe
         "kept": list(distilled.choice.kept),
         "chosen": distilled.choice.name,
         "tried": distilled.choice.tried,
-        "texts": {"unlabelled": others.unlabelled, "recombined": others.recombined, "held_out": others.held_out},
+        "texts": {name: getattr(others, name) for name in ("unlabelled", "recombined", "pieces", "held_out")},
         "agreement": {},
     }
     for name in EVALUATED:

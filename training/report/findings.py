@@ -26,15 +26,18 @@ def findings(report: dict[str, Any]) -> list[str]:
 
 
 def distilled_in_words(teacher: dict[str, Any], shown_name: Callable[[object], str] = str) -> str:
-    """Return from whom a student learned, and with which layers it began."""
+    """Return from whom a student learned, and with which layers it began, if any."""
     layers = ", ".join(map(str, teacher["kept"]))
     texts = teacher["texts"]
-    more = texts["unlabelled"] + texts["recombined"]
+    more = texts["unlabelled"] + texts["recombined"] + texts.get("pieces", 0)  # older reports have none
     also = f", also by its answers to {more} texts without a label" if more else ""
-    return (
-        f"Distilled from {shown_name(teacher['name'])}{also}: of its {teacher['layers']} layers, counted from 0, it "
-        f"began with {layers} ({teacher['chosen']})."
+    began = (
+        f"of its {teacher['layers']} layers, counted from 0, it began with {layers} ({teacher['chosen']})"
+        if layers
+        else f"of its {teacher['layers']} layers it has none, but {teacher['chosen']}: for each token a vector that "
+        "began as what the last layer gives for it alone"
     )
+    return f"Distilled from {shown_name(teacher['name'])}{also}: {began}."
 
 
 def headline(report: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ pytest.importorskip("transformers")
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from export.cascade.build import require_fit
+from export.checkpoint.load import load_checkpoint
 from repository.manifest import Manifest, ProblemType
 from tests.any_table import LABELS, write_table
 from tests.tiny_pipeline import export_checkpoint, write_maps, write_tiny_base
@@ -122,12 +124,14 @@ def test_several_labels_and_numbers_are_learned_too(kind: str, tmp_path: Path) -
         assert report["test"][name] == pytest.approx(teacher["test"][name], rel=0.5)
 
 
+@pytest.mark.parametrize("layers", ["1", "0"])
 def test_an_interrupted_run_goes_on_and_gives_the_same_student(
-    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str
 ) -> None:
     from training.fit import stopping
 
-    assert distilled(teacher, tmp_path / "whole").exit_code == 0
+    wanted = ("--layers", layers, "--pieces", "0")
+    assert distilled(teacher, tmp_path / "whole", *wanted).exit_code == 0
     before = stopping.KeepsCheckpoints.on_step_end
 
     def on_step_end(
@@ -139,17 +143,38 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_student(
 
     with monkeypatch.context() as patch:
         patch.setattr(stopping.KeepsCheckpoints, "on_step_end", on_step_end)
-        done = distilled(teacher, tmp_path / "student")
+        done = distilled(teacher, tmp_path / "student", *wanted)
     assert done.exit_code == 130
     assert "--resume goes on from epoch 1." in done.stderr
-    refused = distilled(teacher, tmp_path / "student", "--resume", "--temperature", "3")
+    refused = distilled(teacher, tmp_path / "student", "--resume", "--temperature", "3", *wanted)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert "--temperature was 2.0 and is 3.0" in refused.stderr
-    done = distilled(teacher, tmp_path / "student", "--resume")
+    assert f"--temperature was {'2.0' if layers == '1' else '1.0'} and is 3.0" in refused.stderr
+    done = distilled(teacher, tmp_path / "student", "--resume", *wanted)
     assert done.exit_code == 0, done.output
     assert "layers kept" not in done.stdout, "what was chosen is chosen"
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "student"))
     assert one == two
+
+
+@pytest.mark.parametrize("kind", ["bert", "albert", "roberta", "modernbert", "gpt2"])
+def test_no_layers_leave_a_vector_for_each_token_that_goes_with_any_teacher(kind: str, tmp_path: Path) -> None:
+    base, maps = write_tiny_base(kind, tmp_path / "base"), write_maps(tmp_path / "maps.csv")
+    command = ["--data", maps, "--base-model", base, "--epochs", "2", "--learning-rate", "1e-3", "--no-baseline"]
+    assert training(*command, "--output", tmp_path / "teacher").exit_code == 0
+    command = ["distill", "--teacher", tmp_path / "teacher", "--data", maps, "--layers", "0", "--batch-size", "8"]
+    done = training(*command, "--output", tmp_path / "student", "--epochs", "3")
+    assert done.exit_code == 0, done.output
+    student, teacher = (load_checkpoint(str(tmp_path / name)) for name in ("student", "teacher"))
+    require_fit(teacher, student)
+    assert student.model.config.model_type == "bert"
+    assert len(student.model.bert.encoder.layer) == 1
+    rows = [each.model.get_input_embeddings().weight.shape[0] for each in (student, teacher)]
+    assert rows[0] == rows[1]
+    report = json.loads((tmp_path / "student" / "training_report.json").read_text())
+    assert (report["teacher"]["kept"], report["teacher"]["chosen"]) == ([], "static embeddings")
+    assert report["settings"]["hidden_weight"] == 0
+    assert "layers it has none, but static embeddings" in (tmp_path / "student" / "README.md").read_text()
+    assert report["epochs"][-1]["train_loss"] < report["epochs"][0]["train_loss"]
 
 
 def test_what_cannot_be_is_said_in_one_line(teacher: Path, tmp_path: Path) -> None:
@@ -176,6 +201,7 @@ def test_what_cannot_be_is_said_in_one_line(teacher: Path, tmp_path: Path) -> No
         (tmp_path / f"{name}.csv").write_text("\n".join([trained[0], *trained[-9:]]), encoding="utf-8")
     files = ["--validation", tmp_path / "dev.csv", "--test", tmp_path / "test.csv"]
     assert "it was split by groups, this data by files" in refused("--data", maps, "--layers", "1", *files)
+    assert "a student with --layers 0 has no layers" in refused("--layers", "0", "--hidden-weight", "1")
     albert = write_tiny_base("albert", tmp_path / "albert")
     assert "albert has no list of 2 layers" in refused("--data", maps, "--layers", "1", teacher=albert)
 

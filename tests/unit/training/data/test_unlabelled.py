@@ -8,7 +8,7 @@ import pytest
 from tests.places import ROOT
 from training.data.examples import DataError
 from training.data.load import TrainingData, load_data
-from training.data.unlabelled import other_texts, recombined
+from training.data.unlabelled import other_texts, pieces, recombined
 
 SAMPLE = ROOT / "data" / "public_maps.csv"
 
@@ -70,3 +70,34 @@ def test_recombined_texts_are_of_the_training_maps_alone(maps: TrainingData) -> 
     titles = {example.group_title for example in train}
     assert titles & set(found.texts)
     assert list(recombined(train, 0)) == list(recombined(train, 0)) != list(recombined(train, 1))
+
+
+def test_pieces_are_words_in_a_row_of_one_text_or_of_two() -> None:
+    texts = ["one two three four five six", "seven eight nine ten", "eleven"]
+    found = list(pieces(texts, 6, 0))
+    assert found == list(pieces(texts, 6, 0)) != list(pieces(texts, 6, 1))
+    assert len(found) == 18
+    for number, piece in enumerate(found):
+        if number % 3 == 2:
+            assert any(
+                piece == f"{one} {other}".strip()
+                for one, other in ((piece[:cut].strip(), piece[cut:].strip()) for cut in range(len(piece)))
+                if one in texts[number // 6] and any(other in text for text in texts)
+            )
+        else:
+            assert piece in texts[number // 6]
+            assert len(piece.split()) >= min(3, len(texts[number // 6].split()))
+
+
+def test_pieces_of_scripts_without_spaces_are_cut_between_characters() -> None:
+    text = "机器学习正在改变教育和医学的许多领域"
+    found = set(pieces([text] * 20, 2, 0))
+    assert len(found) > 10
+    assert all(piece in text and 3 <= len(piece) <= 14 for piece in found)
+
+
+def test_pieces_that_are_held_out_are_not_learned_from(maps: TrainingData) -> None:
+    found = other_texts(maps, (), recombine=False, seed=0, pieces_each=2)
+    assert found.pieces == len(found.texts) > 1000
+    assert not {text.casefold() for text in found.texts} & {text.casefold() for text in held_out(maps)}
+    assert other_texts(maps, (), recombine=False, seed=0).texts == []

@@ -161,7 +161,7 @@ def test_a_gateway_that_is_told_so_asks_no_student(stack: Stack, store: ModelSto
 
 def test_a_student_only_answers_for_its_own_version(stack: Stack, store: ModelStore, tmp_path: Path) -> None:
     """Versions with and without a student follow each other under load; all words have other labels in the second."""
-    first = store.numbers()[-1]
+    first = publish(store, write_cascade(tmp_path / "first"), stack)
     other = {word: "stone" if label == "animal" else "water" for word, label in WORDS.items()}
     plain = write_version(tmp_path / "plain", other, weight=3.0)
     second = write_with_student(tmp_path / "second", other, dict.fromkeys(SURE, 7.0), golden=SENTENCES[:10])

@@ -97,7 +97,9 @@ def distil(
     if choice is None:
         choice = choose_layers(candidates(len(school.layers), settings.layers), school.loss_after, console)
         _keep_choice(run, choice)
-    trained = trained_by(partial(school.student, choice.kept, run), run)
+    # Not within `trained_by`: the teacher may be asked for minutes, and there Ctrl-C waits for a step to end.
+    begin = school.beginning(choice.kept)
+    trained = trained_by(partial(school.student, begin, choice.kept, run), run)
     return Distilled(trained, choice, teacher.model.config.num_hidden_layers, school.answers)
 
 
@@ -136,9 +138,12 @@ class _School:
             return math.inf
         return float(soft_loss(answered, self._wanted, self._data.task, self._settings.temperature)) / len(texts)
 
-    def student(self, kept: Sequence[int], run: Run) -> Student:
+    def beginning(self, kept: Sequence[int]) -> Callable[[], Any]:
+        """Return what makes the model that a student begins with; one without layers takes the teacher's answers."""
+        return partial(shortened, self._teacher.name, self._teacher.model, kept) if kept else self._static()
+
+    def student(self, begin: Callable[[], Any], kept: Sequence[int], run: Run) -> Student:
         """Return a student at its beginning."""
-        begin = partial(shortened, self._teacher.name, self._teacher.model, kept) if kept else self._static()
         return (Student if kept else StaticStudent)(
             begin,  # `Learner` scales it
             self._lesson(kept),

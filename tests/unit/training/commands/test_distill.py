@@ -177,6 +177,19 @@ def test_no_layers_leave_a_vector_for_each_token_that_goes_with_any_teacher(kind
     assert report["epochs"][-1]["train_loss"] < report["epochs"][0]["train_loss"]
 
 
+def test_ctrl_c_while_the_teacher_is_asked_about_tokens_ends_at_once(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr("training.fit.distill.token_vectors", asked)
+    done = distilled(teacher, tmp_path / "student", "--layers", "0")
+    assert done.exit_code == 130, done.output
+    assert "nothing was written" in done.stderr
+
+
 def test_what_cannot_be_is_said_in_one_line(teacher: Path, tmp_path: Path) -> None:
     def refused(*options: str | Path, teacher: Path = teacher) -> str:
         done = training("distill", "--teacher", teacher, "--output", tmp_path / "out", *options)

@@ -72,7 +72,7 @@ class GatewaySettings(RepositorySettings):
         3,
         ge=1,
         description="Calls to Triton under way at once, for each worker; one more than Triton has cores pays. Several "
-        "models share them, and each may always have one.",
+        "models share them, and each may always have one; one to a student does not count.",
     )
     cascade: bool = Field(
         True, description="Let the student of a version that has one answer the sentences that it is sure of."

@@ -65,6 +65,11 @@ SCRIPTS = (*dict.fromkeys(script for _, _, script in _RANGES), OTHER, NONE)
 """Every answer of `script_of`."""
 
 
+def letters_of(*scripts: str) -> str:
+    """The letters of these scripts as ranges of a regular expression's class, to be put into brackets."""
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last, script in _RANGES if script in scripts)
+
+
 def script_of(text: str) -> str:
     """The script of most of the first letters of a text; of two with as many, always the same one.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repository.scripts import letters_of
 from repository.text_columns import USUAL_TEXTS, joined_text
 from training.data.columns import Columns, Wanted, listed
 from training.data.examples import DataError, Example, fold_white_space
@@ -20,8 +21,7 @@ from training.data.tables import Table, holds_records, suffix_of
 TEXT_SUFFIX = ".txt"
 # Words of a piece; of a long text up to half of it.
 _SHORTEST, _LONGEST = 3, 14
-# Thai, Lao, Burmese, Khmer, Japanese and Chinese characters.
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+_UNSPACED = letters_of("Thai", "Lao", "Myanmar", "Khmer", "Kana", "Han")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 

@@ -97,25 +97,26 @@ def token_vectors(
     Raises:
         LayersError: it gives no vector for each token.
     """
-    count = model.get_input_embeddings().weight.shape[0]
+    count, frame = model.get_input_embeddings().weight.shape[0], _frame(name, tokenizer)
     found = []
     for part in torch.split(torch.arange(count), _TOKENS_AT_ONCE):
         with torch.autocast(model.device.type, dtype=half, enabled=half is not None):
-            found.append(_vectors(name, model, tokenizer, part))
+            found.append(_vectors(name, model, frame, part))
         advance(len(part))
     return torch.cat(found)
 
 
 def check_vectors(name: str, model: Any, tokenizer: Any) -> None:
     """Raise LayersError unless a teacher gives a vector for each token."""
-    with torch.inference_mode():
-        _vectors(name, model, tokenizer, torch.tensor([model.get_input_embeddings().weight.shape[0] - 1]))
-
-
-def _vectors(name: str, model: Any, tokenizer: Any, tokens: torch.Tensor) -> torch.Tensor:
     if getattr(model.config, "is_encoder_decoder", False):
         raise LayersError(f"{name} is an encoder and a decoder: name a teacher of one kind.")
-    before, after = _frame(name, tokenizer)
+    last = torch.tensor([model.get_input_embeddings().weight.shape[0] - 1])
+    with torch.inference_mode():
+        _vectors(name, model, _frame(name, tokenizer), last)
+
+
+def _vectors(name: str, model: Any, frame: tuple[list[int], list[int]], tokens: torch.Tensor) -> torch.Tensor:
+    before, after = frame
     row = [*before, -1, *after]  # the token's place
     ids = torch.stack([tokens if token < 0 else torch.full_like(tokens, token) for token in row], dim=1)
     ids = ids.to(model.device)

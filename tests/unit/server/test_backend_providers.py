@@ -28,12 +28,17 @@ def ort_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     del sys.modules["ort_session"]
 
 
+def as_told(text: str) -> dict[str, Any]:
+    """A `config.pbtxt` in the form in which Triton tells it to a backend."""
+    message = text_format.Parse(text, model_config_pb2.ModelConfig())
+    told: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return told
+
+
 def test_tf32_is_switched_off_by_what_the_guide_shows(ort_session: Any) -> None:
     guide = (ROOT / "docs" / "guides" / "export-and-precision.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^optimization \{(?:.|\n(?!```))*", guide, re.MULTILINE)
-    message = text_format.Parse(shown, model_config_pb2.ModelConfig())
-    config = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    cuda, *others = ort_session.gpu_providers(config, "0")
+    cuda, *others = ort_session.gpu_providers(as_told(shown), "0")
     assert cuda == ("CUDAExecutionProvider", {"use_tf32": "0", "device_id": "0"})
     assert others == ["CPUExecutionProvider"]
 
@@ -44,9 +49,5 @@ def test_without_options_cuda_runs_as_onnx_runtime_has_it(ort_session: Any) -> N
 
 def test_a_students_config_lets_no_run_take_several_cores(ort_session: Any) -> None:
     config = ModelConfig("classifier").to_pbtxt()
-    found = []
-    for text in (config, student_config(config)):
-        message = text_format.Parse(text, model_config_pb2.ModelConfig())
-        as_told = json_format.MessageToDict(message, preserving_proto_field_name=True)
-        found.append(ort_session.wants_one_thread_a_run(as_told))
+    found = [ort_session.wants_one_thread_a_run(as_told(text)) for text in (config, student_config(config))]
     assert found == [False, True]

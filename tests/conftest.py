@@ -78,6 +78,17 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _signals_as_usual() -> Iterator[None]:
+    """A command that is run in this process may take SIGTERM for good, but leaves Ctrl-C as it was."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    left = signal.getsignal(signal.SIGINT)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert left == before[signal.SIGINT], left
+
+
+@pytest.fixture(autouse=True)
 def _numbers_as_usual() -> Iterator[None]:
     """Training lets the processor take the smallest numbers for 0, for good: in its own process, but for tests."""
     yield

@@ -4,7 +4,8 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,12 +103,8 @@ class Run:
         return version
 
     async def _score(self, version: LoadedVersion, reader: TableReader, before: State | None) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
-            async with self._triton() as triton:
+            async with _cancelled_by_signals(), self._triton() as triton:
                 await self._score_with(triton, version, reader, before)
         except asyncio.CancelledError:
             raise Interrupted from None
@@ -156,6 +153,26 @@ class Run:
             _checked(reader.chunks(state.place, columns)), writing.write
         )
         self.seconds = time.monotonic() - begun
+
+
+@asynccontextmanager
+async def _cancelled_by_signals() -> AsyncIterator[None]:
+    """Ctrl-C and SIGTERM cancel the task, and mean afterwards what they meant before.
+
+    The loop's own end gives nothing back: what comes after it, such as a long table's conversion, could not be
+    interrupted.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 def _tokens_of_a_call(settings: GatewaySettings) -> int:

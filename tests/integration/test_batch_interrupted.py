@@ -85,6 +85,24 @@ def test_a_run_that_is_told_to_end_says_how_to_go_on(stack: Stack, tmp_path: Pat
     assert "is there already" in score(stack, source, output)[1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_table_that_is_converted_at_the_end_can_be_interrupted(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def converting(*_: Path) -> None:
+        signal.raise_signal(number)
+        raise AssertionError("it went on")
+
+    source, output = write_rows(tmp_path / "in.csv", ["pan", "aprende"]), tmp_path / "out.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.batch.run.write_parquet", converting)
+        status, said = score(stack, source, output)
+    assert (status, output.exists()) == (130, False), said
+    assert said.splitlines()[-1].endswith("2 rows are kept; the same command goes on from there.")
+    assert score(stack, source, output)[0] == 0
+    assert [row["label"] for row in read_rows(output)] == ["Food", "Education"]
+
+
 def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room(stack: Stack, tmp_path: Path) -> None:
     texts = [f"pan {number}" for number in range(3 * CHUNK_ROWS)]
     source, output = write_rows(tmp_path / "in.csv", texts), tmp_path / "out.csv"

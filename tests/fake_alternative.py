@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.alternatives import AlternativeError
 from benchmarks.alternatives.answers import Answer, Question
 from benchmarks.alternatives.registry import Alternative, Launch
-from benchmarks.measure.service import free_ports
+from benchmarks.measure.ports import free_ports
 
 # Answers `GET /classify` with one label; after `limit` requests with status 500; in chunks if it is told to.
 SERVER = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from tests.integration.ports import free_ports
+from benchmarks.measure.ports import free_ports
 from tests.waiting import wait_until
 
 BUCKET = "models"

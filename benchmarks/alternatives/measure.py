@@ -20,7 +20,7 @@ from benchmarks.alternatives.processes import memory_mb, paused, run_to_end, run
 from benchmarks.alternatives.registry import Alternative, Launch
 from benchmarks.measure.gateway import BenchmarkError
 from benchmarks.measure.http_load import LoadResult, closed_loop_for
-from benchmarks.measure.service import free_ports
+from benchmarks.measure.ports import free_ports
 
 CHECKED_SENTENCES = 50
 OURS = Question("/classify")

@@ -14,8 +14,9 @@ import uvloop
 
 from benchmarks.measure.gateway import CONNECTIONS, LONE_REQUESTS, BenchmarkError, Comparison, Report
 from benchmarks.measure.http_load import closed_loop, get_requests
+from benchmarks.measure.ports import free_ports
 from benchmarks.measure.sentences import load_sentences
-from benchmarks.measure.service import HOST, ServiceError, free_ports, running_service
+from benchmarks.measure.service import HOST, ServiceError, running_service
 from benchmarks.options import PricePerHour, errors, published, show_failure
 from benchmarks.report.render import comparison_table
 from gateway.rpc.messages import CLASSIFIER, message

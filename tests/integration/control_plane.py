@@ -17,7 +17,7 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.integration.ports import free_ports
+from benchmarks.measure.ports import free_ports
 from tests.kustomize import Manifest
 from tests.waiting import wait_until
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+from benchmarks.measure.ports import free_ports
 from tests.deployment import COMPOSE_FILES, ROOT
-from tests.integration.ports import free_ports
 
 TRAIN_TOO = "COMPOSE_TRAIN"
 """Set, the image that trains is built too: torch is a download of 200 MB to 3 GB, after the index that pip is given."""

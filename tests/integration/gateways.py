@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.measure.ports import free_ports
 from repository.config import ModelConfig
 from repository.store import ModelStore
-from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
 from tests.waiting import wait_until
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import grpc
 from google.protobuf import message_factory
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import CLASSIFIER, HEALTH, INFERENCE, POOL, message
 from tests.integration.gateways import Gateway, gateway_beside
-from tests.integration.ports import free_ports
 from tests.integration.stack import Stack
 
 ClassifyRequest = message("text_classifier.v1.ClassifyRequest")

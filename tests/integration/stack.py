@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-from tests.integration.ports import free_ports
+from benchmarks.measure.ports import free_ports
 from tests.places import ROOT
 from tests.waiting import wait_until
 

@@ -15,13 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 from transformers import pipeline
 
+from benchmarks.measure.ports import free_ports
 from export.parity.sweep import SURE
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from pretrained.architectures import ARCHITECTURES
 from repository.manifest import Manifest
 from tests.integration.gateways import publish
-from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT
 from tests.tiny_pipeline import BPE, SENTENCES, WORD_PIECES, export_checkpoint, train_tiny_base
 from tests.tiny_tokenizers import SENTENCEPIECE

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from tests.integration.gateways import publish
-from tests.integration.ports import free_ports
 from tests.integration.stack import Stack
 from tests.version_folders import write_version
 from tests.waiting import wait_until

@@ -9,9 +9,9 @@ import httpx
 import openai
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from tests.integration.dialects import MAX_LENGTH, MODELS, MOODS, PRICE, TEXTS, TOPICS, dialects_stack, every_score
 from tests.integration.gateways import Gateway, gateway_beside, running_gateway
-from tests.integration.ports import free_ports
 from tests.integration.stack import Stack
 from tests.waiting import wait_until
 

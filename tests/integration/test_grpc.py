@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import CLASSIFIER, INFERENCE, message
 from repository.manifest import ProblemType
 from tests.integration.gateways import publish
-from tests.integration.ports import free_ports
 from tests.integration.rpc import CLASSIFY, Caller, ClassifyRequest, labels_of
 from tests.integration.stack import Stack
 from tests.version_folders import write_version

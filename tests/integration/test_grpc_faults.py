@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import CLASSIFIER, HEALTH, message
 from tests.integration.gateways import publish, running_gateway
-from tests.integration.ports import free_ports
 from tests.integration.rpc import (
     CLASSIFY,
     Caller,

@@ -11,9 +11,9 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import INFERENCE
 from tests.integration.gateways import publish
-from tests.integration.ports import free_ports
 from tests.integration.rpc import Caller, ModelInferRequest
 from tests.integration.stack import Stack
 from tests.version_folders import write_version

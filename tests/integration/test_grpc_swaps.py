@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import grpc
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import CLASSIFIER
-from tests.integration.ports import free_ports
 from tests.integration.rpc import ClassifyRequest, stub
 from tests.integration.swapping import QUESTIONS, SWAP_S, new_store, own_answers, serving, write_model
 from tests.waiting import wait_until

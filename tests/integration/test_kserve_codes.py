@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import message
 from repository.config import ModelConfig
 from repository.manifest import MODEL_FILE
 from repository.store import ModelStore
 from tests.integration.gateways import publish
-from tests.integration.ports import free_ports
 from tests.integration.rpc import Caller, ModelInferRequest
 from tests.integration.stack import Stack
 from tests.version_folders import write_manifest, write_version

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from repository.manifest import MODEL_FILE
 from tests.integration.callers import Load, keep_asking
 from tests.integration.gateways import ENDS_S, Gateway, gateway_beside, publish, running_gateway
-from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
 from tests.integration.swapping import until_failed
 from tests.version_folders import write_manifest, write_version

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from tests.integration.page_service import new_service, page_env, write_checkout
-from tests.integration.ports import free_ports
 from tests.integration.stack import Stack
 from tests.integration.swapping import SWAP_S
 from tests.page_shell import PageShell

@@ -145,6 +145,7 @@ def test_the_end_leaves_no_process(own_stack: Stack, number: signal.Signals) -> 
 def test_a_port_in_use_is_named(own_store: ModelStore, tmp_path: Path, setting: str) -> None:
     stack = Stack(own_store.folder.parent, tmp_path / "log")
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # see `free_ports`
         taken.bind(("127.0.0.1", stack.ports[setting]))
         taken.listen()
         ended = subprocess.run(

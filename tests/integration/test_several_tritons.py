@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from repository.store import ModelStore
 from tests.integration.balancer import Balancer
 from tests.integration.gateways import Gateway, running_gateway
-from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT
 from tests.integration.swapping import QUESTIONS, SWAP_S, is_own, new_store, own_answers, until_answered, write_model
 from tests.integration.traffic import Traffic

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from tests.integration.collector import SPAN, TRACE, Collector, running_collector
 from tests.integration.gateways import Gateway, gateway_beside, publish
-from tests.integration.ports import free_ports
 from tests.integration.stack import ROOT, Stack
 from tests.version_folders import write_version
 from tests.waiting import wait_until

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from benchmarks.measure.ports import free_ports
 from gateway.rpc.messages import message
 from tests.integration.collector import (
     CLIENT,
@@ -28,7 +29,6 @@ from tests.integration.collector import (
     traceparent,
 )
 from tests.integration.gateways import Gateway
-from tests.integration.ports import free_ports
 from tests.integration.rpc import Caller, ClassifyRequest, Outcome, rpc_gateway
 from tests.integration.stack import Stack
 from tests.integration.traced import OF_TRITON, PARTS, SPANS, traced_stack, wait_until_queued

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from pretrained.weights import weights_text
 from repository.store import ModelStore
-from tests.integration.ports import free_ports
 from tests.own_environments import EnvironmentMissingError, own_python
 from tests.places import ROOT
 from tests.tiny_pipeline import CLASSES, train_tiny_base

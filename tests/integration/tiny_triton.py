@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.integration.ports import free_ports
+from benchmarks.measure.ports import free_ports
 from tests.places import ROOT
 from tests.waiting import wait_until
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-from tests.integration.ports import free_ports
+from benchmarks.measure.ports import free_ports
 
 CHUNK_BYTES = 65536
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing sends a reset

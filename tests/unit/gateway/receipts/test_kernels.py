@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure.ports import free_ports
 from gateway.receipts.kernels import cpu_flags, kernels_of_triton, provider_of
 from gateway.settings import GatewaySettings
 from gateway.triton import TritonClient
-from tests.integration.ports import free_ports
 
 
 @pytest.mark.parametrize(

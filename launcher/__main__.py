@@ -86,6 +86,7 @@ def gateway_child(settings: GatewaySettings, variables: Mapping[str, str] = Mapp
         grace_s=15.0,
         is_ready=lambda: _is_ready(settings),
         ready_message=f"ready at {_url(settings)}",
+        port=settings.gateway_port,
         never_waits=True,
     )
 

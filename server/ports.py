@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 # The product's ports and their defaults; the settings classes of gateway and server declare the same.
@@ -57,7 +58,7 @@ def check_ports(host: str, wanted: Mapping[str, int]) -> list[str]:
         owners[port] = setting
         try:
             if port_in_use(host, port):
-                found.append(f"port {port} is in use{_by_whom(port)}: stop that or set {setting} to another port")
+                found.append(f"port {port} is in use{by_whom(port)}: stop that or set {setting} to another port")
         except OSError as error:
             found.append(f"port {port} ({setting}) cannot be opened on {host}: {error.strerror or error}")
     return found
@@ -71,18 +72,31 @@ def _try_to_bind(host: str, port: int) -> None:
         probe.bind(address)
 
 
-def _by_whom(port: int) -> str:
+def by_whom(port: int) -> str:
     """` by process 123 (name)`, as far as /proc lets this user see; else an empty string."""
+    for process in _listening(port):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            return f" by process {process.name} ({' '.join(command[:3]).strip()})"
+    return ""
+
+
+def only_others_listen(port: int, group: int) -> bool:
+    """Whether whoever answers at the port is none of this process group; False where /proc does not tell who it is."""
+    groups = set()
+    for process in _listening(port):
+        with contextlib.suppress(ProcessLookupError):
+            groups.add(os.getpgid(int(process.name)))
+    return bool(groups) and group not in groups
+
+
+def _listening(port: int) -> Iterator[Path]:
+    """The folders in /proc of the processes that listen on the port, as far as this user may see them."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for descriptor in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
-        try:
+        with contextlib.suppress(OSError):  # closed meanwhile, or another user's
             if str(descriptor.readlink()) in sockets:
-                process = descriptor.parent.parent
-                command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                return f" by process {process.name} ({' '.join(command[:3]).strip()})"
-        except OSError:
-            continue  # closed meanwhile, or another user's
-    return ""
+                yield descriptor.parent.parent
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO
 
 from repository.names import visible
+from server.ports import by_whom, only_others_listen
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class ChildSpec:
 
     `grace_s`: how long it may take to end after SIGTERM. `on_exit` runs whenever the whole group is gone, before a
     restart too. `is_ready` is asked a few times a second after each start until it says True; `ready_message` is
-    logged then. What it prints goes through this process, whose queue takes it whoever reads it or not, unless the
+    logged then. At `port`, if it is given, somebody else's program may answer in the child's place: that counts for
+    nothing. What the child prints goes through this process, whose queue takes it whoever reads it or not, unless the
     child `never_waits` for its readers itself: a full pipe stops most programs, Triton among them.
     """
 
@@ -57,6 +59,7 @@ class ChildSpec:
     on_exit: Callable[[], object] | None = None
     is_ready: Callable[[], bool] | None = None
     ready_message: str = "ready"
+    port: int | None = None
     never_waits: bool = False
 
 
@@ -123,7 +126,7 @@ class Supervisor:
                     self._start(child)
             elif _has_exited(child.pid):
                 self._plan_restart(child)
-            elif not child.ready and (child.spec.is_ready is None or child.spec.is_ready()):
+            elif not child.ready and _is_ready(child.spec, child.pid):
                 child.ready = True
                 if child.spec.is_ready is not None:
                     seconds = time.monotonic() - child.started
@@ -177,6 +180,9 @@ class Supervisor:
     def _plan_restart(self, child: _Child) -> None:
         up_s = time.monotonic() - child.started
         status = self._bury(child)
+        port = child.spec.port
+        if port is not None and (whom := by_whom(port)):
+            status += f" (port {port} is in use{whom})"
         if up_s >= STEADY_AFTER_S:
             child.pause_s = FIRST_PAUSE_S
         self._pause(child, f"{status} after {up_s:.1f} s")
@@ -259,6 +265,12 @@ def _relay(pipe: IO[bytes]) -> None:
             text = line.decode(errors="backslashreplace").rstrip("\r\n")
             sys.stderr.write(visible(text) + "\n")  # noqa: TID251 (each line as it comes: a console would lay it out)
             sys.stderr.flush()
+
+
+def _is_ready(spec: ChildSpec, group: int) -> bool:
+    if spec.is_ready is None:
+        return True
+    return spec.is_ready() and not (spec.port is not None and only_others_listen(spec.port, group))
 
 
 def _has_exited(pid: int) -> bool:

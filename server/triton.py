@@ -137,4 +137,5 @@ def _child(settings: ServerSettings, argv: list[str], env: dict[str, str], shm_p
         on_exit=lambda: shared_memory.remove(shm_prefix),
         is_ready=lambda: is_ready(url),
         ready_message=f"ready at {url}",
+        port=settings.triton_http_port,
     )

@@ -185,6 +185,41 @@ def test_a_child_that_cannot_be_started_is_tried_again_with_a_growing_pause(capl
     assert pauses == ["0.5 s", "1.0 s", "2.0 s"]
 
 
+def test_another_program_s_answer_does_not_make_a_child_ready(caplog: pytest.LogCaptureFixture) -> None:
+    """As when somebody takes the port between the look at it and the child's start."""
+    caplog.set_level(logging.INFO)
+    announced = threading.Event()
+    with socket.socket() as others:
+        others.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        others.bind(("127.0.0.1", 0))
+        others.listen()
+        address = others.getsockname()
+        listen = f"import socket, time; s = socket.create_server({address!r}); time.sleep(60)"
+        spec = ChildSpec(
+            "x", [sys.executable, "-c", listen], is_ready=lambda: _is_answered(address), port=address[1], grace_s=5
+        )
+        supervisor = Supervisor([spec], on_ready=announced.set)
+        thread = threading.Thread(target=supervisor.run)
+        thread.start()
+        try:
+            wait_until(lambda: "starting it again" in caplog.text, 10, "the child has failed")
+            assert f"(port {address[1]} is in use by process {os.getpid()} (" in caplog.text
+            assert not announced.is_set()
+            others.close()
+            wait_until(announced.is_set, 20, "the child listens")
+        finally:
+            supervisor.stop()
+            thread.join(20)
+
+
+def _is_answered(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _pid_of(supervisor: Supervisor, name: str, other_than: int = 0) -> int:
     wait_until(lambda: supervisor.pids().get(name, other_than) != other_than, 10, f"{name} runs")
     return supervisor.pids()[name]

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,17 +12,8 @@ from launcher.steps import Command, end_as_by_ctrl_c
 from repository.interrupts import interrupts_wait
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_arrives_once_at_the_end(number: signal.Signals) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     end_as_by_ctrl_c()
     steps = []
 

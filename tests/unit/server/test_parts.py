@@ -194,9 +194,9 @@ def test_another_program_s_answer_does_not_make_a_child_ready(caplog: pytest.Log
         others.bind(("127.0.0.1", 0))
         others.listen()
         address = others.getsockname()
-        listen = f"import socket, time; s = socket.create_server({address!r}); time.sleep(60)"
+        listen = f"import socket, time; time.sleep(0.5); s = socket.create_server({address!r}); time.sleep(60)"
         spec = ChildSpec(
-            "x", [sys.executable, "-c", listen], is_ready=lambda: _is_answered(address), port=address[1], grace_s=5
+            "x", [sys.executable, "-c", listen], is_ready=lambda: ports.port_in_use(*address), port=address[1]
         )
         supervisor = Supervisor([spec], on_ready=announced.set)
         thread = threading.Thread(target=supervisor.run)
@@ -210,14 +210,6 @@ def test_another_program_s_answer_does_not_make_a_child_ready(caplog: pytest.Log
         finally:
             supervisor.stop()
             thread.join(20)
-
-
-def _is_answered(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _pid_of(supervisor: Supervisor, name: str, other_than: int = 0) -> int:

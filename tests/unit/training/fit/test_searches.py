@@ -39,8 +39,6 @@ def test_trials_go_on_after_ctrl_c_and_the_best_on_validation_is_trained(
     pytest.importorskip("optuna")
     from training.fit import trials
 
-    # Whatever was tested before in this process may have left another handler.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     output, before = tmp_path / "classifier", trials._Reports.on_evaluate
     options = [*given, "--output", output, "--trials", "6"]
 
